@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# A short name for each thing one does here; the recipes are in scripts/, one file each.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+JOBS ?= $(shell nproc)
+PRESET ?= release
+export JOBS PRESET
+
+.PHONY: help setup demo test bench lint format coverage clean
+
+help:  ## show this
+	@echo 'usage: make TARGET [JOBS=N] [PRESET=NAME] [ARGS="..."]'
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@echo 'demo and test need nothing first: each installs what is missing and builds what it runs.'
+
+setup:  ## install the packages it needs (ARGS=--check only tells what is missing)
+	@scripts/setup $(ARGS)
+
+demo:  ## install what is missing, build, and show what artcache does
+	@scripts/demo $(ARGS)
+
+test:  ## install what is missing, build, run every test (ARGS="-R name" goes to ctest)
+	@scripts/test $(ARGS)
+
+bench:  ## measure: each figure beside its floor from the same run
+	@scripts/bench $(ARGS)
+
+lint:  ## check include rules, headers, format, scripts and both compilers' warnings
+	@scripts/lint $(ARGS)
+
+format:  ## lay out the C++ files (ARGS=--check changes nothing)
+	@scripts/format $(ARGS)
+
+coverage:  ## unit and conformance tests with line coverage, in build/coverage/html
+	@scripts/coverage $(ARGS)
+
+clean:  ## remove everything that was built
+	rm -rf build
