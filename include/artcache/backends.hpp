@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an address to a working backend: the table of schemes, filled by the host.
+#pragma once
+
+#include <artcache/call.hpp>
+#include <artcache/clock.hpp>
+#include <artcache/export.hpp>
+#include <artcache/logger.hpp>
+#include <artcache/metrics.hpp>
+#include <artcache/result.hpp>
+#include <artcache/url.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace artcache {
+
+class StorageBackend;
+
+/// What every backend is given from outside. The objects must outlive whatever is opened with it.
+struct Deps {
+  const Clock* clock = &system_clock();
+  Logger* logger = &null_logger();
+  Metrics* metrics = &null_metrics();
+};
+
+/// A table from scheme to factory. An object, not a global: fill one in main() and pass it on.
+/// Filling is not safe beside other calls; opening is safe from any thread.
+class ARTCACHE_EXPORT Backends {
+ public:
+  using StorageFactory =
+      std::function<Result<std::unique_ptr<StorageBackend>>(const Url&, const Deps&, const Call&)>;
+
+  Backends() = default;  ///< an empty table
+
+  /// What this build of artcache brings with it.
+  static Backends builtin();
+
+  /// Errors: conflict when the scheme is taken, invalid_argument when it is no scheme.
+  Result<void> add_storage(std::string scheme, StorageFactory factory);
+  /// Makes open_* of this scheme answer unsupported with `reason`, such as "is not compiled in",
+  /// which is another thing than a scheme that nobody knows.
+  Result<void> add_left_out(std::string scheme, std::string reason);
+
+  /// Opens what the address names; checks that it is there.
+  /// Errors: invalid_argument (unknown scheme or parameter, each named), unsupported (known, but
+  /// left out of this build or no storage), and those of the backend.
+  [[nodiscard]] Result<std::unique_ptr<StorageBackend>> open_storage(const Url& url,
+                                                                     const Deps& deps,
+                                                                     const Call& call) const;
+
+  struct Scheme {
+    std::string name;
+    bool storage = false;
+    std::string left_out;  ///< why it is not in this build; empty when it is
+  };
+  /// All schemes, by name.
+  [[nodiscard]] std::vector<Scheme> schemes() const;
+
+ private:
+  struct Entry {
+    StorageFactory storage;
+    std::string left_out;
+  };
+  Result<Entry*> claim(std::string& scheme);
+  [[nodiscard]] Result<const Entry*> find(const Url& url) const;
+  std::map<std::string, Entry, std::less<>> entries_;
+};
+
+}  // namespace artcache

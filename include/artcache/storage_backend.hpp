@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where data files and their sidecars live: a local folder, a bucket, memory. The truth.
+#pragma once
+
+#include <array>
+#include <artcache/call.hpp>
+#include <artcache/export.hpp>
+#include <artcache/result.hpp>
+#include <artcache/timestamp.hpp>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace artcache {
+
+/// The ending of a sidecar's name; what is in front of it names its data file.
+inline constexpr std::string_view kSidecarSuffix = ".attr.json";
+
+[[nodiscard]] inline bool is_sidecar_path(std::string_view path) {
+  return path.ends_with(kSidecarSuffix);
+}
+
+/// Paths inside a storage are relative, '/' separates folders. Fails for what is empty, absolute,
+/// longer than 1024 bytes, not UTF-8, or holds a NUL, a `.` or a `..` part.
+/// Errors: invalid_argument naming what is wrong.
+ARTCACHE_EXPORT Result<void> check_storage_path(std::string_view path);
+
+/// The mark of one state of a file: equal stamps mean an unchanged file. Opaque but for the size.
+struct Stamp {
+  std::uint64_t size = 0;
+  std::array<std::uint8_t, 24> mark{};  ///< all zero: unsettled, equal to nothing listed
+
+  /// A stamp younger than this when it was read does not vouch for the content: two quick changes
+  /// of one size can share it. Such files are read again by the next comparison.
+  static constexpr std::chrono::seconds kSettledAfter{2};
+
+  friend bool operator==(const Stamp&, const Stamp&) = default;
+};
+
+/// One file as found. `path` lives as long as the batch that it came in.
+struct ListedFile {
+  std::string_view path;
+  Stamp stamp;
+  Timestamp modified;
+};
+
+/// Something that a listing did not see, and why: a symbolic link, a device, no permission, a
+/// folder that vanished. Never a reason to stop.
+struct ListProblem {
+  std::string path;
+  Error error;
+};
+
+struct ListBatch {
+  std::span<const ListedFile> files;
+  std::span<const ListProblem> problems;
+};
+
+enum class ListWhat : std::uint8_t {
+  sidecars,  ///< only names that end in `.attr.json`
+  all,       ///< data files too
+};
+
+struct ListRequest {
+  std::string folder;  ///< only what is below it; empty for the whole storage
+  ListWhat what = ListWhat::sidecars;
+};
+
+/// Takes one batch; called from several threads at once. An error ends the listing with it.
+using ListSink = std::function<Result<void>(const ListBatch&)>;
+
+/// A sidecar that was read whole. `bytes` lives as long as the call to the sink.
+struct SidecarBytes {
+  std::string_view bytes;
+  Stamp stamp;  ///< taken before the bytes were read: never newer than they are
+  Timestamp modified;
+};
+
+/// Takes the outcome of paths[index]; called from several threads at once, in any order, once for
+/// each path. An error ends the reading with it.
+using SidecarSink = std::function<Result<void>(std::size_t index, Result<SidecarBytes>)>;
+
+/// Part of a file. The default is all of it.
+struct ByteRange {
+  std::uint64_t offset = 0;
+  std::uint64_t length = std::numeric_limits<std::uint64_t>::max();
+};
+
+struct FileInfo {
+  Stamp stamp;
+  Timestamp modified;
+};
+
+/// Reads one file from front to back. For one thread at a time.
+class ARTCACHE_EXPORT ByteReader {
+ public:
+  virtual ~ByteReader() = default;
+  /// The whole file, also when only a range is read.
+  [[nodiscard]] virtual const FileInfo& info() const = 0;
+  /// Fills as much of `buffer` as there is; 0 at the end. A file that ends before the size it had
+  /// when it was opened is corrupt. Errors: corrupt, unavailable, timed_out, cancelled.
+  virtual Result<std::size_t> read(std::span<std::byte> buffer, const Call& call) = 0;
+};
+
+/// A file in the making, visible to nobody until commit(). Destroyed without a commit it leaves
+/// nothing behind. For one thread at a time.
+class ARTCACHE_EXPORT StagedFile {
+ public:
+  virtual ~StagedFile() = default;
+  /// Errors: no_space, unavailable, timed_out, cancelled; afterwards only destruction is useful.
+  virtual Result<void> append(std::span<const std::byte> bytes, const Call& call) = 0;
+  /// Makes the file durable, then visible under its path, in one step. After a crash the path
+  /// holds the whole old file or the whole new one.
+  /// Errors: conflict (must_not_exist, and there is one), no_space, unavailable, timed_out,
+  /// cancelled; the outcome says whether the file may stand there all the same.
+  virtual Result<Stamp> commit(const Call& call) = 0;
+};
+
+enum class PutMode : std::uint8_t {
+  replace,         ///< what stands there is replaced
+  must_not_exist,  ///< conflict when something stands there
+};
+
+struct PutRequest {
+  std::string path;
+  PutMode mode = PutMode::replace;
+  std::optional<std::uint64_t> size = std::nullopt;  ///< when known: lets the backend choose and reserve
+};
+
+/// What a backend can and cannot do. Callers branch on these and never on a scheme.
+struct StorageCapabilities {
+  bool exclusive_put = true;     ///< PutMode::must_not_exist is decided by the storage, no race
+  bool folders = true;           ///< an empty folder can exist; false: a key space
+  bool reports_capacity = true;  ///< capacity() has figures
+  bool hidden_names = true;      ///< hide() is honoured
+};
+
+struct StorageCapacity {
+  std::uint64_t total_bytes = 0;
+  std::uint64_t available_bytes = 0;  ///< to the user that this process runs as
+};
+
+/// Safe to call from any thread. Names that are artcache's own never show: `.artcache` and all
+/// below it, `.tmp_*`, `.keep`, and what hide() was told. Nothing is followed out of the root.
+class ARTCACHE_EXPORT StorageBackend {
+ public:
+  virtual ~StorageBackend() = default;
+
+  /// The address without secrets, for people.
+  [[nodiscard]] virtual std::string describe() const = 0;
+  [[nodiscard]] virtual const StorageCapabilities& capabilities() const = 0;
+
+  /// Keeps a file of this machine out of every listing, with the files that SQLite puts beside it
+  /// (-wal, -shm, -journal): the index, when it lies inside the storage. Call before listing.
+  virtual void hide(std::string_view absolute_path) = 0;
+
+  /// Hands every file to `sink`, in no order, a bounded batch at a time; memory does not grow with
+  /// the number of files. What changes meanwhile may or may not be seen; a file that is there
+  /// from beginning to end is seen once.
+  /// Errors: not_found (the folder), unavailable, timed_out, cancelled, and those of `sink`.
+  virtual Result<void> list(const ListRequest& request, const ListSink& sink, const Call& call) = 0;
+
+  /// Reads many small files with the concurrency that suits the backend. A file above
+  /// `size_most` is invalid_argument, one that is gone not_found, a symbolic link unsupported:
+  /// each handed to `sink` as its outcome. Errors: timed_out, cancelled, and those of `sink`.
+  virtual Result<void> read_sidecars(std::span<const std::string_view> paths,
+                                     std::uint64_t size_most, const SidecarSink& sink,
+                                     const Call& call) = 0;
+
+  /// Errors: not_found, invalid_argument (path, a range beyond the end), unsupported (a symbolic
+  /// link or special file), unavailable.
+  virtual Result<std::unique_ptr<ByteReader>> open(std::string_view path, ByteRange range,
+                                                   const Call& call) = 0;
+
+  /// Begins a new file; folders on the way are made. Errors: invalid_argument (path), conflict
+  /// (must_not_exist), no_space, unavailable.
+  virtual Result<std::unique_ptr<StagedFile>> stage(const PutRequest& request,
+                                                    const Call& call) = 0;
+
+  /// stage, append and commit of a small file in one call. Errors: as these.
+  Result<Stamp> put(const PutRequest& request, std::string_view bytes, const Call& call);
+
+  /// Durable when it returns; folders that became empty stay. True when there was a file.
+  /// Errors: invalid_argument, unsupported (not a regular file), unavailable.
+  virtual Result<bool> remove(std::string_view path, const Call& call) = 0;
+
+  /// Nothing when there is no such file. Errors: invalid_argument, unsupported, unavailable.
+  virtual Result<std::optional<FileInfo>> stat(std::string_view path, const Call& call) = 0;
+
+  /// Errors: unsupported, unavailable.
+  virtual Result<StorageCapacity> capacity(const Call& call) = 0;
+};
+
+}  // namespace artcache

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this build has: the only file that knows all backends.
+#include <artcache/backends.hpp>
+#include <string>
+
+namespace artcache {
+namespace {
+
+struct Optional {
+  const char* scheme;
+  bool compiled_in;
+  const char* option;
+};
+
+constexpr Optional kOptional[] = {
+    {"s3", ARTCACHE_WITH_S3 != 0, "ARTCACHE_WITH_S3"},
+    {"postgresql", ARTCACHE_WITH_POSTGRES != 0, "ARTCACHE_WITH_POSTGRES"},
+    {"redis", ARTCACHE_WITH_REDIS != 0, "ARTCACHE_WITH_REDIS"},
+    {"rediss", ARTCACHE_WITH_REDIS != 0, "ARTCACHE_WITH_REDIS"},
+};
+
+}  // namespace
+
+Backends Backends::builtin() {
+  Backends all;
+  // The schemes are this function's own: none of them can be taken already.
+  for (const Optional& backend : kOptional)
+    (void)all.add_left_out(
+        backend.scheme,
+        backend.compiled_in
+            ? std::string("does not exist in this version yet")
+            : std::string("is not compiled in; build artcache with -D") + backend.option + "=ON");
+  return all;
+}
+
+}  // namespace artcache

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <artcache/file_id.hpp>
+
+#include <mutex>
+
+#include "util/random.hpp"
+
+namespace artcache {
+namespace {
+
+constexpr std::size_t kTextLength = 36;
+
+constexpr bool is_dash_at(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+Error not_an_id(std::string_view text) {
+  return Error{Errc::invalid_argument,
+               "file id: '" + std::string(text.substr(0, 40)) + "' is not a UUID"};
+}
+
+/// Milliseconds and a 12-bit count inside them, growing from call to call even when the wall
+/// clock stands still or jumps back.
+std::uint64_t next_tick(std::uint64_t now_ms) {
+  static std::mutex mutex;
+  static std::uint64_t last = 0;
+  const std::scoped_lock guard(mutex);
+  last = std::max(last + 1, now_ms << 12);
+  return last;
+}
+
+}  // namespace
+
+Result<FileId> FileId::parse(std::string_view text) {
+  if (text.size() != kTextLength) return not_an_id(text);
+  Bytes bytes{};
+  std::size_t digits = 0;
+  for (std::size_t i = 0; i < kTextLength; ++i) {
+    if (is_dash_at(i)) {
+      if (text[i] != '-') return not_an_id(text);
+      continue;
+    }
+    const int digit = hex_digit(text[i]);
+    if (digit < 0) return not_an_id(text);
+    auto& byte = bytes[digits / 2];
+    byte = static_cast<std::uint8_t>(byte << 4 | digit);
+    ++digits;
+  }
+  return FileId(bytes);
+}
+
+FileId FileId::mint(const Clock& clock) {
+  const auto micros = std::max<std::int64_t>(0, clock.now().micros());
+  const std::uint64_t tick = next_tick(static_cast<std::uint64_t>(micros) / 1000);
+  Bytes bytes{};
+  util::fill_random(bytes);
+  for (std::size_t i = 0; i < 6; ++i)
+    bytes[i] = static_cast<std::uint8_t>(tick >> 12 >> (40 - 8 * i));
+  bytes[6] = static_cast<std::uint8_t>(0x70 | (tick >> 8 & 0x0f));
+  bytes[7] = static_cast<std::uint8_t>(tick);
+  bytes[8] = static_cast<std::uint8_t>(0x80 | (bytes[8] & 0x3f));
+  return FileId(bytes);
+}
+
+std::optional<Timestamp> FileId::minted_at() const {
+  if (version() != 7) return std::nullopt;
+  std::int64_t ms = 0;
+  for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | bytes_[i];
+  const Timestamp time{std::chrono::milliseconds(ms)};
+  if (time > Timestamp::max()) return std::nullopt;
+  return time;
+}
+
+std::string to_string(const FileId& id) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(kTextLength);
+  for (std::size_t i = 0; i < id.bytes().size(); ++i) {
+    if (is_dash_at(text.size())) text.push_back('-');
+    text.push_back(kDigits[id.bytes()[i] >> 4]);
+    text.push_back(kDigits[id.bytes()[i] & 0x0f]);
+  }
+  return text;
+}
+
+}  // namespace artcache

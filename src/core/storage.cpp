@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <artcache/storage_backend.hpp>
+
+#include "util/try.hpp"
+#include "util/utf8.hpp"
+
+namespace artcache {
+namespace {
+
+constexpr std::size_t kPathMost = 1024;  // the most that S3 takes as a key
+
+}  // namespace
+
+Result<void> check_storage_path(std::string_view path) {
+  const auto bad = [&](std::string_view why) {
+    return Error{Errc::invalid_argument,
+                 "path: '" + std::string(path.substr(0, 200)) + "' " + std::string(why)};
+  };
+  if (path.empty()) return bad("is empty");
+  if (path.size() > kPathMost) return bad("is longer than 1024 bytes");
+  if (path.front() == '/') return bad("is absolute");
+  if (path.find('\0') != std::string_view::npos) return bad("holds a NUL");
+  if (util::utf8_valid_prefix(path) != path.size()) return bad("is not UTF-8");
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part == "." || part == "..") return bad("leaves its folder");
+    begin = end + 1;
+  }
+  return {};
+}
+
+Result<Stamp> StorageBackend::put(const PutRequest& request, std::string_view bytes,
+                                  const Call& call) {
+  PutRequest sized = request;
+  sized.size = bytes.size();
+  ARTCACHE_TRY(const auto file, stage(sized, call));
+  ARTCACHE_CHECK(file->append(std::as_bytes(std::span(bytes)), call));
+  return file->commit(call);
+}
+
+}  // namespace artcache

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <artcache/timestamp.hpp>
+
+namespace artcache {
+namespace {
+
+using std::chrono::days;
+using std::chrono::sys_days;
+
+/// Takes digits and marks off the front of a text; every take_* fails softly.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : rest_(text) {}
+
+  bool take_number(std::size_t digits, int& number) {
+    if (rest_.size() < digits) return false;
+    int n = 0;
+    for (char c : rest_.substr(0, digits)) {
+      if (c < '0' || c > '9') return false;
+      n = n * 10 + (c - '0');
+    }
+    rest_.remove_prefix(digits);
+    number = n;
+    return true;
+  }
+  bool take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  bool take_any(std::string_view set) {
+    if (rest_.empty() || set.find(rest_.front()) == std::string_view::npos) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  [[nodiscard]] bool done() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+struct Fields {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  std::int64_t micros = 0;
+  int offset_minutes = 0;
+};
+
+/// Up to nine digits behind a dot; the first six count.
+bool take_fraction(Reader& in, std::int64_t& micros) {
+  int digits = 0;
+  for (int digit = 0; in.take_number(1, digit); ++digits)
+    if (digits < 6) micros = micros * 10 + digit;
+  for (int i = digits; i < 6; ++i) micros *= 10;
+  return digits >= 1 && digits <= 9;
+}
+
+bool take_offset(Reader& in, int& minutes) {
+  if (in.done() || in.take_any("Zz")) return true;
+  const bool west = in.take('-');
+  if (!west && !in.take('+')) return false;
+  int hour = 0, minute = 0;
+  if (!in.take_number(2, hour)) return false;
+  if (!in.done() && (in.take(':'), !in.take_number(2, minute))) return false;
+  if (hour > 23 || minute > 59) return false;
+  minutes = (hour * 60 + minute) * (west ? -1 : 1);
+  return true;
+}
+
+/// The name of the part that is wrong, or nullptr.
+const char* read_fields(std::string_view text, Fields& f) {
+  Reader in(text);
+  if (!in.take_number(4, f.year) || !in.take('-') || !in.take_number(2, f.month) || !in.take('-') ||
+      !in.take_number(2, f.day))
+    return "date";
+  if (!in.take_any("Tt ")) return "mark between date and time";
+  if (!in.take_number(2, f.hour) || !in.take(':') || !in.take_number(2, f.minute) ||
+      !in.take(':') || !in.take_number(2, f.second))
+    return "time";
+  if (in.take_any(".,") && !take_fraction(in, f.micros)) return "fraction";
+  if (!take_offset(in, f.offset_minutes) || !in.done()) return "offset";
+  return nullptr;
+}
+
+Error bad(std::string_view text, const char* part) {
+  // A hostile text may be long; its beginning is enough to find it.
+  std::string shown(text.substr(0, 40));
+  return Error{Errc::invalid_argument, "timestamp: '" + shown + "': bad " + part};
+}
+
+void append_number(std::string& out, std::int64_t number, int width) {
+  char digits[20];
+  for (int i = width - 1; i >= 0; --i, number /= 10)
+    digits[i] = static_cast<char>('0' + number % 10);
+  out.append(digits, static_cast<std::size_t>(width));
+}
+
+sys_days day_of(Timestamp time) {
+  return std::chrono::floor<days>(std::chrono::sys_time<Timestamp::Duration>(time.since_epoch()));
+}
+
+}  // namespace
+
+Result<Timestamp> Timestamp::parse(std::string_view text) {
+  Fields f;
+  if (const char* part = read_fields(text, f)) return bad(text, part);
+  const std::chrono::year_month_day date{std::chrono::year(f.year),
+                                         std::chrono::month(static_cast<unsigned>(f.month)),
+                                         std::chrono::day(static_cast<unsigned>(f.day))};
+  if (!date.ok() || f.year < 1) return bad(text, "date");
+  if (f.hour > 23 || f.minute > 59 || f.second > 60) return bad(text, "time");
+  const std::int64_t seconds = std::int64_t{sys_days(date).time_since_epoch().count()} * 86400 +
+                               f.hour * 3600 + f.minute * 60 + f.second -
+                               std::int64_t{f.offset_minutes} * 60;
+  const Timestamp time(Duration(seconds * 1'000'000 + f.micros));
+  if (time < min() || time > max()) return bad(text, "year");
+  return time;
+}
+
+std::string to_string(Timestamp time, TimestampStyle style) {
+  const sys_days day = day_of(time);
+  const std::chrono::year_month_day date(day);
+  const std::int64_t micros = time.micros() - Timestamp::Duration(day.time_since_epoch()).count();
+  std::string out;
+  out.reserve(32);
+  append_number(out, static_cast<int>(date.year()), 4);
+  out.push_back('-');
+  append_number(out, static_cast<unsigned>(date.month()), 2);
+  out.push_back('-');
+  append_number(out, static_cast<unsigned>(date.day()), 2);
+  out.push_back('T');
+  append_number(out, micros / 3'600'000'000, 2);
+  out.push_back(':');
+  append_number(out, micros / 60'000'000 % 60, 2);
+  out.push_back(':');
+  append_number(out, micros / 1'000'000 % 60, 2);
+  out.push_back('.');
+  append_number(out, micros % 1'000'000, 6);
+  out.append(style == TimestampStyle::zulu ? "Z" : "+00:00");
+  return out;
+}
+
+CalendarHour calendar_hour(Timestamp time) {
+  const sys_days day = day_of(time);
+  const std::chrono::year_month_day date(day);
+  const std::int64_t micros = time.micros() - Timestamp::Duration(day.time_since_epoch()).count();
+  return {static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()), static_cast<unsigned>(micros / 3'600'000'000)};
+}
+
+}  // namespace artcache
