@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "util/json_scan.hpp"
+
+#include <bit>
+#include <cstring>
+
+#include "util/utf8.hpp"
+
+namespace artcache::util {
+namespace {
+
+constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static_assert(std::endian::native == std::endian::little, "special_bytes() counts from the right");
+
+/// Marks which of eight bytes are a quote, a backslash or a control character. Only the lowest
+/// mark is sure: borrows may add false ones above it.
+std::uint64_t special_bytes(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
+  const auto zero_byte = [](std::uint64_t w) { return (w - kOnes) & ~w & kHighs; };
+  const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
+  return control | zero_byte(word ^ (kOnes * '"')) | zero_byte(word ^ (kOnes * '\\'));
+}
+
+void append_utf8(std::string& out, unsigned code) {
+  const auto put = [&](unsigned byte) { out.push_back(static_cast<char>(byte)); };
+  if (code < 0x80) {
+    put(code);
+  } else if (code < 0x800) {
+    put(0xc0 | code >> 6);
+    put(0x80 | (code & 0x3f));
+  } else if (code < 0x10000) {
+    put(0xe0 | code >> 12);
+    put(0x80 | (code >> 6 & 0x3f));
+    put(0x80 | (code & 0x3f));
+  } else {
+    put(0xf0 | code >> 18);
+    put(0x80 | (code >> 12 & 0x3f));
+    put(0x80 | (code >> 6 & 0x3f));
+    put(0x80 | (code & 0x3f));
+  }
+}
+
+unsigned code_at(std::string_view digits) {
+  unsigned code = 0;
+  for (std::size_t i = 0; i < 4; ++i)
+    code = code << 4 | static_cast<unsigned>(hex_value(digits[i]));
+  return code;
+}
+
+constexpr bool is_high_surrogate(unsigned code) { return code >= 0xd800 && code < 0xdc00; }
+constexpr bool is_low_surrogate(unsigned code) { return code >= 0xdc00 && code < 0xe000; }
+
+}  // namespace
+
+bool JsonScanner::check_encoding() {
+  if (text_.starts_with("\xef\xbb\xbf")) return fail("a byte order mark is not JSON");
+  const std::size_t valid = utf8_valid_prefix(text_);
+  if (valid == text_.size()) return true;
+  at_ = valid;
+  return fail("not UTF-8");
+}
+
+void JsonScanner::skip_space() {
+  while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+}
+
+bool JsonScanner::enter_object() {
+  skip_space();
+  if (peek() != '{') return fail("not an object");
+  ++at_;
+  first_ = true;
+  return true;
+}
+
+bool JsonScanner::enter_array() {
+  skip_space();
+  if (peek() != '[') return fail("not an array");
+  ++at_;
+  first_ = true;
+  return true;
+}
+
+bool JsonScanner::next(char close, const char* expected) {
+  if (failed()) return false;
+  skip_space();
+  if (peek() == close) {
+    ++at_;
+    return false;
+  }
+  if (!first_) {
+    if (peek() != ',') return fail(expected);
+    ++at_;
+    skip_space();
+  }
+  first_ = false;
+  return true;
+}
+
+bool JsonScanner::next_member(JsonValue& name, JsonValue& value_out) {
+  if (!next('}', "expected , or }")) return false;
+  if (peek() != '"') return fail("expected a member name");
+  if (!string(name)) return false;
+  skip_space();
+  if (peek() != ':') return fail("expected :");
+  ++at_;
+  skip_space();
+  return value(value_out, 1);
+}
+
+bool JsonScanner::next_element(JsonValue& out) {
+  return next(']', "expected , or ]") && value(out, 1);
+}
+
+bool JsonScanner::at_end() {
+  skip_space();
+  return at_ == text_.size();
+}
+
+bool JsonScanner::value(JsonValue& out, unsigned depth) {
+  const std::size_t begin = at_;
+  bool good = false;
+  switch (peek()) {
+    case '"':
+      return string(out);
+    case '{':
+      out.kind = JsonKind::object;
+      good = container('}', depth);
+      break;
+    case '[':
+      out.kind = JsonKind::array;
+      good = container(']', depth);
+      break;
+    case 't':
+      out.kind = JsonKind::boolean;
+      good = word("true");
+      break;
+    case 'f':
+      out.kind = JsonKind::boolean;
+      good = word("false");
+      break;
+    case 'n':
+      out.kind = JsonKind::null;
+      good = word("null");
+      break;
+    default:
+      out.kind = JsonKind::number;
+      good = number();
+  }
+  out.escaped = false;
+  out.text = text_.substr(begin, at_ - begin);
+  return good;
+}
+
+/// The bracket that opens is at hand; recursion ends at kDepthMost.
+bool JsonScanner::container(char close, unsigned depth) {
+  if (depth >= kDepthMost) return fail("nested too deeply");
+  ++at_;
+  skip_space();
+  if (peek() == close) {
+    ++at_;
+    return true;
+  }
+  JsonValue ignored;
+  while (true) {
+    if (close == '}') {
+      if (peek() != '"') return fail("expected a member name");
+      if (!string(ignored)) return false;
+      skip_space();
+      if (peek() != ':') return fail("expected :");
+      ++at_;
+      skip_space();
+    }
+    if (!value(ignored, depth + 1)) return false;
+    skip_space();
+    if (peek() == close) break;
+    if (peek() != ',') return fail(close == '}' ? "expected , or }" : "expected , or ]");
+    ++at_;
+    skip_space();
+  }
+  ++at_;
+  return true;
+}
+
+bool JsonScanner::string(JsonValue& out) {
+  out.kind = JsonKind::string;
+  out.escaped = false;
+  const std::size_t begin = at_++;
+  while (true) {
+    std::uint64_t eight = 0;
+    while (at_ + sizeof eight <= text_.size()) {
+      std::memcpy(&eight, text_.data() + at_, sizeof eight);
+      if (const std::uint64_t marks = special_bytes(eight); marks != 0) {
+        at_ += static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+        break;
+      }
+      at_ += sizeof eight;
+    }
+    if (at_ >= text_.size()) return fail("a string without its end");
+    const char c = text_[at_];
+    if (c == '"') break;
+    if (static_cast<unsigned char>(c) < ' ') return fail("a control character in a string");
+    if (c == '\\') {
+      out.escaped = true;
+      if (!escape()) return false;
+      continue;
+    }
+    ++at_;
+  }
+  ++at_;
+  out.text = text_.substr(begin, at_ - begin);
+  return true;
+}
+
+bool JsonScanner::escape() {
+  ++at_;
+  const char c = peek();
+  if (c != 'u') {
+    if (c == '\0' || std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos)
+      return fail("a bad escape in a string");
+    ++at_;
+    return true;
+  }
+  ++at_;
+  unsigned code = 0, low = 0;
+  if (!hex4(code)) return false;
+  if (is_low_surrogate(code)) return fail("a lone surrogate in a string");
+  if (!is_high_surrogate(code)) return true;
+  if (text_.substr(at_, 2) != "\\u") return fail("a lone surrogate in a string");
+  at_ += 2;
+  if (!hex4(low)) return false;
+  return is_low_surrogate(low) || fail("a lone surrogate in a string");
+}
+
+bool JsonScanner::hex4(unsigned& code) {
+  if (text_.size() - at_ < 4) return fail("a bad \\u escape in a string");
+  for (std::size_t i = 0; i < 4; ++i)
+    if (hex_value(text_[at_ + i]) < 0) return fail("a bad \\u escape in a string");
+  code = code_at(text_.substr(at_, 4));
+  at_ += 4;
+  return true;
+}
+
+bool JsonScanner::number() {
+  if (peek() == '-') ++at_;
+  const auto digits = [&] {
+    const std::size_t begin = at_;
+    while (is_digit(peek())) ++at_;
+    return at_ > begin;
+  };
+  if (peek() == '0') {
+    ++at_;
+    if (is_digit(peek())) return fail("a number with a leading zero");
+  } else if (!digits()) {
+    return fail("expected a value");
+  }
+  if (peek() == '.') {
+    ++at_;
+    if (!digits()) return fail("a number without digits behind its dot");
+  }
+  if (peek() == 'e' || peek() == 'E') {
+    ++at_;
+    if (peek() == '+' || peek() == '-') ++at_;
+    if (!digits()) return fail("a number without digits in its exponent");
+  }
+  return true;
+}
+
+bool JsonScanner::word(std::string_view expected) {
+  if (text_.substr(at_, expected.size()) != expected) return fail("expected a value");
+  at_ += expected.size();
+  return true;
+}
+
+void append_decoded(std::string& out, const JsonValue& value) {
+  std::string_view rest = value.spelled();
+  if (!value.escaped) {
+    out.append(rest);
+    return;
+  }
+  while (!rest.empty()) {
+    const std::size_t plain = std::min(rest.find('\\'), rest.size());
+    out.append(rest.substr(0, plain));
+    rest.remove_prefix(plain);
+    if (rest.empty()) return;
+    const char c = rest[1];
+    rest.remove_prefix(2);
+    if (c != 'u') {
+      constexpr std::string_view kSpelled = "bfnrt", kMeant = "\b\f\n\r\t";
+      const std::size_t known = kSpelled.find(c);
+      out.push_back(known == std::string_view::npos ? c : kMeant[known]);
+      continue;
+    }
+    unsigned code = code_at(rest);
+    rest.remove_prefix(4);
+    if (is_high_surrogate(code)) {
+      code = 0x10000 + ((code - 0xd800) << 10) + (code_at(rest.substr(2)) - 0xdc00);
+      rest.remove_prefix(6);
+    }
+    append_utf8(out, code);
+  }
+}
+
+void append_minified(std::string& out, std::string_view json) {
+  bool in_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (!in_string && is_space(c)) continue;
+    if (c == '"') in_string = !in_string;
+    out.push_back(c);
+    if (in_string && c == '\\') out.push_back(json[++i]);
+  }
+}
+
+}  // namespace artcache::util
