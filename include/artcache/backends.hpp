@@ -18,6 +18,8 @@
 
 namespace artcache {
 
+class LockManager;
+class MetadataStore;
 class StorageBackend;
 
 /// What every backend is given from outside. The objects must outlive whatever is opened with it.
@@ -34,15 +36,22 @@ class ARTCACHE_EXPORT Backends {
   using StorageFactory =
       std::function<Result<std::unique_ptr<StorageBackend>>(const Url&, const Deps&, const Call&)>;
 
+  using IndexFactory =
+      std::function<Result<std::unique_ptr<MetadataStore>>(const Url&, const Deps&, const Call&)>;
+
   Backends() = default;  ///< an empty table
 
   /// What this build of artcache brings with it.
   static Backends builtin();
 
-  /// Errors: conflict when the scheme is taken, invalid_argument when it is no scheme.
+  /// A scheme that was left out is no longer. Errors: conflict when the scheme has a storage,
+  /// invalid_argument when it is no scheme.
   Result<void> add_storage(std::string scheme, StorageFactory factory);
+  /// The same for an index; one scheme may have both.
+  Result<void> add_index(std::string scheme, IndexFactory factory);
   /// Makes open_* of this scheme answer unsupported with `reason`, such as "is not compiled in",
   /// which is another thing than a scheme that nobody knows.
+  /// Errors: conflict when it is not left out at all, invalid_argument when it is no scheme.
   Result<void> add_left_out(std::string scheme, std::string reason);
 
   /// Opens what the address names; checks that it is there.
@@ -52,9 +61,20 @@ class ARTCACHE_EXPORT Backends {
                                                                      const Deps& deps,
                                                                      const Call& call) const;
 
+  /// The same for an index.
+  [[nodiscard]] Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
+                                                                  const Call& call) const;
+
+  /// The locks on the index at this address, with an opening of the index of their own. For one
+  /// that is open already, make_lock_manager() does without; for `mem:` nothing else makes sense.
+  /// Errors: as open_index(), unsupported when the index keeps no locks, and those of
+  /// make_lock_manager().
+  [[nodiscard]] Result<std::unique_ptr<LockManager>> open_locks(const Url& url, const Deps& deps,
+                                                                const Call& call) const;
+
   struct Scheme {
     std::string name;
-    bool storage = false;
+    bool storage = false, index = false;
     std::string left_out;  ///< why it is not in this build; empty when it is
   };
   /// All schemes, by name.
@@ -63,7 +83,9 @@ class ARTCACHE_EXPORT Backends {
  private:
   struct Entry {
     StorageFactory storage;
+    IndexFactory index;
     std::string left_out;
+    [[nodiscard]] Error refusal(const Url& url, std::string_view what) const;
   };
   Result<Entry*> claim(std::string& scheme);
   [[nodiscard]] Result<const Entry*> find(const Url& url) const;

@@ -43,7 +43,8 @@ class ARTCACHE_EXPORT Logger {
 ARTCACHE_EXPORT Logger& null_logger();
 
 /// `LEVEL: message | key=value key="two words"`, without a line break at the end. Control
-/// characters in values are escaped, so that one record is always one line.
+/// characters are escaped in keys and values and blanks in the message, so that one record is
+/// always one line; bytes that are not UTF-8 become U+FFFD.
 ARTCACHE_EXPORT std::string to_text(const LogRecord& record);
 /// The same as one JSON object: level, logger, message, request_id where there is one, fields.
 ARTCACHE_EXPORT std::string to_json(const LogRecord& record);

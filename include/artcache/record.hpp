@@ -52,4 +52,26 @@ class ARTCACHE_EXPORT Digest {
 /// 32 digits, lower case, most significant first.
 ARTCACHE_EXPORT std::string to_string(const Digest& digest);
 
+/// The first 64 bits of the SHA-256 of a key: what range digests put records into buckets by.
+ARTCACHE_EXPORT std::uint64_t key_hash(std::string_view key);
+
+/// One record of an index, whatever it is a record of.
+struct Record {
+  std::string key;  ///< at most 255 bytes; of a file entry the 36 characters of its id
+  ContentHash hash;
+  std::string payload;  ///< of a file entry its canonical content (content.hpp)
+};
+inline constexpr std::size_t kRecordKeyMost = 255;
+
+/// Where a log, or a replica of it, stands.
+struct Position {
+  std::uint64_t epoch = 0;  ///< random, made with the log; written as 16 hexadecimal digits
+  std::uint64_t seq = 0;    ///< of the last change, counted from 1 without holes
+  Digest digest;            ///< of the index after that change
+  friend bool operator==(const Position&, const Position&) = default;
+};
+/// `epoch/seq/digest`, such as `4f1c…/1042/9e07…`.
+ARTCACHE_EXPORT std::string to_string(const Position& position);
+ARTCACHE_EXPORT Result<Position> parse_position(std::string_view text);
+
 }  // namespace artcache

@@ -63,8 +63,8 @@ struct [[nodiscard]] Error {
   Outcome outcome = Outcome::not_applied;
 
   /// The same error with what was being done put in front: "rebuild: <message>".
-  [[nodiscard]] Error in(std::string_view operation) &&;
-  [[nodiscard]] Error in(std::string_view operation) const&;
+  [[nodiscard]] ARTCACHE_EXPORT Error in(std::string_view operation) &&;
+  [[nodiscard]] ARTCACHE_EXPORT Error in(std::string_view operation) const&;
 };
 
 /// "busy: lock: 'se-01' is held by …", with the outcome where it is not known.

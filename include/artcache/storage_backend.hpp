@@ -29,9 +29,13 @@ inline constexpr std::string_view kSidecarSuffix = ".attr.json";
 }
 
 /// Paths inside a storage are relative, '/' separates folders. Fails for what is empty, absolute,
-/// longer than 1024 bytes, not UTF-8, or holds a NUL, a `.` or a `..` part.
+/// longer than 1024 bytes, not UTF-8, or holds a NUL or an empty, a `.` or a `..` part.
 /// Errors: invalid_argument naming what is wrong.
 ARTCACHE_EXPORT Result<void> check_storage_path(std::string_view path);
+
+/// True for the names that are artcache's own and that no listing shows: paths with a part
+/// `.artcache`, `.keep` or `.tmp_*`. For implementers of StorageBackend.
+ARTCACHE_EXPORT bool is_own_path(std::string_view path);
 
 /// The mark of one state of a file: equal stamps mean an unchanged file. Opaque but for the size.
 struct Stamp {
@@ -70,7 +74,7 @@ enum class ListWhat : std::uint8_t {
 };
 
 struct ListRequest {
-  std::string folder;  ///< only what is below it; empty for the whole storage
+  std::string folder = {};  ///< only what is below it; empty for the whole storage
   ListWhat what = ListWhat::sidecars;
 };
 
@@ -115,12 +119,15 @@ class ARTCACHE_EXPORT ByteReader {
 class ARTCACHE_EXPORT StagedFile {
  public:
   virtual ~StagedFile() = default;
-  /// Errors: no_space, unavailable, timed_out, cancelled; afterwards only destruction is useful.
+  /// Errors: no_space, unavailable, timed_out, cancelled, invalid_argument (more bytes than were
+  /// announced); afterwards only destruction is useful.
   virtual Result<void> append(std::span<const std::byte> bytes, const Call& call) = 0;
   /// Makes the file durable, then visible under its path, in one step. After a crash the path
   /// holds the whole old file or the whole new one.
-  /// Errors: conflict (must_not_exist, and there is one), no_space, unavailable, timed_out,
-  /// cancelled; the outcome says whether the file may stand there all the same.
+  /// The stamp is unsettled where the backend could not ask for it after the fact.
+  /// Errors: conflict (must_not_exist, and there is one), invalid_argument (fewer bytes than were
+  /// announced), no_space, unavailable, timed_out, cancelled; the outcome says whether the file
+  /// may stand there all the same.
   virtual Result<Stamp> commit(const Call& call) = 0;
 };
 
@@ -132,7 +139,8 @@ enum class PutMode : std::uint8_t {
 struct PutRequest {
   std::string path;
   PutMode mode = PutMode::replace;
-  std::optional<std::uint64_t> size = std::nullopt;  ///< when known: lets the backend choose and reserve
+  /// When known: lets the backend choose and reserve. Other than so many bytes are not committed.
+  std::optional<std::uint64_t> size = std::nullopt;
 };
 
 /// What a backend can and cannot do. Callers branch on these and never on a scheme.
@@ -165,7 +173,8 @@ class ARTCACHE_EXPORT StorageBackend {
   /// Hands every file to `sink`, in no order, a bounded batch at a time; memory does not grow with
   /// the number of files. What changes meanwhile may or may not be seen; a file that is there
   /// from beginning to end is seen once.
-  /// Errors: not_found (the folder), unavailable, timed_out, cancelled, and those of `sink`.
+  /// Errors: not_found (the folder; in a key space: nothing is below it), unsupported (it is a
+  /// symbolic link), unavailable, timed_out, cancelled, and those of `sink`.
   virtual Result<void> list(const ListRequest& request, const ListSink& sink, const Call& call) = 0;
 
   /// Reads many small files with the concurrency that suits the backend. A file above
@@ -181,7 +190,7 @@ class ARTCACHE_EXPORT StorageBackend {
                                                    const Call& call) = 0;
 
   /// Begins a new file; folders on the way are made. Errors: invalid_argument (path), conflict
-  /// (must_not_exist), no_space, unavailable.
+  /// (must_not_exist), no_space, unavailable, unsupported (a symbolic link on the way).
   virtual Result<std::unique_ptr<StagedFile>> stage(const PutRequest& request,
                                                     const Call& call) = 0;
 

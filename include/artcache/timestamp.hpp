@@ -53,10 +53,11 @@ enum class TimestampStyle : std::uint8_t {
   offset,  ///< 2026-03-02T10:11:12.345678+00:00: sidecars, element, admin, ingester
   zulu,    ///< 2026-03-02T10:11:12.345678Z: events, cache API, inventory
 };
+/// A moment outside min() and max() is written as the nearer of the two.
 ARTCACHE_EXPORT std::string to_string(Timestamp time,
                                       TimestampStyle style = TimestampStyle::offset);
 
-/// Year, month, day, hour in UTC: what upload folders are named after.
+/// Year, month, day, hour in UTC, kept within min() and max(): what upload folders are named after.
 struct CalendarHour {
   int year = 1970;
   unsigned month = 1, day = 1, hour = 0;

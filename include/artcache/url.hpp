@@ -30,7 +30,8 @@ class ARTCACHE_EXPORT Url {
   };
 
   /// Errors: invalid_argument (the message quotes no secret): no scheme, a bad escape, a NUL,
-  /// a bad port, a parameter given twice.
+  /// a # part, a bad host or port, a parameter given twice, an @ from which it seems that a
+  /// password holds a / or ? unescaped.
   static Result<Url> parse(std::string_view text);
 
   [[nodiscard]] const std::string& scheme() const { return scheme_; }  ///< lower case
@@ -57,7 +58,9 @@ class ARTCACHE_EXPORT Url {
   /// is near, the parameter that was probably meant.
   [[nodiscard]] Result<void> expect_only(std::initializer_list<std::string_view> known) const;
 
-  /// For people and logs: passwords, and parameters whose name tells of a secret, are `***`.
+  /// For people and logs: passwords, and parameters whose name tells of a secret, are `***`, also
+  /// the password in a parameter that is an address itself. Parses again, to the same but for
+  /// these.
   [[nodiscard]] std::string redacted() const;
   /// The text as it was given, secrets and all: only to hand to a client library.
   [[nodiscard]] const std::string& reveal() const { return text_; }

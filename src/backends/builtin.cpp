@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this build has: the only file that knows all backends.
 #include <artcache/backends.hpp>
+#include <artcache/metadata_store.hpp>
+#include <artcache/storage_backend.hpp>
 #include <string>
+
+#include "backends/file/storage.hpp"
+#include "backends/memory/storage.hpp"
+#include "backends/sqlite/index.hpp"
 
 namespace artcache {
 namespace {
@@ -24,6 +30,14 @@ constexpr Optional kOptional[] = {
 Backends Backends::builtin() {
   Backends all;
   // The schemes are this function's own: none of them can be taken already.
+  (void)all.add_storage("file", [](const Url& url, const Deps& deps, const Call& call) {
+    return file::open_storage(url, deps, call);
+  });
+  (void)all.add_storage("mem", memory::open_storage);
+  for (const char* scheme : {"sqlite", "mem"})
+    (void)all.add_index(scheme, [](const Url& url, const Deps& deps, const Call& call) {
+      return sqlite::open_index(url, deps, call);
+    });
   for (const Optional& backend : kOptional)
     (void)all.add_left_out(
         backend.scheme,

@@ -17,8 +17,10 @@ Call Call::within(std::chrono::nanoseconds timeout, const Clock& clock) const {
 
 std::chrono::nanoseconds Call::remaining(const Clock& clock) const {
   if (!has_deadline()) return std::chrono::nanoseconds::max();
-  return std::max(std::chrono::nanoseconds::zero(),
-                  std::chrono::nanoseconds(deadline - clock.steady()));
+  const auto now = clock.steady();
+  // Compared before it is subtracted: a deadline near the beginning of time must not wrap round.
+  return deadline <= now ? std::chrono::nanoseconds::zero()
+                         : std::chrono::nanoseconds(deadline - now);
 }
 
 Result<void> Call::check(std::string_view operation, const Clock& clock) const {

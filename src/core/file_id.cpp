@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <artcache/file_id.hpp>
 
+#include <algorithm>
 #include <mutex>
 
+#include "util/hex.hpp"
 #include "util/random.hpp"
+#include "util/utf8.hpp"
 
 namespace artcache {
 namespace {
@@ -12,16 +15,9 @@ constexpr std::size_t kTextLength = 36;
 
 constexpr bool is_dash_at(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 Error not_an_id(std::string_view text) {
   return Error{Errc::invalid_argument,
-               "file id: '" + std::string(text.substr(0, 40)) + "' is not a UUID"};
+               "file id: '" + util::printable(text, 40) + "' is not a UUID"};
 }
 
 /// Milliseconds and a 12-bit count inside them, growing from call to call even when the wall
@@ -45,7 +41,7 @@ Result<FileId> FileId::parse(std::string_view text) {
       if (text[i] != '-') return not_an_id(text);
       continue;
     }
-    const int digit = hex_digit(text[i]);
+    const int digit = util::hex_value(text[i]);
     if (digit < 0) return not_an_id(text);
     auto& byte = bytes[digits / 2];
     byte = static_cast<std::uint8_t>(byte << 4 | digit);

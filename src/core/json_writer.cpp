@@ -2,6 +2,7 @@
 #include <artcache/json_writer.hpp>
 
 #include <array>
+#include <cassert>
 #include <charconv>
 #include <cmath>
 
@@ -102,6 +103,7 @@ JsonWriter& JsonWriter::begin_array() {
 }
 
 void JsonWriter::close(char bracket) {
+  assert(!counts_.empty() && !after_key_);
   const bool empty = counts_.back() == 0;
   counts_.pop_back();
   if (!empty) newline();

@@ -3,6 +3,8 @@
 
 #include <artcache/json_writer.hpp>
 
+#include "util/utf8.hpp"
+
 namespace artcache {
 namespace {
 
@@ -12,38 +14,68 @@ class NullLogger final : public Logger {
   [[nodiscard]] bool enabled(LogLevel) const noexcept override { return false; }
 };
 
-bool is_plain(char c) {
-  const auto u = static_cast<unsigned char>(c);
-  return u > ' ' && u != 0x7f && c != '"' && c != '=' && c != '\\';
-}
-
 bool needs_quotes(std::string_view text) {
-  if (text.empty()) return true;
-  for (char c : text)
-    if (!is_plain(c)) return true;
+  if (text.empty() || util::utf8_valid_prefix(text) != text.size()) return true;
+  if (text.find_first_of(" \"=\\") != std::string_view::npos) return true;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (util::control_character(text.substr(i)) != 0) return true;
   return false;
 }
 
-/// A message is a sentence; only what would break the line is changed.
+/// A JSON string in which nothing but printable characters is left as it is.
+void append_quoted(std::string& out, std::string_view text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string json;
+  append_json_string(json, text);
+  for (std::size_t i = 0; i < json.size();) {
+    const std::size_t length = util::control_character(std::string_view(json).substr(i));
+    if (length == 0) {
+      out.push_back(json[i++]);
+      continue;
+    }
+    // U+007F, U+0080 to U+009F, U+2028, U+2029: the last byte tells which.
+    const auto last = static_cast<unsigned char>(json[i + length - 1]);
+    const unsigned code = length == 3 ? 0x2000U + (last & 0x3fU) : last;
+    out.append("\\u");
+    for (unsigned shift = 16; shift > 0; shift -= 4)
+      out.push_back(kDigits[code >> (shift - 4) & 15U]);
+    i += length;
+  }
+}
+
+void append_word(std::string& out, std::string_view text) {
+  if (needs_quotes(text))
+    append_quoted(out, text);
+  else
+    out.append(text);
+}
+
+/// A message is a sentence; only what would break the line or is not UTF-8 is changed.
 void append_message(std::string& out, std::string_view text) {
-  for (char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    out.push_back(u < ' ' || u == 0x7f ? ' ' : c);
+  while (!text.empty()) {
+    std::size_t length = 1;
+    if (const std::size_t control = util::control_character(text); control != 0) {
+      length = control;
+      out.push_back(' ');
+    } else if (const std::size_t sequence = util::utf8_sequence(text); sequence != 0) {
+      length = sequence;
+      out.append(text.substr(0, sequence));
+    } else {
+      out.append("\xef\xbf\xbd");
+    }
+    text.remove_prefix(length);
   }
 }
 
 void append_field(std::string& out, const LogField& field) {
-  out.append(field.key).push_back('=');
-  if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-    if (needs_quotes(*text))
-      append_json_string(out, *text);
-    else
-      out.append(*text);
-  } else if (const auto* number = std::get_if<std::int64_t>(&field.value)) {
+  append_word(out, field.key);
+  out.push_back('=');
+  if (const auto* text = std::get_if<std::string_view>(&field.value))
+    append_word(out, *text);
+  else if (const auto* number = std::get_if<std::int64_t>(&field.value))
     out.append(std::to_string(*number));
-  } else {
+  else
     out.append(JsonWriter().value(std::get<double>(field.value)).str());
-  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <artcache/record.hpp>
 
+#include <charconv>
+
 #include "util/hash.hpp"
 
 namespace artcache {
@@ -36,6 +38,8 @@ Digest Digest::of(std::string_view key, const ContentHash& hash) {
   return {big_endian(sum.data()), big_endian(sum.data() + 8)};
 }
 
+std::uint64_t key_hash(std::string_view key) { return big_endian(util::sha256(key).data()); }
+
 std::string to_string(const Digest& digest) {
   std::array<std::uint8_t, 16> bytes{};
   for (std::size_t i = 0; i < 8; ++i) {
@@ -45,6 +49,36 @@ std::string to_string(const Digest& digest) {
   std::string text;
   util::append_hex(text, bytes);
   return text;
+}
+
+std::string to_string(const Position& position) {
+  std::array<std::uint8_t, 8> epoch{};
+  for (std::size_t i = 0; i < 8; ++i)
+    epoch[i] = static_cast<std::uint8_t>(position.epoch >> (56 - 8 * i));
+  std::string text;
+  util::append_hex(text, epoch);
+  text.append("/").append(std::to_string(position.seq)).append("/");
+  return text.append(to_string(position.digest));
+}
+
+Result<Position> parse_position(std::string_view text) {
+  const auto bad = [&] {
+    return Error{Errc::invalid_argument,
+                 "position: '" + std::string(text.substr(0, 80)) + "' is not epoch/seq/digest"};
+  };
+  const std::size_t first = text.find('/'), second = text.find('/', first + 1);
+  if (first == std::string_view::npos || second == std::string_view::npos) return bad();
+  std::array<std::uint8_t, 8> epoch{};
+  if (!util::parse_hex(text.substr(0, first), epoch)) return bad();
+  Position position;
+  position.epoch = big_endian(epoch.data());
+  const std::string_view seq = text.substr(first + 1, second - first - 1);
+  const auto [end, code] = std::from_chars(seq.data(), seq.data() + seq.size(), position.seq);
+  if (code != std::errc() || end != seq.data() + seq.size()) return bad();
+  auto digest = Digest::parse(text.substr(second + 1));
+  if (!digest) return bad();
+  position.digest = *digest;
+  return position;
 }
 
 }  // namespace artcache

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <artcache/storage_backend.hpp>
 
+#include <algorithm>
+
 #include "util/try.hpp"
 #include "util/utf8.hpp"
 
@@ -14,7 +16,7 @@ constexpr std::size_t kPathMost = 1024;  // the most that S3 takes as a key
 Result<void> check_storage_path(std::string_view path) {
   const auto bad = [&](std::string_view why) {
     return Error{Errc::invalid_argument,
-                 "path: '" + std::string(path.substr(0, 200)) + "' " + std::string(why)};
+                 "path: '" + util::printable(path, 200) + "' " + std::string(why)};
   };
   if (path.empty()) return bad("is empty");
   if (path.size() > kPathMost) return bad("is longer than 1024 bytes");
@@ -24,10 +26,21 @@ Result<void> check_storage_path(std::string_view path) {
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty()) return bad("holds an empty part");  // one file would have two paths
     if (part == "." || part == "..") return bad("leaves its folder");
     begin = end + 1;
   }
   return {};
+}
+
+bool is_own_path(std::string_view path) {
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, end);
+    if (part == ".artcache" || part == ".keep" || part.starts_with(".tmp_")) return true;
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return false;
 }
 
 Result<Stamp> StorageBackend::put(const PutRequest& request, std::string_view bytes,

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <artcache/timestamp.hpp>
 
+#include <algorithm>
+
+#include "util/utf8.hpp"
+
 namespace artcache {
 namespace {
 
 using std::chrono::days;
 using std::chrono::sys_days;
+
+constexpr std::size_t kShownMost = 40;  // of a text that is refused
 
 /// Takes digits and marks off the front of a text; every take_* fails softly.
 class Reader {
@@ -82,9 +88,8 @@ const char* read_fields(std::string_view text, Fields& f) {
 }
 
 Error bad(std::string_view text, const char* part) {
-  // A hostile text may be long; its beginning is enough to find it.
-  std::string shown(text.substr(0, 40));
-  return Error{Errc::invalid_argument, "timestamp: '" + shown + "': bad " + part};
+  return Error{Errc::invalid_argument,
+               "timestamp: '" + util::printable(text, kShownMost) + "': bad " + part};
 }
 
 void append_number(std::string& out, std::int64_t number, int width) {
@@ -94,9 +99,19 @@ void append_number(std::string& out, std::int64_t number, int width) {
   out.append(digits, static_cast<std::size_t>(width));
 }
 
-sys_days day_of(Timestamp time) {
-  return std::chrono::floor<days>(std::chrono::sys_time<Timestamp::Duration>(time.since_epoch()));
-}
+/// A moment taken apart.
+struct Parts {
+  std::chrono::year_month_day date;
+  std::int64_t micros = 0;  // of the day
+
+  explicit Parts(Timestamp time) {
+    const Timestamp::Duration since =
+        std::clamp(time, Timestamp::min(), Timestamp::max()).since_epoch();
+    const auto day = std::chrono::floor<days>(since);
+    date = sys_days(day);
+    micros = (since - day).count();
+  }
+};
 
 }  // namespace
 
@@ -117,9 +132,7 @@ Result<Timestamp> Timestamp::parse(std::string_view text) {
 }
 
 std::string to_string(Timestamp time, TimestampStyle style) {
-  const sys_days day = day_of(time);
-  const std::chrono::year_month_day date(day);
-  const std::int64_t micros = time.micros() - Timestamp::Duration(day.time_since_epoch()).count();
+  const auto [date, micros] = Parts(time);
   std::string out;
   out.reserve(32);
   append_number(out, static_cast<int>(date.year()), 4);
@@ -140,9 +153,7 @@ std::string to_string(Timestamp time, TimestampStyle style) {
 }
 
 CalendarHour calendar_hour(Timestamp time) {
-  const sys_days day = day_of(time);
-  const std::chrono::year_month_day date(day);
-  const std::int64_t micros = time.micros() - Timestamp::Duration(day.time_since_epoch()).count();
+  const auto [date, micros] = Parts(time);
   return {static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
           static_cast<unsigned>(date.day()), static_cast<unsigned>(micros / 3'600'000'000)};
 }

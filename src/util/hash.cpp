@@ -5,6 +5,8 @@
 
 #include <new>
 
+#include "util/hex.hpp"
+
 namespace artcache::util {
 namespace {
 
@@ -32,12 +34,6 @@ Sha256Bytes end(EVP_MD_CTX* context) {
   Sha256Bytes sum{};
   EVP_DigestFinal_ex(context, sum.data(), nullptr);
   return sum;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 }  // namespace
@@ -79,9 +75,10 @@ void append_hex(std::string& out, std::span<const std::uint8_t> bytes) {
 bool parse_hex(std::string_view text, std::span<std::uint8_t> out) {
   if (text.size() != out.size() * 2) return false;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-    if (high < 0 || low < 0) return false;
-    out[i] = static_cast<std::uint8_t>(high << 4 | low);
+    // A digit that is none is negative, and so is whatever it is combined with.
+    const int both = hex_value(text[2 * i]) * 16 | hex_value(text[2 * i + 1]);
+    if (both < 0) return false;
+    out[i] = static_cast<std::uint8_t>(both);
   }
   return true;
 }

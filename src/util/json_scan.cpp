@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "util/hex.hpp"
 #include "util/utf8.hpp"
 
 namespace artcache::util {
@@ -11,12 +12,6 @@ namespace {
 
 constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 static_assert(std::endian::native == std::endian::little, "special_bytes() counts from the right");
 
@@ -69,7 +64,11 @@ bool JsonScanner::check_encoding() {
 }
 
 void JsonScanner::skip_space() {
-  while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+  const char* const begin = text_.data();
+  const char* const end = begin + text_.size();
+  const char* at = begin + at_;
+  while (at != end && is_space(*at)) ++at;
+  at_ = static_cast<std::size_t>(at - begin);
 }
 
 bool JsonScanner::enter_object() {
@@ -309,14 +308,22 @@ void append_decoded(std::string& out, const JsonValue& value) {
 }
 
 void append_minified(std::string& out, std::string_view json) {
+  // Copied in runs that end before white space outside of strings.
+  std::size_t begin = 0;
   bool in_string = false;
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
-    if (!in_string && is_space(c)) continue;
-    if (c == '"') in_string = !in_string;
-    out.push_back(c);
-    if (in_string && c == '\\') out.push_back(json[++i]);
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (is_space(c)) {
+      out.append(json.substr(begin, i - begin));
+      begin = i + 1;
+    }
   }
+  out.append(json.substr(std::min(begin, json.size())));
 }
 
 }  // namespace artcache::util

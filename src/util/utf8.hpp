@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace artcache::util {
@@ -20,5 +21,13 @@ std::size_t utf8_length(std::string_view text);
 
 /// The first `characters` characters of well-formed UTF-8.
 std::string_view utf8_prefix(std::string_view text, std::size_t characters);
+
+/// Length in bytes of the character at the front of `text` if it is one that moves a terminal or
+/// ends a line: a control character (C0, DEL, C1) or U+2028, U+2029. Otherwise 0.
+std::size_t control_character(std::string_view text);
+
+/// Text from outside as a message may quote it: at most its first `bytes` bytes, cut between
+/// characters; control characters and bytes that are not UTF-8 become \xHH.
+std::string printable(std::string_view text, std::size_t bytes);
 
 }  // namespace artcache::util

@@ -3,38 +3,12 @@
 // needs a new version line and a migration. docs/formats/content.md has the definition.
 #include <algorithm>
 
+#include "core/attr/content_tags.hpp"
 #include "core/attr/sidecar.hpp"
 #include "util/hash.hpp"
 
 namespace artcache::attr {
 namespace {
-
-constexpr std::string_view kVersionLine = "artcache entry 1\n";
-
-/// Numbers of the fields in the canonical content; never used for another field again.
-enum Tag : std::uint8_t {
-  kId = 1,
-  kOriginalFilename = 2,
-  kStorageFilename = 3,
-  kStoragePath = 4,
-  kFileSize = 5,
-  kContentType = 6,
-  kCreatedAt = 7,
-  kUpdatedAt = 8,
-  kCreatedById = 9,
-  kCreatedByUsername = 10,
-  kCreatedByFullname = 11,
-  kDescription = 12,
-  kVersion = 13,
-  kChecksum = 14,
-  kTag = 15,
-  kRetentionPolicy = 16,
-  kTtlDays = 17,
-  kRetentionExpiresAt = 18,
-  kMetadata = 19,
-  kCustomAttributes = 20,
-  kUnknownMembers = 21,
-};
 
 /// Tag, length as four bytes with the lowest first, bytes.
 void put(std::string& out, Tag tag, std::string_view bytes) {
@@ -65,29 +39,29 @@ void put_if(std::string& out, Tag tag, const std::optional<std::string>& text) {
 }  // namespace
 
 void append_canonical(std::string& out, const FileEntry& entry) {
-  out.append(kVersionLine);
-  put(out, kId, entry.id.bytes());
-  put(out, kOriginalFilename, entry.original_filename);
-  put(out, kStorageFilename, entry.storage_filename);
-  put(out, kStoragePath, entry.storage_path);
-  put_number(out, kFileSize, static_cast<std::int64_t>(entry.file_size));
-  put(out, kContentType, entry.content_type);
-  put_number(out, kCreatedAt, entry.created_at.micros());
-  put_number(out, kUpdatedAt, entry.updated_at.micros());
-  put(out, kCreatedById, entry.created_by_id);
-  put(out, kCreatedByUsername, entry.created_by_username);
-  put_if(out, kCreatedByFullname, entry.created_by_fullname);
-  put_if(out, kDescription, entry.description);
-  put_if(out, kVersion, entry.version);
-  put(out, kChecksum, entry.checksum.bytes);
-  for (const std::string& tag : entry.tags) put(out, kTag, tag);
-  put_if(out, kRetentionPolicy, entry.retention_policy);
-  if (entry.ttl_days) put_number(out, kTtlDays, *entry.ttl_days);
+  out.append(kContentVersionLine);
+  put(out, Tag::id, entry.id.bytes());
+  put(out, Tag::original_filename, entry.original_filename);
+  put(out, Tag::storage_filename, entry.storage_filename);
+  put(out, Tag::storage_path, entry.storage_path);
+  put_number(out, Tag::file_size, static_cast<std::int64_t>(entry.file_size));
+  put(out, Tag::content_type, entry.content_type);
+  put_number(out, Tag::created_at, entry.created_at.micros());
+  put_number(out, Tag::updated_at, entry.updated_at.micros());
+  put(out, Tag::created_by_id, entry.created_by_id);
+  put(out, Tag::created_by_username, entry.created_by_username);
+  put_if(out, Tag::created_by_fullname, entry.created_by_fullname);
+  put_if(out, Tag::description, entry.description);
+  put_if(out, Tag::version, entry.version);
+  put(out, Tag::checksum, entry.checksum.bytes);
+  for (const std::string& tag : entry.tags) put(out, Tag::tag, tag);
+  put_if(out, Tag::retention_policy, entry.retention_policy);
+  if (entry.ttl_days) put_number(out, Tag::ttl_days, *entry.ttl_days);
   if (entry.retention_expires_at)
-    put_number(out, kRetentionExpiresAt, entry.retention_expires_at->micros());
-  put(out, kMetadata, entry.metadata);
-  if (!entry.custom_attributes.empty()) put(out, kCustomAttributes, entry.custom_attributes);
-  if (!entry.unknown_members.empty()) put(out, kUnknownMembers, entry.unknown_members);
+    put_number(out, Tag::retention_expires_at, entry.retention_expires_at->micros());
+  put(out, Tag::metadata, entry.metadata);
+  if (!entry.custom_attributes.empty()) put(out, Tag::custom_attributes, entry.custom_attributes);
+  if (!entry.unknown_members.empty()) put(out, Tag::unknown_members, entry.unknown_members);
 }
 
 ContentHash content_hash(const FileEntry& entry) {

@@ -243,11 +243,11 @@ Result<std::vector<Edit>> edits_of(const Changes& changes) {
     edits.push_back(
         {Field::ttl_days, *changes.ttl_days ? std::to_string(**changes.ttl_days) : "null"});
   }
-  if (changes.retention_expires_at)
-    edits.push_back(
-        {Field::retention_expires_at, *changes.retention_expires_at
-                                          ? quoted(to_string(**changes.retention_expires_at))
-                                          : "null"});
+  if (const auto& end = changes.retention_expires_at) {
+    if (*end) ARTCACHE_CHECK(check_time(Field::retention_expires_at, **end));
+    edits.push_back({Field::retention_expires_at, *end ? quoted(to_string(**end)) : "null"});
+  }
+  ARTCACHE_CHECK(check_time(Field::updated_at, changes.updated_at));
   edits.push_back({Field::updated_at, quoted(to_string(changes.updated_at))});
   return edits;
 }
@@ -277,12 +277,19 @@ Result<std::string> rewrite(std::string_view bytes, std::string_view path, const
   ARTCACHE_CHECK(document.parse(bytes, path));
 
   std::vector<Splice> splices;
+  const auto replace = [&](const Member& member, const std::string& json) {
+    const auto begin = static_cast<std::size_t>(member.value.text.data() - bytes.data());
+    splices.push_back({begin, member.value.text.size(), json});
+  };
   std::string added;
   for (const Edit& edit : edits) {
-    if (const Member* member = document.slot(edit.field)) {
-      const auto begin = static_cast<std::size_t>(member->value.text.data() - bytes.data());
-      splices.push_back({begin, member->value.text.size(), edit.json});
-    } else if (edit.json != "null") {
+    if (edit.json == "null") {
+      // Under every name: one that lost so far would otherwise take the place of this one.
+      for (const Member& member : document.members())
+        if (Document::names(member, edit.field)) replace(member, edit.json);
+    } else if (const Member* member = document.slot(edit.field)) {
+      replace(*member, edit.json);
+    } else {
       added.append(",").append(gap_before_last(bytes, document));
       added.append(quoted(name_of(edit.field))).append(": ").append(edit.json);
     }
@@ -299,6 +306,9 @@ Result<std::string> rewrite(std::string_view bytes, std::string_view path, const
     at = splice.begin + splice.length;
   }
   out.append(bytes.substr(at));
+  if (const auto read = decode(out, path, entry); !read)
+    return Error{Errc::invalid_argument,
+                 "sidecar: it would not read back: " + read.error().message};
   // What was not asked to shrink may be longer than the limit for new ones already.
   return within_limit(std::move(out), std::max(size_most, bytes.size()));
 }

@@ -77,7 +77,7 @@ void for_each_alias(std::string_view name, F&& use) {
   if (name.empty()) return;
   for (std::size_t slot = slot_of(name); kTable[slot] != 0; slot = (slot + 1) % kTableSize) {
     const Alias& alias = kAliases[kTable[slot] - 1];
-    if (alias.name == name) use(alias);
+    if (alias.name.size() == name.size() && alias.name == name) use(alias);
   }
 }
 
