@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stat() says, as a stamp.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <artcache/storage_backend.hpp>
+#include <cstdint>
+
+namespace artcache::file {
+
+/// The mark is mtime in ns, ctime in ns and inode, eight bytes each, big-endian: every change
+/// moves ctime, which nobody can set. `modified` is the later of the two times.
+FileInfo info_of(const struct stat& found);
+
+}  // namespace artcache::file

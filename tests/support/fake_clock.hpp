@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// A clock that stands still until a test moves it.
+#pragma once
+
+#include <artcache/clock.hpp>
+#include <atomic>
+#include <chrono>
+
+namespace artcache::test {
+
+class FakeClock final : public Clock {
+ public:
+  /// 2026-03-02T10:11:12Z, a Monday.
+  static constexpr Timestamp kStart{std::chrono::seconds(1772446272)};
+
+  [[nodiscard]] Timestamp now() const override {
+    return Timestamp(std::chrono::microseconds(wall_.load()));
+  }
+  [[nodiscard]] SteadyTime steady() const override {
+    return SteadyTime(std::chrono::nanoseconds(steady_.load()));
+  }
+
+  /// Both clocks move on.
+  void advance(std::chrono::nanoseconds by) {
+    steady_ += by.count();
+    wall_ += std::chrono::duration_cast<std::chrono::microseconds>(by).count();
+  }
+  /// Only the wall clock jumps, as when an operator or NTP sets it.
+  void jump(std::chrono::microseconds by) { wall_ += by.count(); }
+
+ private:
+  std::atomic<std::int64_t> wall_{kStart.micros()};
+  std::atomic<std::int64_t> steady_{3'600'000'000'000};
+};
+
+}  // namespace artcache::test
