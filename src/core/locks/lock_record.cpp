@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/locks/lock_record.hpp"
+
+#include <algorithm>
+#include <artcache/json_writer.hpp>
+#include <charconv>
+#include <tuple>
+
+#include "util/json_scan.hpp"
+#include "util/try.hpp"
+#include "util/utf8.hpp"
+
+namespace artcache::locks {
+namespace {
+
+constexpr int kVersion = 1;
+
+using util::JsonKind;
+using util::JsonValue;
+
+Error bad(std::string_view what, std::string_view cause) {
+  std::string message = "lock record: ";
+  if (!what.empty()) message.append("member '").append(what).append("': ");
+  return Error{Errc::corrupt, message.append(cause)};
+}
+
+struct Member {
+  std::string name;
+  JsonValue value;
+};
+
+/// The members of one flat object, each to be asked for by its name.
+class Members {
+ public:
+  static Result<Members> read(std::string_view json) {
+    util::JsonScanner scanner(json);
+    Members out;
+    JsonValue name, value;
+    if (scanner.check_encoding() && scanner.enter_object())
+      while (scanner.next_member(name, value)) {
+        std::string key;
+        util::append_decoded(key, name);
+        out.members_.push_back({std::move(key), value});
+      }
+    if (scanner.failed()) return bad("", scanner.what());
+    if (!scanner.at_end()) return bad("", "something follows it");
+    ARTCACHE_TRY(const std::int64_t version, out.number("v"));
+    if (version != kVersion) return bad("v", "made by a newer program");
+    return out;
+  }
+
+  [[nodiscard]] Result<std::string> text(std::string_view name) const {
+    const JsonValue* value = find(name);
+    if (value == nullptr) return bad(name, "is missing");
+    if (value->kind != JsonKind::string) return bad(name, "not a text");
+    std::string out;
+    util::append_decoded(out, *value);
+    return out;
+  }
+
+  [[nodiscard]] Result<std::int64_t> number(std::string_view name) const {
+    const JsonValue* value = find(name);
+    if (value == nullptr) return bad(name, "is missing");
+    std::int64_t out = 0;
+    const char* end = value->text.data() + value->text.size();
+    if (const auto [at, error] = std::from_chars(value->text.data(), end, out);
+        value->kind != JsonKind::number || error != std::errc() || at != end)
+      return bad(name, "not a whole number of 64 bits");
+    return out;
+  }
+
+  [[nodiscard]] Result<bool> flag(std::string_view name) const {
+    const JsonValue* value = find(name);
+    if (value == nullptr) return bad(name, "is missing");
+    if (value->kind != JsonKind::boolean) return bad(name, "neither true nor false");
+    return value->text == "true";
+  }
+
+  [[nodiscard]] Result<LockClass> lock_class() const {
+    ARTCACHE_TRY(const std::string name, text("class"));
+    const auto found = parse_lock_class(name);
+    if (!found) return bad("class", "no class of lock");
+    return *found;
+  }
+
+ private:
+  [[nodiscard]] const JsonValue* find(std::string_view name) const {
+    const auto at = std::ranges::find(members_, name, &Member::name);
+    return at == members_.end() ? nullptr : &at->value;
+  }
+
+  std::vector<Member> members_;
+};
+
+std::string clip(std::string_view text) { return util::printable(text, kTextMost); }
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kNameMost && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+}
+
+}  // namespace
+
+std::string encode(const LockRecord& record) {
+  return std::move(JsonWriter()
+                       .begin_object()
+                       .member("v", kVersion)
+                       .member("class", to_string(record.lock_class))
+                       .member("owner", record.owner)
+                       .member("host", clip(record.host))
+                       .member("place", record.place)
+                       .member("operation", clip(record.operation))
+                       .member("progress", clip(record.progress))
+                       .member("fence", record.fence)
+                       .member("ttl_ms", record.ttl.count())
+                       .member("acquired_at", to_string(record.acquired_at))
+                       .member("acquired_us", record.acquired.count())
+                       .member("renewed_us", record.renewed.count())
+                       .member("expires_us", record.expires.count())
+                       .member("asked_to_yield", record.asked_to_yield)
+                       .end_object())
+      .str();
+}
+
+std::string encode(const Waiter& waiter) {
+  return std::move(JsonWriter()
+                       .begin_object()
+                       .member("v", kVersion)
+                       .member("class", to_string(waiter.lock_class))
+                       .member("waiter", waiter.name)
+                       .member("since_us", waiter.since.count())
+                       .member("until_us", waiter.until.count())
+                       .end_object())
+      .str();
+}
+
+Result<LockRecord> decode_record(std::string_view json) {
+  ARTCACHE_TRY(const Members members, Members::read(json));
+  LockRecord record;
+  ARTCACHE_TRY(record.lock_class, members.lock_class());
+  ARTCACHE_TRY(record.owner, members.text("owner"));
+  ARTCACHE_TRY(record.host, members.text("host"));
+  ARTCACHE_TRY(record.place, members.text("place"));
+  ARTCACHE_TRY(record.operation, members.text("operation"));
+  ARTCACHE_TRY(record.progress, members.text("progress"));
+  ARTCACHE_TRY(const std::int64_t fence, members.number("fence"));
+  if (fence <= 0) return bad("fence", "not above 0");
+  record.fence = static_cast<std::uint64_t>(fence);
+  ARTCACHE_TRY(const std::int64_t ttl, members.number("ttl_ms"));
+  record.ttl = std::chrono::milliseconds(ttl);
+  if (record.ttl < kTtlLeast || record.ttl > kTtlMost) return bad("ttl_ms", "out of range");
+  ARTCACHE_TRY(const std::string at, members.text("acquired_at"));
+  const auto acquired_at = Timestamp::parse(at);
+  if (!acquired_at) return bad("acquired_at", "no time");
+  record.acquired_at = *acquired_at;
+  ARTCACHE_TRY(const std::int64_t acquired, members.number("acquired_us"));
+  ARTCACHE_TRY(const std::int64_t renewed, members.number("renewed_us"));
+  ARTCACHE_TRY(const std::int64_t expires, members.number("expires_us"));
+  record.acquired = Time(acquired);
+  record.renewed = Time(renewed);
+  record.expires = Time(expires);
+  ARTCACHE_TRY(record.asked_to_yield, members.flag("asked_to_yield"));
+  return record;
+}
+
+Result<Waiter> decode_waiter(std::string_view json) {
+  ARTCACHE_TRY(const Members members, Members::read(json));
+  Waiter waiter;
+  ARTCACHE_TRY(waiter.lock_class, members.lock_class());
+  ARTCACHE_TRY(waiter.name, members.text("waiter"));
+  ARTCACHE_TRY(const std::int64_t since, members.number("since_us"));
+  ARTCACHE_TRY(const std::int64_t until, members.number("until_us"));
+  waiter.since = Time(since);
+  waiter.until = Time(until);
+  return waiter;
+}
+
+Result<void> check_request(const LockRequest& request) {
+  const auto wrong = [](std::string cause) {
+    return Error{Errc::invalid_argument, "lock: " + std::move(cause)};
+  };
+  if (!is_name(request.element))
+    return wrong("element '" + clip(request.element) +
+                 "': 1 to 64 letters, digits, dots, underscores and hyphens");
+  if (!request.waiter.empty() && !is_name(request.waiter))
+    return wrong("waiter '" + clip(request.waiter) +
+                 "': at most 64 letters, digits, dots, underscores and hyphens");
+  if (request.ttl && (*request.ttl < kTtlLeast || *request.ttl > kTtlMost))
+    return wrong("TTL of " + std::to_string(request.ttl->count()) + " ms: from 100 ms to 24 hours");
+  return {};
+}
+
+LockHolder to_holder(std::string_view element, const LockRecord& record, Time now) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  LockHolder holder;
+  holder.element = element;
+  holder.lock_class = record.lock_class;
+  holder.owner = record.owner;
+  holder.host = record.host;
+  holder.operation = record.operation;
+  holder.progress = record.progress;
+  holder.fence = record.fence;
+  holder.acquired_at = record.acquired_at;
+  holder.age = duration_cast<milliseconds>(now - record.acquired);
+  holder.expires_in = duration_cast<milliseconds>(record.expires - now);
+  holder.asked_to_yield = record.asked_to_yield;
+  return holder;
+}
+
+void sort_holders(std::vector<LockHolder>& holders) {
+  std::ranges::sort(holders, {}, [](const LockHolder& holder) {
+    return std::tuple<const std::string&, LockClass, std::uint64_t>(
+        holder.element, holder.lock_class, holder.fence);
+  });
+}
+
+}  // namespace artcache::locks
