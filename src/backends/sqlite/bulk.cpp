@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/sqlite/bulk.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "util/try.hpp"
+
+namespace artcache::sqlite {
+namespace {
+
+/// Rows in one transaction: small enough that a one-row write never waits long for it.
+constexpr std::size_t kBatch = 1000;
+/// Between two transactions, so that writers of other processes come in.
+constexpr std::chrono::microseconds kPause{1500};
+
+}  // namespace
+
+Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, const Names& names, const Deps& deps,
+                                          std::uint64_t expected_rows, std::uint64_t fence,
+                                          const Call& call) {
+  std::unique_ptr<Bulk> bulk(new Bulk(writer, names, deps, fence));
+  bulk->finished_ = true;  // there is nothing to clean up yet
+  const auto open = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names, fence));
+    if (row.head.count > expected_rows / 10)
+      return Error{Errc::conflict, "index: bulk load: it holds " + std::to_string(row.head.count) +
+                                       " rows already, too many for " +
+                                       std::to_string(expected_rows) + " new ones"};
+    bulk->generation_ = row.head.generation + 1;
+    bulk->begun_at_ = row.head.position;
+    // What a load that was killed left behind. One that still runs has lost its lock to this one.
+    ARTCACHE_CHECK(drop_generation(connection, names, bulk->generation_));
+    return create_generation(connection, names, bulk->generation_);
+  };
+  ARTCACHE_CHECK(writer.exclusively(open, call));
+  bulk->finished_ = false;
+  return bulk;
+}
+
+Bulk::~Bulk() {
+  if (finished_) return;
+  const auto drop = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
+    // Somebody else's load may stand under that number by now.
+    if (row.head.generation >= generation_ || !check_fence(connection, names_, fence_)) return {};
+    return drop_generation(connection, names_, generation_);
+  };
+  // Best effort: what stays behind is dropped by the next load.
+  (void)writer_.exclusively(drop, Call().within(std::chrono::seconds(5), *deps_.clock));
+}
+
+void Bulk::count_in(const IndexedEntry& row) {
+  digest_ += Digest::of(to_string(row.entry.id), row.hash);
+  bytes_ += row.entry.file_size;
+  ++count_;
+}
+
+void Bulk::count_out(const IndexedEntry& row) {
+  digest_ -= Digest::of(to_string(row.entry.id), row.hash);
+  bytes_ -= row.entry.file_size;
+  --count_;
+}
+
+Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
+  while (!rows.empty()) {
+    const auto batch = rows.first(std::min(rows.size(), kBatch));
+    rows = rows.subspan(batch.size());
+    const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+      ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+      return add_batch(connection, batch);
+    };
+    ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
+    std::this_thread::sleep_for(kPause);
+  }
+  return {};
+}
+
+Result<void> Bulk::add_batch(sql::Connection& connection, std::span<const Row> rows) {
+  RowWriter entries(connection, names_, generation_, next_row_);
+  ScanWriter scan(connection, names_, generation_);
+  // Older than every change that is made from now on, newer than every one before.
+  const std::uint64_t revision = begun_at_.seq + 1;
+  for (const Row& row : rows) {
+    std::string_view path = row.scanned.path;
+    if (path == expected_sidecar_path(row.put.entry)) path = {};
+    ARTCACHE_TRY(const std::int64_t number,
+                 entries.insert({&row.put, revision, row.freshness, path}));
+    ARTCACHE_CHECK(entries.add_words(number, row.put.tokens));
+    if (!row.scanned.path.empty()) ARTCACHE_CHECK(scan.put(row.scanned));
+    digest_ += row.put.part;
+    bytes_ += row.put.entry.file_size;
+    ++count_;
+    next_row_ = number + 1;
+  }
+  return scan.flush();
+}
+
+Result<Position> Bulk::finish(const Call& call) {
+  ARTCACHE_CHECK(index(call));
+  const auto work = [&](sql::Connection& connection, HeadRow& head) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+    ARTCACHE_CHECK(merge(connection, head));
+    return switch_over(connection, head);
+  };
+  ARTCACHE_TRY(const IndexHead head, writer_.exclusively(work, call));
+  finished_ = true;
+  return head.position;
+}
+
+/// Each index in a transaction of its own. Two rows of one id show when the unique one is built:
+/// then, and only then, the rows are searched for doubles.
+Result<void> Bulk::index(const Call& call) {
+  const auto build = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+    return create_id_index(connection, names_, generation_);
+  };
+  auto built = writer_.exclusively(build, call, Writer::Durability::with_the_next);
+  if (!built && built.error().code == Errc::conflict) {
+    const auto clean = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+      ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+      ARTCACHE_CHECK(drop_doubles(connection));
+      return create_id_index(connection, names_, generation_);
+    };
+    built = writer_.exclusively(clean, call, Writer::Durability::with_the_next);
+  }
+  if (!built) return std::move(built).error();
+  const auto others = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+    return create_other_indexes(connection, names_, generation_);
+  };
+  ARTCACHE_CHECK(writer_.exclusively(others, call, Writer::Durability::with_the_next));
+  return {};
+}
+
+Result<void> Bulk::drop_doubles(sql::Connection& connection) {
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names_.text("SELECT file_id FROM {p}entry_{g} GROUP BY file_id "
+                                              "HAVING count(*) > 1",
+                                              generation_)));
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return {};
+    ARTCACHE_TRY(const FileId id, read_id(*s, 0));
+    ARTCACHE_CHECK(drop_losers(connection, id));
+  }
+}
+
+/// Of the rows of one id the newest updated_at stays, then the first path. All their paths are
+/// noted as twins, so that a loser takes over when the winner goes.
+Result<void> Bulk::drop_losers(sql::Connection& connection, const FileId& id) {
+  RowWriter entries(connection, names_, generation_);
+  ARTCACHE_TRY(auto rows, entries.find_all(id));
+  std::ranges::sort(rows, [](const auto& a, const auto& b) {
+    const FileEntry &x = a.entry.entry, &y = b.entry.entry;
+    return x.updated_at != y.updated_at ? x.updated_at > y.updated_at : a.path() < b.path();
+  });
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    ARTCACHE_CHECK(add_twin(connection, names_, generation_, id, rows[i].path()));
+    if (i == 0) continue;
+    count_out(rows[i].entry);
+    ARTCACHE_CHECK(entries.remove(rows[i]));
+  }
+  return {};
+}
+
+/// What writers did meanwhile wins over what was read from the storage before or while they did.
+Result<void> Bulk::merge(sql::Connection& connection, const HeadRow& head) {
+  if (head.head.oldest_seq > begun_at_.seq + 1)
+    return Error{Errc::conflict,
+                 "index: bulk load: more was written meanwhile than the log keeps; run it again"};
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names_.text("SELECT DISTINCT file_id FROM {p}log "
+                                              "WHERE seq > ? AND file_id IS NOT NULL")));
+  s->bind(0, to_sql(begun_at_.seq));
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return {};
+    ARTCACHE_TRY(const FileId id, read_id(*s, 0));
+    ARTCACHE_CHECK(merge_one(connection, head, id));
+  }
+}
+
+Result<void> Bulk::merge_one(sql::Connection& connection, const HeadRow& head, const FileId& id) {
+  RowWriter old_rows(connection, names_, head.head.generation);
+  RowWriter new_rows(connection, names_, generation_);
+  ScanWriter old_scan(connection, names_, head.head.generation);
+  ScanWriter new_scan(connection, names_, generation_);
+  ARTCACHE_TRY(const auto ours, new_rows.find(id));
+  ARTCACHE_TRY(const auto theirs, old_rows.find(id));
+  if (ours) {
+    count_out(ours->entry);
+    ARTCACHE_CHECK(new_rows.remove(*ours));
+    ARTCACHE_CHECK(new_scan.remove(ours->path()));
+  }
+  if (theirs) {
+    const PreparedEntry prepared = prepare(theirs->entry.entry);
+    ARTCACHE_TRY(const std::int64_t number,
+                 new_rows.insert({&prepared, theirs->entry.revision, theirs->entry.freshness,
+                                  theirs->sidecar_path}));
+    ARTCACHE_CHECK(new_rows.add_words(number, prepared.tokens));
+    count_in(theirs->entry);
+    ARTCACHE_TRY(const auto scanned, old_scan.find(theirs->path()));
+    if (scanned) ARTCACHE_CHECK(new_scan.put(*scanned));
+  }
+  return new_scan.flush();
+}
+
+Result<void> Bulk::switch_over(sql::Connection& connection, HeadRow& row) {
+  const std::uint64_t old = row.head.generation;
+  row.head.generation = generation_;
+  row.head.count = count_;
+  row.head.bytes = bytes_;
+  ++row.head.position.seq;
+  row.head.position.digest = digest_;
+  ARTCACHE_CHECK(append_log(
+      connection, names_,
+      {row.head.position, LogRow::Kind::reset, nullptr, nullptr, {}, deps_.clock->now()}, row));
+  ARTCACHE_CHECK(point_view(connection, names_, generation_));
+  return drop_generation(connection, names_, old);
+}
+
+}  // namespace artcache::sqlite

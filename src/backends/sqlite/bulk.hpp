@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// A new generation of tables, filled beside the old one and switched to in one commit.
+#pragma once
+
+#include <optional>
+
+#include "backends/sqlite/edit.hpp"
+#include "backends/sqlite/writer.hpp"
+
+namespace artcache::sqlite {
+
+class Bulk final : public BulkLoad {
+ public:
+  /// Errors: conflict (the index is not nearly empty), lease_lost, and those of the engine.
+  static Result<std::unique_ptr<Bulk>> begin(Writer& writer, const Names& names, const Deps& deps,
+                                             std::uint64_t expected_rows, std::uint64_t fence,
+                                             const Call& call);
+  ~Bulk() override;
+
+  Result<void> add(std::span<const Row> rows, const Call& call) override;
+  Result<Position> finish(const Call& call) override;
+
+ private:
+  Bulk(Writer& writer, const Names& names, const Deps& deps, std::uint64_t fence)
+      : writer_(writer), names_(names), deps_(deps), fence_(fence) {}
+
+  Result<void> add_batch(sql::Connection& connection, std::span<const Row> rows);
+  Result<void> index(const Call& call);
+  Result<void> drop_doubles(sql::Connection& connection);
+  Result<void> drop_losers(sql::Connection& connection, const FileId& id);
+  Result<void> merge(sql::Connection& connection, const HeadRow& head);
+  Result<void> merge_one(sql::Connection& connection, const HeadRow& head, const FileId& id);
+  Result<void> switch_over(sql::Connection& connection, HeadRow& head);
+  void count_in(const IndexedEntry& row);
+  void count_out(const IndexedEntry& row);
+
+  Writer& writer_;
+  const Names& names_;
+  const Deps deps_;
+  const std::uint64_t fence_;
+  std::uint64_t generation_ = 0;
+  Position begun_at_;
+  Digest digest_;
+  std::uint64_t count_ = 0, bytes_ = 0;
+  std::int64_t next_row_ = 1;
+  bool finished_ = false;
+};
+
+}  // namespace artcache::sqlite

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between an entry and the columns of its row.
+#pragma once
+
+#include <artcache/metadata_store.hpp>
+#include <string>
+#include <string_view>
+
+#include "sql/sql.hpp"
+
+namespace artcache::sqlite {
+
+/// The columns of an entry in the order of bind_entry() and read_entry(), without the rowid.
+inline constexpr std::string_view kEntryColumns =
+    "file_id, hash, revision, refreshed_at, ttl_hours, created_at, updated_at, file_size, "
+    "original_filename, storage_filename, storage_path, content_type, created_by_id, "
+    "created_by_username, created_by_fullname, description, version, checksum, tags, "
+    "retention_policy, ttl_days, retention_expires_at, metadata, custom_attributes, "
+    "unknown_members, sidecar_path";
+inline constexpr int kEntryColumnCount = 26;
+
+inline sql::Bytes bytes_of(const FileId& id) { return id.bytes(); }
+inline sql::Bytes bytes_of(const ContentHash& hash) { return hash.bytes; }
+
+/// What must live as long as the binding.
+struct BindBuffers {
+  std::string tags;
+};
+
+struct EntryRow {
+  const PreparedEntry* put = nullptr;
+  std::uint64_t revision = 0;
+  Freshness freshness;
+  std::string_view sidecar_path;  ///< empty: the data file's path with the suffix
+};
+
+/// Binds kEntryColumnCount parameters from `first` on.
+void bind_entry(sql::Statement& statement, int first, const EntryRow& row, BindBuffers& buffers);
+
+/// Reads kEntryColumns from column `first` on. Errors: corrupt.
+Result<IndexedEntry> read_entry(const sql::Statement& statement, int first);
+
+Result<FileId> read_id(const sql::Statement& statement, int column);
+Result<ContentHash> read_hash(const sql::Statement& statement, int column);
+
+/// The path of the sidecar that an entry of this folder and name is expected under.
+std::string expected_sidecar_path(const FileEntry& entry);
+
+}  // namespace artcache::sqlite

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The changes of one write transaction: rows, words, scan table, log, head.
+#pragma once
+
+#include <artcache/metadata_store.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "backends/sqlite/columns.hpp"
+#include "backends/sqlite/head.hpp"
+#include "backends/sqlite/schema.hpp"
+#include "sql/sql.hpp"
+
+namespace artcache::sqlite {
+
+/// Rows and words of one generation; what apply() and a bulk load have in common.
+class RowWriter {
+ public:
+  /// `next_row` saves asking the engine for the first free row number, where it is known.
+  RowWriter(sql::Connection& connection, const Names& names, std::uint64_t generation,
+            std::int64_t next_row = 0)
+      : connection_(connection), names_(names), generation_(generation), next_row_(next_row) {}
+
+  /// What a change needs to know of the row as it stands.
+  struct Current {
+    std::int64_t row = 0;
+    IndexedEntry entry;
+    std::string sidecar_path;  ///< as stored: empty when it is the expected one
+    [[nodiscard]] std::string path() const {
+      return sidecar_path.empty() ? expected_sidecar_path(entry.entry) : sidecar_path;
+    }
+  };
+  Result<std::optional<Current>> find(const FileId& id);
+  /// More than one only while a bulk load has not been indexed yet.
+  Result<std::vector<Current>> find_all(const FileId& id);
+  /// Returns the new row's number.
+  Result<std::int64_t> insert(const EntryRow& row);
+  Result<void> update(const Current& old, const EntryRow& row);
+  Result<void> remove(const Current& old);
+  Result<void> freshen(std::int64_t row, const Freshness& freshness);
+  Result<void> set_sidecar_path(std::int64_t row, std::string_view path);
+  Result<void> add_words(std::int64_t row, const SearchTokens& tokens);
+  Result<void> remove_words(std::int64_t row, const SearchTokens& tokens);
+
+ private:
+  Result<sql::Statement*> statement(std::string_view text) {
+    return connection_.prepare(names_.text(text, generation_));
+  }
+  sql::Connection& connection_;
+  const Names& names_;
+  std::uint64_t generation_;
+  BindBuffers buffers_;
+  std::int64_t next_row_;  // 0: not known yet
+};
+
+/// The scan table of one generation, with the leaf touched last kept open.
+class ScanWriter {
+ public:
+  ScanWriter(sql::Connection& connection, const Names& names, std::uint64_t generation)
+      : connection_(connection), names_(names), generation_(generation) {}
+
+  /// Paths that come in order are cheap: a leaf is written when another one is needed.
+  Result<void> put(const ScannedFile& file);
+  Result<void> remove(std::string_view path);
+  Result<std::optional<ScannedFile>> find(std::string_view path);
+  /// Writes the open leaf. To be called at the end.
+  Result<void> flush();
+
+ private:
+  struct Leaf;
+  Result<void> open(std::string_view folder, std::string_view name);
+  Result<void> store(std::string_view low, const std::string& packed, std::int64_t row);
+
+  sql::Connection& connection_;
+  const Names& names_;
+  std::uint64_t generation_;
+  std::shared_ptr<Leaf> leaf_;
+};
+
+/// Fails when the holder that this fence was minted for has been replaced. 0 is no holder.
+/// Errors: lease_lost.
+Result<void> check_fence(sql::Connection& connection, const Names& names, std::uint64_t fence);
+
+/// Notes that an id was found under more paths than its row tells.
+Result<void> add_twin(sql::Connection& connection, const Names& names, std::uint64_t generation,
+                      const FileId& id, std::string_view path);
+
+/// Applies requests inside a transaction that is open already; flush() before its commit.
+class Edit {
+ public:
+  Edit(sql::Connection& connection, const Names& names, const HeadRow& head, Timestamp now);
+
+  /// Errors: lease_lost before anything was written, else those of the engine, after which the
+  /// whole transaction must be rolled back.
+  Result<ApplyResult> apply(const ApplyRequest& request);
+  /// Writes the head and trims the log.
+  Result<void> flush(const LogRetention& retention);
+
+  [[nodiscard]] const HeadRow& head() const { return head_; }
+
+ private:
+  Result<ChangeOutcome> change(const EntryChange& change, std::string_view sidecar_path);
+  Result<ChangeOutcome> put(const EntryChange& change, std::optional<RowWriter::Current> old,
+                            std::string_view sidecar_path);
+  Result<ChangeOutcome> remove(const EntryChange& change, const RowWriter::Current& old);
+  Result<void> log(LogRow::Kind kind, const FileId& id, const ContentHash* hash,
+                   std::string_view payload);
+  Result<void> note_path(const ScannedFile& file);
+  Result<void> forget_path(std::string_view path);
+
+  sql::Connection& connection_;
+  const Names& names_;
+  HeadRow head_;
+  Timestamp now_;
+  std::uint64_t changes_ = 0;
+  RowWriter rows_;
+  ScanWriter scan_;
+};
+
+}  // namespace artcache::sqlite

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one row that every commit moves.
+#pragma once
+
+#include <artcache/metadata_store.hpp>
+
+#include "backends/sqlite/schema.hpp"
+#include "sql/sql.hpp"
+
+namespace artcache::sqlite {
+
+struct HeadRow {
+  IndexHead head;
+  std::uint64_t log_bytes = 0;
+};
+
+/// Inside a transaction, so that it belongs to what else is read there. Errors: corrupt.
+Result<HeadRow> read_head(sql::Connection& connection, const Names& names);
+Result<void> write_head(sql::Connection& connection, const Names& names, const HeadRow& row);
+
+/// One row of the log.
+struct LogEntry {
+  Position position;
+  LogRow::Kind kind = LogRow::Kind::put;
+  const FileId* id = nullptr;
+  const ContentHash* hash = nullptr;
+  std::string_view payload;
+  Timestamp committed_at;
+};
+
+/// Appends to the log and counts its bytes in the head row.
+Result<void> append_log(sql::Connection& connection, const Names& names, const LogEntry& entry,
+                        HeadRow& row);
+
+/// What the log keeps: the newest rows within all three limits.
+struct LogRetention {
+  std::uint64_t rows_most = 100'000;
+  std::uint64_t bytes_most = 256 * 1024 * 1024;
+  std::chrono::hours age_most{7 * 24};
+};
+
+/// Takes rows beyond the limits off the old end, at most `rows_at_once` of them, so that no commit
+/// pays for many.
+Result<void> trim_log(sql::Connection& connection, const Names& names, const LogRetention& keep,
+                      Timestamp now, std::uint64_t rows_at_once, HeadRow& row);
+
+/// SQLite has signed numbers only; these keep all 64 bits.
+inline std::int64_t to_sql(std::uint64_t number) { return static_cast<std::int64_t>(number); }
+inline std::uint64_t from_sql(std::int64_t number) { return static_cast<std::uint64_t>(number); }
+
+}  // namespace artcache::sqlite

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/sqlite/index.hpp"
+
+#include <unistd.h>
+
+#include "backends/sqlite/bulk.hpp"
+#include "backends/sqlite/columns.hpp"
+#include "backends/sqlite/reading.hpp"
+#include "backends/sqlite/scan_leaf.hpp"
+
+namespace artcache::sqlite {
+
+Index::Index(IndexOptions options, Names names, const Deps& deps, Connect connect,
+             std::unique_ptr<sql::Connection> writing)
+    : options_(std::move(options)),
+      names_(std::move(names)),
+      deps_(deps),
+      readers_({.open = std::move(connect),
+                .connections_most = options_.readers_most,
+                .limit_name = "readers",
+                .clock = deps.clock}),
+      writer_(std::move(writing), names_, options_.retention, options_.durable, deps,
+              [this](const IndexHead& head) { watch_.moved(head.position.seq); }),
+      find_text_(names_.text("SELECT " + std::string(kEntryColumns) +
+                             " FROM {p}entry WHERE file_id = ?")) {}
+
+Index::~Index() {
+  if (!options_.delete_on_close) return;
+  ::unlink(owners_path().c_str());
+  for (const std::string_view suffix : {"", "-wal", "-shm"})
+    ::unlink((options_.path + std::string(suffix)).c_str());
+}
+
+std::string Index::describe() const {
+  return options_.delete_on_close ? "mem:" : "sqlite://" + options_.path;
+}
+
+Result<ApplyResult> Index::apply(const ApplyRequest& request, const Call& call) {
+  return writer_.apply(request, call);
+}
+
+Result<std::unique_ptr<BulkLoad>> Index::bulk_load(std::uint64_t expected_rows, std::uint64_t fence,
+                                                   const Call& call) {
+  ARTCACHE_TRY(auto bulk, Bulk::begin(writer_, names_, deps_, expected_rows, fence, call));
+  return std::unique_ptr<BulkLoad>(std::move(bulk));
+}
+
+namespace {
+
+/// Reads leaves, keeping the last one: paths usually come folder by folder.
+class LeafReader {
+ public:
+  explicit LeafReader(sql::Statement& statement) : statement_(statement) {}
+
+  Result<std::optional<ScannedFile>> find(std::string_view full) {
+    const SplitPath path = split_path(full);
+    if (!covers(path)) ARTCACHE_CHECK(read(path));
+    const ScannedFile* file = leaf_.find(path.name);
+    if (file == nullptr) return std::optional<ScannedFile>();
+    std::optional<ScannedFile> out(*file);
+    out->path = full;
+    return out;
+  }
+
+ private:
+  /// Beyond its last file a leaf may have a neighbour, so only what lies inside is sure.
+  [[nodiscard]] bool covers(const SplitPath& path) const {
+    return !leaf_.files().empty() && folder_ == path.folder && path.name >= low_ &&
+           path.name <= leaf_.files().back().path;
+  }
+  Result<void> read(const SplitPath& path) {
+    folder_ = path.folder;
+    leaf_ = {};
+    statement_.bind(0, path.folder).bind(1, path.name);
+    ARTCACHE_TRY(const bool found, statement_.step());
+    if (!found) return {};
+    low_ = statement_.text(0);
+    ARTCACHE_TRY(leaf_, ScanLeaf::parse(statement_.blob(1)));
+    statement_.reset();
+    return {};
+  }
+
+  sql::Statement& statement_;
+  std::string folder_, low_;
+  ScanLeaf leaf_;
+};
+
+constexpr std::string_view kLeafText =
+    "SELECT low, files FROM {p}scan_{g} WHERE folder = ? AND low <= ? ORDER BY low DESC LIMIT 1";
+
+}  // namespace
+
+Result<std::vector<std::optional<ScannedFile>>> Index::find_scanned(
+    std::span<const std::string_view> paths, const Call& call) {
+  ARTCACHE_TRY(Reading reading, begin_reading(call));
+  ARTCACHE_TRY(sql::Statement * s, reading.statement(names_, kLeafText));
+  LeafReader leaves(*s);
+  std::vector<std::optional<ScannedFile>> files;
+  files.reserve(paths.size());
+  for (const std::string_view path : paths) {
+    ARTCACHE_TRY(auto file, leaves.find(path));
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+Result<std::vector<ScannedFile>> Index::scanned_paths_of(const FileId& id, const Call& call) {
+  ARTCACHE_TRY(Reading reading, begin_reading(call));
+  std::vector<std::string> paths;
+  RowWriter rows(reading.connection(), names_, reading.head().generation);
+  ARTCACHE_TRY(const auto entry, rows.find(id));
+  if (entry) paths.push_back(entry->path());
+  ARTCACHE_TRY(sql::Statement * twins,
+               reading.statement(names_, "SELECT path FROM {p}twin_{g} WHERE file_id = ?"));
+  twins->bind(0, bytes_of(id));
+  while (true) {
+    ARTCACHE_TRY(const bool found, twins->step());
+    if (!found) break;
+    if (entry && twins->text(0) == paths.front()) continue;
+    paths.emplace_back(twins->text(0));
+  }
+  ARTCACHE_TRY(sql::Statement * s, reading.statement(names_, kLeafText));
+  LeafReader leaves(*s);
+  std::vector<ScannedFile> files;
+  for (const std::string& path : paths) {
+    ARTCACHE_TRY(auto file, leaves.find(path));
+    if (file && file->id == id) files.push_back(std::move(*file));
+  }
+  return files;
+}
+
+Result<void> Index::scan_table(
+    std::string_view folder, const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
+    const Call& call) {
+  ARTCACHE_TRY(Reading reading, begin_reading(call));
+  // Folders end with a slash, so '0', the character behind it, ends the range below one.
+  std::string begin(folder), end(folder);
+  while (begin.ends_with('/')) begin.pop_back();
+  end = begin.empty() ? std::string("\xff") : begin + "0";
+  if (!begin.empty()) begin.push_back('/');
+  ARTCACHE_TRY(sql::Statement * s,
+               reading.statement(names_,
+                                 "SELECT folder, files FROM {p}scan_{g} WHERE folder >= ? "
+                                 "AND folder < ? ORDER BY folder, low"));
+  s->bind(0, std::string_view(begin)).bind(1, std::string_view(end));
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return {};
+    ARTCACHE_CHECK(call.check("index: scan table", *deps_.clock));
+    ARTCACHE_TRY(const ScanLeaf leaf, ScanLeaf::parse(s->blob(1)));
+    std::vector<ScannedFile> files = leaf.files();
+    for (ScannedFile& file : files) file.path.insert(0, s->text(0));
+    ARTCACHE_CHECK(sink(files));
+  }
+}
+
+Result<void> Index::add_intent(const Intent& intent, const Call& call) {
+  const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_TRY(
+        sql::Statement * s,
+        connection.prepare(names_.text("INSERT OR REPLACE INTO {p}intent VALUES(?,?,?,?)")));
+    s->bind(0, bytes_of(intent.id)).bind(1, std::string_view(intent.path));
+    s->bind(2, std::int64_t{static_cast<int>(intent.operation)});
+    s->bind(3, intent.begun_at.micros());
+    ARTCACHE_CHECK(s->run());
+    return {};
+  };
+  ARTCACHE_CHECK(writer_.exclusively(work, call));
+  return {};
+}
+
+Result<std::vector<Intent>> Index::intents(const Call& call) {
+  ARTCACHE_TRY(Reading reading, begin_reading(call));
+  ARTCACHE_TRY(sql::Statement * s,
+               reading.statement(names_,
+                                 "SELECT file_id, path, operation, begun_at FROM {p}intent "
+                                 "ORDER BY begun_at, file_id"));
+  std::vector<Intent> all;
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return all;
+    Intent& intent = all.emplace_back();
+    ARTCACHE_TRY(intent.id, read_id(*s, 0));
+    intent.path = s->text(1);
+    intent.operation = static_cast<Intent::Operation>(s->integer(2));
+    intent.begun_at = Timestamp(std::chrono::microseconds(s->integer(3)));
+  }
+}
+
+Result<void> Index::set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) {
+  const auto work = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence));
+    row.head.suspect_reason = reason;
+    return {};
+  };
+  ARTCACHE_CHECK(writer_.exclusively(work, call));
+  return {};
+}
+
+}  // namespace artcache::sqlite

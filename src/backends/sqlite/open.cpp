@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an address to an open index.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "backends/sqlite/index.hpp"
+#include "sql/sqlite/connection.hpp"
+#include "util/try.hpp"
+
+namespace artcache::sqlite {
+namespace {
+
+sql::SqliteOptions connection_options(const IndexOptions& options, const Deps& deps) {
+  sql::SqliteOptions out;
+  out.path = options.path;
+  out.vfs = options.vfs;
+  out.clock = deps.clock;
+  out.synchronous = options.durable ? sql::Synchronous::full : sql::Synchronous::off;
+  return out;
+}
+
+/// `mem:` is an index on a file of its own that nobody else can find.
+Result<std::string> private_file() {
+  const char* folder = std::getenv("TMPDIR");
+  std::string path = std::string(folder != nullptr && *folder != '\0' ? folder : "/tmp") +
+                     "/artcache-index-XXXXXX";
+  const int fd = ::mkstemp(path.data());
+  if (fd < 0)
+    return Error{Errc::unavailable, "mem: cannot make a temporary file '" + path +
+                                        "'; set TMPDIR to a folder with space"};
+  ::close(fd);
+  return path;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, const Deps& deps,
+                                                  const Call& call) {
+  ARTCACHE_TRY(Names names, Names::with_prefix(options.prefix));
+  const sql::SqliteOptions connection = connection_options(options, deps);
+  ARTCACHE_TRY(auto writing, sql::open_sqlite(connection, call));
+  ARTCACHE_CHECK(migrate(*writing, names, call));
+  auto connect = [connection](const Call& c) { return sql::open_sqlite(connection, c); };
+  return std::unique_ptr<MetadataStore>(std::make_unique<Index>(
+      options, std::move(names), deps, std::move(connect), std::move(writing)));
+}
+
+Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
+                                                  const Call& call) {
+  ARTCACHE_CHECK(url.expect_only({"prefix", "sync", "log_rows", "log_bytes", "log_age"}));
+  IndexOptions options;
+  options.prefix = url.parameter("prefix").value_or("");
+  ARTCACHE_TRY(options.durable, url.flag("sync", true));
+  ARTCACHE_TRY(const auto rows, url.integer("log_rows", 100'000, 1, 1'000'000'000));
+  ARTCACHE_TRY(const auto bytes, url.integer("log_bytes", 256LL * 1024 * 1024, 1, 1LL << 50));
+  ARTCACHE_TRY(const auto age, url.duration("log_age", options.retention.age_most));
+  options.retention = {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(bytes),
+                       std::chrono::duration_cast<std::chrono::hours>(age)};
+  if (url.scheme() == "mem") {
+    if (!url.path().empty() || !url.hosts().empty())
+      return Error{Errc::invalid_argument,
+                   "mem: takes no name; every opening is an index of its own"};
+    ARTCACHE_TRY(options.path, private_file());
+    options.delete_on_close = true;
+    options.durable = false;
+    return open_index(options, deps, call);
+  }
+  if (!url.hosts().empty() || !url.path().starts_with('/'))
+    return Error{Errc::invalid_argument,
+                 "sqlite: the address needs an absolute path, such as sqlite:///var/lib/index.db"};
+  options.path = url.path();
+  return open_index(options, deps, call);
+}
+
+}  // namespace artcache::sqlite

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/sqlite/scan_leaf.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace artcache::sqlite {
+namespace {
+
+// A file: length of its name in two bytes, the name, size, mark, id, hash, updated_at. Numbers
+// have their lowest byte first.
+constexpr std::size_t kMark = 24, kId = 16, kHash = 16;
+constexpr std::size_t kFixed = 2 + 8 + kMark + kId + kHash + 8;
+
+void put_number(std::string& out, std::uint64_t number, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<char>(number >> (8 * i)));
+}
+
+std::uint64_t take_number(const std::uint8_t*& at, std::size_t bytes) {
+  std::uint64_t number = 0;
+  for (std::size_t i = bytes; i > 0; --i) number = number << 8 | at[i - 1];
+  at += bytes;
+  return number;
+}
+
+template <std::size_t N>
+void put_bytes(std::string& out, const std::array<std::uint8_t, N>& bytes) {
+  out.append(reinterpret_cast<const char*>(bytes.data()), N);
+}
+
+template <std::size_t N>
+std::array<std::uint8_t, N> take_bytes(const std::uint8_t*& at) {
+  std::array<std::uint8_t, N> bytes{};
+  std::memcpy(bytes.data(), at, N);
+  at += N;
+  return bytes;
+}
+
+constexpr auto kByName = [](const ScannedFile& file, std::string_view name) {
+  return file.path < name;
+};
+
+}  // namespace
+
+SplitPath split_path(std::string_view path) {
+  const std::size_t begin = path.rfind('/') + 1;  // npos + 1 is 0
+  return {path.substr(0, begin), path.substr(begin)};
+}
+
+Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes) {
+  ScanLeaf leaf;
+  const std::uint8_t* at = bytes.data();
+  const std::uint8_t* const end = at + bytes.size();
+  while (at != end) {
+    const auto left = static_cast<std::size_t>(end - at);
+    const std::size_t length = left < 2 ? 0 : at[0] | std::size_t{at[1]} << 8;
+    if (left < kFixed + length)
+      return Error{Errc::corrupt, "sqlite index: a damaged row in the scan table; rebuild it"};
+    at += 2;
+    ScannedFile& file = leaf.files_.emplace_back();
+    file.path.assign(reinterpret_cast<const char*>(at), length);
+    at += length;
+    file.stamp.size = take_number(at, 8);
+    file.stamp.mark = take_bytes<kMark>(at);
+    file.id = FileId(take_bytes<kId>(at));
+    file.hash.bytes = take_bytes<kHash>(at);
+    file.updated_at =
+        Timestamp(std::chrono::microseconds(static_cast<std::int64_t>(take_number(at, 8))));
+  }
+  return leaf;
+}
+
+std::string ScanLeaf::packed() const {
+  std::string out;
+  std::size_t size = 0;
+  for (const ScannedFile& file : files_) size += kFixed + file.path.size();
+  out.reserve(size);
+  for (const ScannedFile& file : files_) {
+    put_number(out, file.path.size(), 2);
+    out.append(file.path);
+    put_number(out, file.stamp.size, 8);
+    put_bytes(out, file.stamp.mark);
+    put_bytes(out, file.id.bytes());
+    put_bytes(out, file.hash.bytes);
+    put_number(out, static_cast<std::uint64_t>(file.updated_at.micros()), 8);
+  }
+  return out;
+}
+
+const ScannedFile* ScanLeaf::find(std::string_view name) const {
+  const auto at = std::lower_bound(files_.begin(), files_.end(), name, kByName);
+  return at != files_.end() && at->path == name ? &*at : nullptr;
+}
+
+std::optional<ScannedFile> ScanLeaf::put(std::string_view name, const ScannedFile& file) {
+  auto at = std::lower_bound(files_.begin(), files_.end(), name, kByName);
+  std::optional<ScannedFile> old;
+  if (at != files_.end() && at->path == name)
+    old = std::move(*at);
+  else
+    at = files_.emplace(at);
+  *at = file;
+  at->path = name;
+  return old;
+}
+
+std::optional<ScannedFile> ScanLeaf::remove(std::string_view name) {
+  const auto at = std::lower_bound(files_.begin(), files_.end(), name, kByName);
+  if (at == files_.end() || at->path != name) return std::nullopt;
+  std::optional<ScannedFile> old(std::move(*at));
+  files_.erase(at);
+  return old;
+}
+
+ScanLeaf ScanLeaf::split() {
+  ScanLeaf upper;
+  const auto middle = files_.begin() + static_cast<std::ptrdiff_t>(files_.size() / 2);
+  upper.files_.assign(std::make_move_iterator(middle), std::make_move_iterator(files_.end()));
+  files_.erase(middle, files_.end());
+  return upper;
+}
+
+}  // namespace artcache::sqlite

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// ScanWriter: files of the scan table, a leaf at a time.
+#include "backends/sqlite/edit.hpp"
+#include "backends/sqlite/scan_leaf.hpp"
+#include "util/try.hpp"
+
+namespace artcache::sqlite {
+
+struct ScanWriter::Leaf {
+  std::string folder, low;
+  std::optional<std::string> next_low;  ///< where the next leaf of the folder begins
+  std::int64_t row = 0;                 ///< 0: not stored yet
+  ScanLeaf files;
+  bool changed = false;
+
+  [[nodiscard]] bool covers(std::string_view f, std::string_view name) const {
+    return folder == f && name >= low && (!next_low || name < *next_low);
+  }
+};
+
+Result<void> ScanWriter::open(std::string_view folder, std::string_view name) {
+  if (leaf_ != nullptr && leaf_->covers(folder, name)) return {};
+  ARTCACHE_CHECK(flush());
+  auto leaf = std::make_shared<Leaf>();
+  leaf->folder = folder;
+  ARTCACHE_TRY(sql::Statement * at,
+               connection_.prepare(names_.text(
+                   "SELECT row, low, files FROM {p}scan_{g} WHERE folder = ? AND low <= ? "
+                   "ORDER BY low DESC LIMIT 1",
+                   generation_)));
+  at->bind(0, folder).bind(1, name);
+  ARTCACHE_TRY(const bool found, at->step());
+  if (found) {
+    leaf->row = at->integer(0);
+    leaf->low = at->text(1);
+    ARTCACHE_TRY(leaf->files, ScanLeaf::parse(at->blob(2)));
+    at->reset();
+    ARTCACHE_TRY(
+        sql::Statement * next,
+        connection_.prepare(names_.text("SELECT low FROM {p}scan_{g} WHERE folder = ? AND low > ? "
+                                        "ORDER BY low LIMIT 1",
+                                        generation_)));
+    next->bind(0, folder).bind(1, std::string_view(leaf->low));
+    ARTCACHE_TRY(const bool more, next->step());
+    if (more) leaf->next_low = next->text(0);
+    next->reset();
+  }
+  leaf_ = std::move(leaf);
+  return {};
+}
+
+Result<void> ScanWriter::store(std::string_view low, const std::string& packed, std::int64_t row) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(packed.data());
+  if (row == 0) {
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection_.prepare(names_.text(
+                     "INSERT INTO {p}scan_{g}(folder, low, files) VALUES(?, ?, ?)", generation_)));
+    s->bind(0, std::string_view(leaf_->folder)).bind(1, low);
+    s->bind(2, sql::Bytes(bytes, packed.size()));
+    ARTCACHE_CHECK(s->run());
+    return {};
+  }
+  ARTCACHE_TRY(sql::Statement * s,
+               connection_.prepare(
+                   names_.text("UPDATE {p}scan_{g} SET files = ? WHERE row = ?", generation_)));
+  s->bind(0, sql::Bytes(bytes, packed.size())).bind(1, row);
+  ARTCACHE_CHECK(s->run());
+  return {};
+}
+
+Result<void> ScanWriter::flush() {
+  if (leaf_ == nullptr || !leaf_->changed) return {};
+  Leaf& leaf = *leaf_;
+  if (leaf.files.files().empty() && leaf.row != 0 && leaf.low.empty() && !leaf.next_low) {
+    // The last file of a folder is gone: its only leaf goes with it.
+    ARTCACHE_TRY(sql::Statement * s, connection_.prepare(names_.text(
+                                         "DELETE FROM {p}scan_{g} WHERE row = ?", generation_)));
+    s->bind(0, leaf.row);
+    ARTCACHE_CHECK(s->run());
+    leaf_.reset();
+    return {};
+  }
+  while (leaf.files.too_full()) {
+    // The upper part becomes a leaf of its own, itself split until it is small enough.
+    ScanLeaf upper = leaf.files.split();
+    while (upper.too_full()) {
+      const ScanLeaf last = upper.split();
+      ARTCACHE_CHECK(store(last.files().front().path, last.packed(), 0));
+    }
+    ARTCACHE_CHECK(store(upper.files().front().path, upper.packed(), 0));
+    leaf.next_low = upper.files().front().path;
+  }
+  ARTCACHE_CHECK(store(leaf.low, leaf.files.packed(), leaf.row));
+  leaf_.reset();
+  return {};
+}
+
+Result<void> ScanWriter::put(const ScannedFile& file) {
+  const SplitPath path = split_path(file.path);
+  ARTCACHE_CHECK(open(path.folder, path.name));
+  leaf_->files.put(path.name, file);
+  leaf_->changed = true;
+  // A leaf does not grow without end while its folder is being filled.
+  return leaf_->files.files().size() >= 2 * kLeafMost ? flush() : Result<void>();
+}
+
+Result<void> ScanWriter::remove(std::string_view full) {
+  const SplitPath path = split_path(full);
+  ARTCACHE_CHECK(open(path.folder, path.name));
+  if (leaf_->files.remove(path.name)) leaf_->changed = true;
+  return {};
+}
+
+Result<std::optional<ScannedFile>> ScanWriter::find(std::string_view full) {
+  const SplitPath path = split_path(full);
+  ARTCACHE_CHECK(open(path.folder, path.name));
+  const ScannedFile* file = leaf_->files.find(path.name);
+  if (file == nullptr) return std::optional<ScannedFile>();
+  ScannedFile out = *file;
+  out.path = full;
+  return std::optional(std::move(out));
+}
+
+}  // namespace artcache::sqlite

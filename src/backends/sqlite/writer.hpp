@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one way to write: callers queue up, one of them commits for all.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/metadata_store.hpp>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "backends/sqlite/edit.hpp"
+
+namespace artcache::sqlite {
+
+/// Group commit over one connection. A caller that finds nobody writing becomes the leader: it
+/// takes the right to write, applies what is queued, commits once and wakes the others. Until the
+/// leader has the right to write a caller can still leave at its deadline; after that the work is
+/// bounded by the disk and is waited for, because the request belongs to the caller.
+class Writer {
+ public:
+  using Committed = std::function<void(const IndexHead&)>;
+
+  /// `durable`: every commit waits for the disk.
+  Writer(std::unique_ptr<sql::Connection> connection, Names names, LogRetention retention,
+         bool durable, const Deps& deps, Committed committed)
+      : connection_(std::move(connection)),
+        names_(std::move(names)),
+        retention_(retention),
+        durable_(durable),
+        deps_(deps),
+        committed_(std::move(committed)) {}
+
+  Result<ApplyResult> apply(const ApplyRequest& request, const Call& call);
+
+  /// Runs `work` alone in a write transaction that carries the head; what it leaves in the head row
+  /// is written. Errors: those of `work`, and of the engine.
+  using Work = std::function<Result<void>(sql::Connection&, HeadRow&)>;
+  enum class Durability : std::uint8_t {
+    now,
+    with_the_next,  ///< what nobody can see yet needs no wait for the disk of its own
+  };
+  Result<IndexHead> exclusively(const Work& work, const Call& call,
+                                Durability durability = Durability::now);
+
+ private:
+  static constexpr std::size_t kRequestsMost = 64;  // in one commit
+
+  struct Ticket {
+    const ApplyRequest* request = nullptr;
+    const Work* work = nullptr;
+    Durability durability = Durability::now;
+    enum class State : std::uint8_t { queued, taken, done } state = State::queued;
+    Result<ApplyResult> result = Error{Errc::internal, "index: never run"};
+    IndexHead head;
+  };
+
+  Result<void> queue_and_wait(Ticket& ticket, const Call& call);
+  Result<void> begin(const Ticket& own);
+  void take_batch(Ticket& own, std::vector<Ticket*>& batch);
+  void lead(std::unique_lock<std::mutex>& guard, const Call& call, Ticket& own);
+  Result<void> run(std::span<Ticket* const> batch, IndexHead& head);
+  Result<void> run_one(Ticket& ticket, HeadRow& head);
+
+  std::unique_ptr<sql::Connection> connection_;  // the leader's
+  const Names names_;
+  const LogRetention retention_;
+  const bool durable_;
+  const Deps deps_;
+  const Committed committed_;
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<Ticket*> queue_;  // guarded by mutex_
+  bool leading_ = false;       // guarded by mutex_
+};
+
+}  // namespace artcache::sqlite
