@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// artcache: main. Reads the command line and hands over to one verb.
+#include <CLI/CLI.hpp>
+#include <artcache/version.hpp>
+#include <cstdio>
+
+#include "cli/verbs.hpp"
+
+int main(int argc, char** argv) {
+  using namespace artcache;
+  CLI::App app{"Keeps a queryable index of a file store in step with the store itself."};
+  app.name("artcache");
+  app.set_version_flag("--version", "artcache " + std::string(version()));
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 inconsistent, 3 busy, 4 not found, 64 wrong usage.\n"
+      "`artcache VERB --help` tells more.");
+
+  int exit_code = cli::kDone;
+  cli::add_verbs(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" that exit with 0; everything else is wrong usage.
+    return app.exit(error) == 0 ? cli::kDone : cli::kUsage;
+  }
+  return exit_code;
+}

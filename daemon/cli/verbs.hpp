@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of `artcache`. Each adds its options and sets the exit code when it is called.
+#pragma once
+
+#include <artcache/result.hpp>
+
+namespace CLI {
+class App;
+}
+
+namespace artcache::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kUsage = 64;
+
+/// Adds every verb to `app`; the one that is called leaves its exit code in `exit_code`.
+void add_verbs(CLI::App& app, int& exit_code);
+
+/// Prints one line `artcache: …` on stderr and returns the exit code of the table.
+int fail(const Error& error);
+
+}  // namespace artcache::cli

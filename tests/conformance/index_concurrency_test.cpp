@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every index promises: scan table, intents, bulk load, many writers, waiting, snapshots.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "conformance/index_suite.hpp"
+#include "support/sample_entry.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+
+namespace {
+
+BulkLoad::Row row_of(std::uint64_t n) {
+  PreparedEntry put = prepare(sample_entry(n));
+  ScannedFile scanned = scanned_of(put);
+  return {std::move(put), sample_freshness(), std::move(scanned)};
+}
+
+std::vector<BulkLoad::Row> rows_of(std::uint64_t from, std::uint64_t to) {
+  std::vector<BulkLoad::Row> rows;
+  for (std::uint64_t n = from; n < to; ++n) rows.push_back(row_of(n));
+  return rows;
+}
+
+Digest digest_of_rows(MetadataStore& index) {
+  Digest digest;
+  good(index.scan(
+      [&](std::span<const KeyAndHash> rows) -> Result<void> {
+        for (const KeyAndHash& row : rows) digest += Digest::of(to_string(row.id), row.hash);
+        return {};
+      },
+      {}));
+  return digest;
+}
+
+std::optional<ScannedFile> scanned_at(MetadataStore& index, std::string_view path) {
+  return good(index.find_scanned({{path}}, {})).front();
+}
+
+ScannedFile scanned_file(std::string path, std::uint64_t n) {
+  ScannedFile file;
+  file.path = std::move(path);
+  file.id = sample_id(n);
+  file.stamp.size = n;
+  file.stamp.mark[3] = 9;
+  file.updated_at = Timestamp(std::chrono::seconds(n));
+  return file;
+}
+
+}  // namespace
+
+TEST_SUITE("index") {
+  TEST_CASE("the scan table gives back each path, folder by folder, also of a huge flat folder") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      std::map<std::string, std::uint64_t> expected;
+      std::vector<ScannedFile> files;
+      for (std::uint64_t n = 0; n < 3000; ++n)
+        files.push_back(scanned_file("flat/" + to_string(sample_id(n)) + ".attr.json", n));
+      for (std::uint64_t n = 3000; n < 3200; ++n)
+        files.push_back(scanned_file("a/" + std::to_string(n % 10) + "/" + std::to_string(n), n));
+      files.push_back(scanned_file("at the root", 4000));
+      for (const ScannedFile& file : files) expected[file.path] = file.stamp.size;
+      good(index.apply({.changes = {}, .scanned = files}, {}));
+
+      std::map<std::string, std::uint64_t> seen;
+      const auto gather = [&](std::span<const ScannedFile> some) -> Result<void> {
+        for (const ScannedFile& file : some) CHECK(seen.emplace(file.path, file.stamp.size).second);
+        return {};
+      };
+      good(index.scan_table("", gather, {}));
+      CHECK(seen == expected);
+      seen.clear();
+      good(index.scan_table("a", gather, {}));
+      CHECK(seen.size() == 200);
+
+      const std::vector<std::string_view> gone{files[5].path, files[2999].path, "at the root"};
+      good(index.apply({.changes = {}, .unscanned = gone}, {}));
+      for (const std::string_view path : gone) CHECK_FALSE(scanned_at(index, path).has_value());
+      const auto kept = scanned_at(index, files[6].path);
+      REQUIRE(kept.has_value());
+      CHECK(kept->path == files[6].path);
+      CHECK(kept->stamp == files[6].stamp);
+      CHECK(kept->id == files[6].id);
+      CHECK(kept->updated_at == files[6].updated_at);
+    });
+  }
+
+  TEST_CASE("all paths of an id are known, and a loser is there when the winner goes") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const EntryChange change = put_of(sample_entry(1));
+      const ScannedFile first = scanned_of(change.put);
+      ScannedFile second = first;
+      second.path = "copies/one.attr.json";
+      good(index.apply({.changes = {{change}}, .scanned = {{first}}}, {}));
+      CHECK(good(index.scanned_paths_of(sample_id(1), {})).size() == 1);
+      good(index.apply({.changes = {}, .scanned = {{second}}}, {}));
+      CHECK(good(index.scanned_paths_of(sample_id(1), {})).size() == 2);
+      const std::vector<std::string_view> gone{first.path};
+      good(index.apply({.changes = {}, .unscanned = gone}, {}));
+      const auto left = good(index.scanned_paths_of(sample_id(1), {}));
+      REQUIRE(left.size() == 1);
+      CHECK(left.front().path == second.path);
+    });
+  }
+
+  TEST_CASE("a scanned file whose change has moved must be read again") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      EntryChange change = put_of(sample_entry(1));
+      const ScannedFile file = scanned_of(change.put);
+      change.base = 99;
+      good(index.apply({.changes = {{change}}, .scanned = {{file}}}, {}));
+      CHECK_FALSE(scanned_at(index, file.path).has_value());
+    });
+  }
+
+  TEST_CASE("an intent stays until the change that ends it") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const Intent intent{sample_id(1), "2026/03/x", Intent::Operation::upload,
+                          Timestamp(std::chrono::seconds(5))};
+      good(index.add_intent(intent, {}));
+      const auto open = good(index.intents({}));
+      REQUIRE(open.size() == 1);
+      CHECK(open.front().path == intent.path);
+      CHECK(open.front().id == intent.id);
+      CHECK(open.front().operation == intent.operation);
+      const EntryChange change = put_of(sample_entry(1));
+      good(index.apply({.changes = {{change}}, .finished_intents = {{sample_id(1)}}}, {}));
+      CHECK(good(index.intents({})).empty());
+    });
+  }
+
+  TEST_CASE("a bulk load shows nothing until it is finished, then everything, as one reset") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto bulk = good(index.bulk_load(3000, 0, {}));
+      good(bulk->add(rows_of(0, 2500), {}));
+      good(bulk->add(rows_of(2500, 3000), {}));
+      CHECK(good(index.head({})).count == 0);
+      CHECK_FALSE(good(index.find(sample_id(1), {})).has_value());
+      const Position at = good(bulk->finish({}));
+      const IndexHead head = good(index.head({}));
+      CHECK(head.position == at);
+      CHECK(head.count == 3000);
+      CHECK(head.position.digest == digest_of_rows(index));
+      CHECK(good(index.find(sample_id(2999), {}))->entry == sample_entry(2999));
+      CHECK(good(index.search({.query = "plan"}, {})).total == 600);
+      CHECK(scanned_at(index, scanned_of(prepare(sample_entry(17))).path).has_value());
+      const LogSlice log = good(index.read_after({head.position.epoch, 0, Digest()}, 10, {}));
+      REQUIRE(log.rows.size() == 1);
+      CHECK(log.rows.front().kind == LogRow::Kind::reset);
+      CHECK(good(index.read_after(at, 10, {})).rows.empty());
+
+      FileEntry changed = sample_entry(3);
+      changed.description = "after";
+      EntryChange change = put_of(changed);
+      change.base = good(index.find(sample_id(3), {}))->revision;
+      CHECK(good(index.apply({.changes = {{change}}}, {})).outcomes.front() ==
+            ChangeOutcome::updated);
+      CHECK(good(index.head({})).position.digest == digest_of_rows(index));
+    });
+  }
+
+  TEST_CASE("what writers do during a bulk load wins over what was loaded") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const EntryChange early = put_of(sample_entry(900));
+      good(index.apply({.changes = {{early}}}, {}));
+      const auto bulk = good(index.bulk_load(500, 0, {}));
+      good(bulk->add(rows_of(0, 300), {}));
+      FileEntry newer = sample_entry(10);
+      newer.description = "written meanwhile";
+      const std::vector<EntryChange> changes{put_of(newer), put_of(sample_entry(901)),
+                                             remove_of(sample_id(900))};
+      good(index.apply({.changes = changes}, {}));
+      good(bulk->finish({}));
+      CHECK(good(index.find(sample_id(10), {}))->entry == newer);
+      CHECK(good(index.find(sample_id(901), {})).has_value());
+      CHECK_FALSE(good(index.find(sample_id(900), {})).has_value());
+      CHECK(good(index.search({.query = "meanwhile"}, {})).total == 1);
+      const IndexHead head = good(index.head({}));
+      CHECK(head.count == 301);
+      CHECK(head.position.digest == digest_of_rows(index));
+    });
+  }
+
+  TEST_CASE("of two loaded rows with one id the newer wins, and both paths are known") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto bulk = good(index.bulk_load(100, 0, {}));
+      auto rows = rows_of(0, 50);
+      FileEntry copy = sample_entry(7);
+      copy.description = "the newer one";
+      copy.updated_at = copy.updated_at + std::chrono::hours(1);
+      PreparedEntry put = prepare(copy);
+      ScannedFile scanned = scanned_of(put);
+      scanned.path = "copies/seven.attr.json";
+      rows.push_back({std::move(put), sample_freshness(), std::move(scanned)});
+      good(bulk->add(rows, {}));
+      good(bulk->finish({}));
+      CHECK(good(index.find(sample_id(7), {}))->entry == copy);
+      CHECK(good(index.scanned_paths_of(sample_id(7), {})).size() == 2);
+      CHECK(good(index.head({})).count == 50);
+      CHECK(good(index.head({})).position.digest == digest_of_rows(index));
+      CHECK(good(index.search({.query = "newer one"}, {})).total == 1);
+    });
+  }
+
+  TEST_CASE("a bulk load that is given up leaves nothing, and a full index refuses one") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      {
+        const auto bulk = good(index.bulk_load(100, 0, {}));
+        good(bulk->add(rows_of(0, 50), {}));
+      }
+      CHECK(good(index.head({})).count == 0);
+      const auto bulk = good(index.bulk_load(100, 0, {}));
+      good(bulk->add(rows_of(0, 100), {}));
+      good(bulk->finish({}));
+      CHECK(index.bulk_load(100, 0, {}).error().code == Errc::conflict);
+    });
+  }
+
+  TEST_CASE("eight writers at once leave a log without holes and the right digest") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      std::vector<std::jthread> writers;
+      std::atomic<int> failed{0};
+      for (std::uint64_t w = 0; w < 8; ++w)
+        writers.emplace_back([&, w] {
+          for (std::uint64_t n = 0; n < 25; ++n) {
+            const EntryChange change = put_of(sample_entry(w * 1000 + n));
+            if (!index.apply({.changes = {{change}}}, {})) ++failed;
+          }
+        });
+      writers.clear();
+      CHECK(failed == 0);
+      const IndexHead head = good(index.head({}));
+      CHECK(head.position.seq == 200);
+      CHECK(head.count == 200);
+      CHECK(head.position.digest == digest_of_rows(index));
+      const LogSlice log = good(index.read_after({head.position.epoch, 0, Digest()}, 1000, {}));
+      CHECK(log.rows.size() == 200);
+    });
+  }
+
+  TEST_CASE("a waiter is woken by a commit, and at its deadline without one") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto late = index.wait_for(0, Call().within(std::chrono::milliseconds(20)));
+      CHECK(late.error().code == Errc::timed_out);
+      std::jthread writer([&] {
+        const EntryChange change = put_of(sample_entry(1));
+        (void)index.apply({.changes = {{change}}}, {});
+      });
+      CHECK(good(index.wait_for(0, Call().within(std::chrono::seconds(10)))).position.seq == 1);
+    });
+  }
+
+  TEST_CASE("a snapshot is of one position while writers go on") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto bulk = good(index.bulk_load(2000, 0, {}));
+      good(bulk->add(rows_of(0, 2000), {}));
+      good(bulk->finish({}));
+      Digest digest;
+      std::uint64_t written = 5000;
+      const Position at = good(index.snapshot(
+          [&](std::span<const Record> records) -> Result<void> {
+            for (const Record& record : records) {
+              digest += Digest::of(record.key, record.hash);
+              CHECK(content_hash(good(parse_content(record.payload))) == record.hash);
+            }
+            const EntryChange change = put_of(sample_entry(++written));
+            good(index.apply({.changes = {{change}}}, {}));
+            return {};
+          },
+          {}));
+      CHECK(digest == at.digest);
+      CHECK(good(index.head({})).position.seq > at.seq);
+    });
+  }
+
+  TEST_CASE("the digests of all buckets add up, and differ only where indexes differ") {
+    for_each_index([](IndexPlace& place, MetadataStore& index) {
+      const auto other = open_index(place.fresh_address(""));
+      for (MetadataStore* one : {&index, other.get()}) {
+        const auto bulk = good(one->bulk_load(500, 0, {}));
+        good(bulk->add(rows_of(0, 500), {}));
+        good(bulk->finish({}));
+      }
+      const EntryChange change = remove_of(sample_id(123));
+      good(other->apply({.changes = {{change}}}, {}));
+      Position at;
+      const auto ours = good(index.bucket_digests(10, &at, {}));
+      const auto theirs = good(other->bucket_digests(10, nullptr, {}));
+      Digest sum;
+      std::size_t different = 0;
+      for (std::size_t i = 0; i < ours.size(); ++i) {
+        sum += ours[i].digest;
+        if (ours[i].digest != theirs[i].digest) ++different;
+      }
+      CHECK(sum == at.digest);
+      CHECK(different == 1);
+      CHECK(index.bucket_digests(17, nullptr, {}).error().code == Errc::invalid_argument);
+    });
+  }
+
+  TEST_CASE("what is committed is there when the index is opened again") {
+    for (const auto& place : index_places()) {
+      if (!place->shared()) continue;
+      const std::string address = place->fresh_address("");
+      Position at;
+      {
+        const auto index = open_index(address);
+        const EntryChange change = put_of(sample_entry(1));
+        at = good(index->apply({.changes = {{change}}}, {})).position;
+        good(index->set_suspect("", 0, {}));
+      }
+      const auto again = open_index(address);
+      CHECK(good(again->head({})).position == at);
+      CHECK(good(again->head({})).suspect_reason.empty());
+      CHECK(good(again->find(sample_id(1), {})).has_value());
+    }
+  }
+
+  TEST_CASE("two openings of one index see each other's commits, across a bulk load too") {
+    for (const auto& place : index_places()) {
+      if (!place->shared()) continue;
+      const std::string address = place->fresh_address("");
+      const auto one = open_index(address), two = open_index(address);
+      CHECK_FALSE(good(two->find(sample_id(1), {})).has_value());
+      std::jthread writer([&] {
+        const EntryChange change = put_of(sample_entry(1));
+        (void)one->apply({.changes = {{change}}}, {});
+      });
+      CHECK(good(two->wait_for(0, Call().within(std::chrono::seconds(10)))).count == 1);
+      CHECK(good(two->find(sample_id(1), {})).has_value());
+      const auto bulk = good(one->bulk_load(100, 0, {}));
+      good(bulk->add(rows_of(0, 100), {}));
+      good(bulk->finish({}));
+      CHECK(good(two->find(sample_id(99), {})).has_value());
+      CHECK(good(two->search({.query = "plan"}, {})).total == 20);
+      const EntryChange change = put_of(sample_entry(200));
+      good(two->apply({.changes = {{change}}}, {}));
+      CHECK(good(one->find(sample_id(200), {})).has_value());
+    }
+  }
+
+  TEST_CASE("a change under a fence that was never minted is lease_lost and changes nothing") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const EntryChange change = put_of(sample_entry(1));
+      const auto refused = index.apply({.changes = {{change}}, .fence = 42}, {});
+      REQUIRE_FALSE(refused.has_value());
+      CHECK(refused.error().code == Errc::lease_lost);
+      CHECK(good(index.head({})).count == 0);
+    });
+  }
+
+  TEST_CASE("more changes than one apply takes are refused") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      std::vector<EntryChange> changes(kApplyMost + 1, remove_of(sample_id(1)));
+      CHECK(index.apply({.changes = changes}, {}).error().code == Errc::invalid_argument);
+    });
+  }
+}
