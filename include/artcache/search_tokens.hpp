@@ -14,8 +14,9 @@
 
 namespace artcache {
 
-/// Stems separated by single spaces, in groups of falling weight. Each token consists of a-z, 0-9
-/// and bytes above 0x7f, so that it needs no quoting anywhere.
+/// Stems, and words where they differ from their stem, separated by single spaces, in groups of
+/// falling weight. Each token consists of a-z, 0-9 and bytes above 0x7f, so that it needs no
+/// quoting anywhere.
 struct SearchTokens {
   std::string name;  ///< of original_filename
   std::string tags;
@@ -38,7 +39,7 @@ struct SearchQuery {
     friend bool operator==(const Beginning&, const Beginning&) = default;
   };
 
-  std::optional<FileId> id;             ///< the text is an id: only that entry is meant
+  std::optional<FileId> id;             ///< the text is an id: that entry matches, and comes first
   std::vector<std::string> stems;       ///< all of them must be there, each once
   std::optional<Beginning> beginning;   ///< and this
   std::optional<std::string> filename;  ///< MatchMode::exact: original_filename must be this too
@@ -51,8 +52,9 @@ struct SearchQuery {
 /// 1024 bytes or 32 words: to drop some would find what nobody asked for).
 ARTCACHE_EXPORT Result<SearchQuery> search_query(std::string_view text, MatchMode mode);
 
-/// How well the words of a query fit: 0 not all are there, 1 they are, 2 all in name and tags, 3
-/// all in the name. Engines find the same by other means; this is their oracle.
-ARTCACHE_EXPORT unsigned search_rank(const SearchQuery& query, const SearchTokens& tokens);
+/// How well an entry fits a query: 0 not at all, 1 all words are there, 2 all in name and tags, 3
+/// all in the name, 4 it has the id. Engines find the same by other means; this is their oracle. Of
+/// equal rank the newest created_at comes first, then the greatest id.
+ARTCACHE_EXPORT unsigned search_rank(const SearchQuery& query, const FileEntry& entry);
 
 }  // namespace artcache

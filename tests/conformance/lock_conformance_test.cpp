@@ -361,7 +361,7 @@ TEST_SUITE("locks") {
       std::mutex mutex;
       std::vector<std::uint64_t> fences;
       std::vector<std::jthread> threads;
-      for (int t = 0; t < 8; ++t)
+      for (std::size_t t = 0; t < 8; ++t)
         threads.emplace_back([&, t] {
           LockManager& locks = t % 2 == 0 ? *site.a : *site.b;
           while (granted < 200) {

@@ -10,6 +10,8 @@
 namespace artcache::sqlite {
 namespace {
 
+constexpr unsigned kIdRank = 4;  ///< better than any words
+
 struct Hit {
   std::int64_t row = 0;
   std::int64_t created_at = 0, number = 0;  ///< number: what is sorted by, unless it is a text
@@ -55,6 +57,11 @@ std::string hits_text(const SearchQuery& query, SortBy sort, const Where& where)
   else
     text.append(" FROM {p}entry_{g} e").append(where.text());
   return text.append(" ORDER BY e.created_at DESC, e.file_id DESC LIMIT ?");
+}
+
+std::string id_text(SortBy sort, const Where& where) {
+  return "SELECT e.row, e.created_at, e.file_id, " + std::string(sort_column(sort)) +
+         " FROM {p}entry_{g} e WHERE e.file_id = ?" + where.and_text();
 }
 
 /// The newest matches, newest first.
@@ -122,29 +129,21 @@ Result<EntryPage> Index::search(const SearchRequest& request, const Call& call) 
     return Error{Errc::invalid_argument, "search: limit is above " + std::to_string(kPageMost)};
   EntryPage page;
   ARTCACHE_TRY(const SearchQuery query, search_query(request.query, request.mode));
-  if (query.id) {
-    ARTCACHE_TRY(auto entry, find(*query.id, call));
-    if (entry && request.offset == 0 && request.limit > 0)
-      page.entries.push_back(std::move(*entry));
-    page.total = page.entries.size();
-    return page;
-  }
-  if (!query.has_words() && !query.filename) return page;
-
-  Where where(request.filter);
-  if (query.filename) where.add("original_filename = ?", *query.filename);
   ARTCACHE_TRY(Reading reading, begin_reading(call));
-  ARTCACHE_TRY(sql::Statement * s,
-               reading.statement(names_, hits_text(query, request.sort, where)));
-  const std::string everywhere = match_text(query, "");
-  int next = 0;
-  if (query.has_words()) s->bind(next++, std::string_view(everywhere));
-  s->bind(where.bind(*s, next), std::int64_t{kSearchWindow} + 1);
-  ARTCACHE_TRY(auto hits, find_hits(*s, request.sort == SortBy::filename));
-  page.total = hits.size();
+  std::vector<Hit> hits;
+  if (query.has_words() || query.filename) {
+    Where where(request.filter);
+    if (query.filename) where.add("original_filename = ?", *query.filename);
+    ARTCACHE_TRY(sql::Statement * s,
+                 reading.statement(names_, hits_text(query, request.sort, where)));
+    const std::string everywhere = match_text(query, "");
+    int next = 0;
+    if (query.has_words()) s->bind(next++, std::string_view(everywhere));
+    s->bind(where.bind(*s, next), std::int64_t{kSearchWindow} + 1);
+    ARTCACHE_TRY(hits, find_hits(*s, request.sort == SortBy::filename));
+  }
   if (hits.size() > kSearchWindow) {
     hits.pop_back();
-    page.total = kSearchWindow;
     page.total_kind = TotalKind::lower_bound;
   }
   if (request.sort == SortBy::relevance && query.has_words()) {
@@ -160,6 +159,20 @@ Result<EntryPage> Index::search(const SearchRequest& request, const Call& call) 
       ARTCACHE_CHECK(rank_hits(*ranked, hits, rank));
     }
   }
+  if (query.id) {
+    const Where where(request.filter);
+    ARTCACHE_TRY(sql::Statement * s,
+                 reading.statement(names_, id_text(request.sort, where)));
+    s->bind(0, bytes_of(*query.id));
+    where.bind(*s, 1);
+    ARTCACHE_TRY(auto named, find_hits(*s, request.sort == SortBy::filename));
+    for (Hit& hit : named) {
+      std::erase_if(hits, [&](const Hit& other) { return other.row == hit.row; });
+      hit.rank = kIdRank;
+      hits.push_back(std::move(hit));
+    }
+  }
+  page.total = hits.size();
   sort_hits(hits, request);
 
   ARTCACHE_TRY(sql::Statement * fetch,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "backends/sqlite/scan_leaf.hpp"
 #include "util/try.hpp"
 
 namespace artcache::sqlite {
@@ -17,6 +18,8 @@ Result<ApplyResult> Writer::apply(const ApplyRequest& request, const Call& call)
   if (request.changes.size() > kApplyMost)
     return Error{Errc::invalid_argument,
                  "index: more than " + std::to_string(kApplyMost) + " changes in one apply"};
+  // Refused here, a bad request does not fail the others that it would share a commit with.
+  for (const ScannedFile& file : request.scanned) ARTCACHE_CHECK(check_name(file.path));
   Ticket ticket;
   ticket.request = &request;
   ARTCACHE_CHECK(queue_and_wait(ticket, call));

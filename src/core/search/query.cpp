@@ -23,10 +23,10 @@ Error too_large(std::string_view what, std::size_t most) {
 
 }  // namespace
 
-Result<Query> parse_query(std::string_view text, MatchMode mode) {
+Result<SearchQuery> parse_query(std::string_view text, MatchMode mode) {
   if (text.size() > kQuerySizeMost) return too_large("bytes", kQuerySizeMost);
 
-  Query query;
+  SearchQuery query;
   if (const auto id = FileId::parse(trim(text))) query.id = *id;
   if (mode == MatchMode::exact) {
     if (!text.empty()) query.filename.emplace(text);
@@ -39,7 +39,7 @@ Result<Query> parse_query(std::string_view text, MatchMode mode) {
   };
   WordReader words(text);
   while (words.next()) {
-    Query::Beginning word{std::string(stem(words.word(), words.alphabet())),
+    SearchQuery::Beginning word{std::string(stem(words.word(), words.alphabet())),
                           std::string(words.word())};
     if (mode == MatchMode::words) {
       add_stem(word.stem);

@@ -46,17 +46,19 @@ SearchTokens search_tokens(const FileEntry& entry) {
 }
 
 Result<SearchQuery> search_query(std::string_view text, MatchMode mode) {
-  ARTCACHE_TRY(const search::Query parsed, search::parse_query(text, mode));
-  SearchQuery query{parsed.id, parsed.stems, std::nullopt, parsed.filename};
-  if (parsed.beginning) query.beginning = {parsed.beginning->stem, parsed.beginning->letters};
-  if (mode != MatchMode::exact || !parsed.filename) return query;
+  ARTCACHE_TRY(SearchQuery query, search::parse_query(text, mode));
+  if (mode != MatchMode::exact || !query.filename) return query;
   // The words of an exact name lead to it much faster than a look at every row.
   if (auto words = search::parse_query(text, MatchMode::words)) query.stems = words->stems;
   return query;
 }
 
-unsigned search_rank(const SearchQuery& query, const SearchTokens& tokens) {
-  if (!query.has_words() || !all_in(query, {tokens.name, tokens.tags, tokens.rest})) return 0;
+unsigned search_rank(const SearchQuery& query, const FileEntry& entry) {
+  if (query.id == entry.id) return 4;
+  if (query.filename && *query.filename != entry.original_filename) return 0;
+  if (!query.has_words()) return query.filename ? 3 : 0;
+  const SearchTokens tokens = search_tokens(entry);
+  if (!all_in(query, {tokens.name, tokens.tags, tokens.rest})) return 0;
   if (all_in(query, {tokens.name})) return 3;
   return all_in(query, {tokens.name, tokens.tags}) ? 2 : 1;
 }

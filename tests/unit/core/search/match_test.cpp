@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/search/match.hpp"
-
+#include <artcache/search_tokens.hpp>
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -29,8 +28,16 @@ FileEntry report() {
   return entry;
 }
 
-Query query(std::string_view text, MatchMode mode = MatchMode::words) {
-  return parse_query(text, mode).value();
+SearchQuery query(std::string_view text, MatchMode mode = MatchMode::words) {
+  return search_query(text, mode).value();
+}
+
+bool matches(const SearchQuery& asked, const FileEntry& entry) {
+  return search_rank(asked, entry) > 0;
+}
+
+bool is_empty(const SearchQuery& asked) {
+  return !asked.has_words() && !asked.id && !asked.filename;
 }
 
 bool finds(std::string_view text, MatchMode mode = MatchMode::words) {
@@ -38,7 +45,7 @@ bool finds(std::string_view text, MatchMode mode = MatchMode::words) {
 }
 
 bool refused(std::string_view text, MatchMode mode = MatchMode::words) {
-  const auto result = parse_query(text, mode);
+  const auto result = search_query(text, mode);
   return !result && result.error().code == Errc::invalid_argument;
 }
 
@@ -91,7 +98,7 @@ TEST_CASE("in prefix mode only the last word may be a beginning") {
   CHECK_FALSE(finds("qua report", MatchMode::prefix));
   CHECK_FALSE(finds("report reportx", MatchMode::prefix));
   CHECK(query("report rep", MatchMode::prefix) ==
-        Query{{"report"}, Query::Beginning{"rep", "rep"}, {}, {}});
+        SearchQuery{{}, {"report"}, SearchQuery::Beginning{"rep", "rep"}, {}});
 }
 
 TEST_CASE("in exact mode the name counts letter for letter") {
@@ -104,11 +111,11 @@ TEST_CASE("in exact mode the name counts letter for letter") {
 TEST_CASE("a query without a word finds nothing") {
   for (const auto mode : {MatchMode::words, MatchMode::prefix}) {
     for (const auto* text : {"", " ", "_-.", "🎉", "\xff"}) {
-      CHECK(query(text, mode).empty());
+      CHECK(is_empty(query(text, mode)));
       CHECK_FALSE(finds(text, mode));
     }
   }
-  CHECK(query("", MatchMode::exact).empty());
+  CHECK(is_empty(query("", MatchMode::exact)));
 }
 
 TEST_CASE("a word said twice is asked for once") {
@@ -123,41 +130,30 @@ TEST_CASE("too many words, or bytes, are refused and not dropped") {
   CHECK(query(text + "31 31").stems.size() == 32);
   CHECK(refused(text + "32"));
   CHECK(refused(text + "32", MatchMode::prefix));
-  CHECK_FALSE(query(std::string(1024, 'a')).empty());
+  CHECK_FALSE(is_empty(query(std::string(1024, 'a'))));
   CHECK(refused(std::string(1025, 'a')));
   CHECK(refused(std::string(1025, 'a'), MatchMode::exact));
 }
 
-TEST_CASE("the name counts more than a tag, a tag more than the description, that than the user") {
-  FileEntry name, tag, description, user;
-  name.original_filename = "alpha.txt";
+TEST_CASE("words in the name rank before words in the tags, those before all others") {
+  FileEntry name, tag, description, user, apart;
+  name.original_filename = "alpha beta.txt";
   tag.tags = {"beta", "alpha"};
-  description.description = "Alpha";
-  user.created_by_username = "alpha";
-  CHECK(score(query("alpha"), name) == kNameScore);
-  CHECK(score(query("alpha"), tag) == kTagScore);
-  CHECK(score(query("alpha"), description) == kDescriptionScore);
-  CHECK(score(query("alpha"), user) == kUserScore);
-  CHECK(score(query("beta"), name) == 0);
+  description.description = "Alpha beta";
+  user.created_by_username = "alpha.beta";
+  apart.original_filename = "alpha";
+  apart.tags = {"beta"};
+  const SearchQuery asked = query("alpha beta");
+  CHECK(search_rank(asked, name) == 3);
+  CHECK(search_rank(asked, tag) == 2);
+  CHECK(search_rank(asked, apart) == 2);
+  CHECK(search_rank(asked, description) == 1);
+  CHECK(search_rank(asked, user) == 1);
+  CHECK(search_rank(query("gamma"), name) == 0);
 }
 
-TEST_CASE("a whole word counts twice as much as a beginning") {
-  CHECK(score(query("repo", MatchMode::prefix), report()) == kNameScore / 2);
-  CHECK(score(query("report", MatchMode::prefix), report()) == kNameScore);
-}
-
-TEST_CASE("id and exact name come before all words") {
-  CHECK(score(query(kId), report()) >= kExactScore);
-  CHECK(score(query(report().original_filename, MatchMode::exact), report()) == kExactScore);
-}
-
-TEST_CASE("of equal score the newest comes first, then the greatest id") {
-  const FileId low = FileId::parse("00000000-0000-7000-8000-000000000001").value();
-  const FileId high = FileId::parse("00000000-0000-7000-8000-000000000002").value();
-  const Timestamp early(std::chrono::seconds(1)), late(std::chrono::seconds(2));
-  CHECK(Rank{2, early, low} > Rank{1, late, high});
-  CHECK(Rank{1, late, low} > Rank{1, early, high});
-  CHECK(Rank{1, late, high} > Rank{1, late, low});
+TEST_CASE("an id ranks before all words") {
+  CHECK(search_rank(query(kId), report()) == 4);
 }
 
 TEST_CASE("matching is membership of tokens, for any entries and queries") {
@@ -186,7 +182,7 @@ TEST_CASE("matching is membership of tokens, for any entries and queries") {
     CAPTURE(text);
     CAPTURE(entry_tokens(entry));
     const auto mode = random() % 2 == 0 ? MatchMode::words : MatchMode::prefix;
-    const Query asked = query(text, mode);
+    const SearchQuery asked = query(text, mode);
     bool expected = asked.has_words();
     for (const auto& stem : asked.stems) expected = expected && held.contains(stem);
     if (asked.beginning) {
@@ -196,7 +192,7 @@ TEST_CASE("matching is membership of tokens, for any entries and queries") {
       expected = expected && (held.contains(asked.beginning->stem) ||
                               std::any_of(held.begin(), held.end(), begins));
     }
-    REQUIRE(matches(asked, entry_tokens(entry)) == expected);
+    REQUIRE(matches(asked, entry) == expected);
     // Whatever stands in an entry is found by it.
     if (query(entry.original_filename).has_words())
       REQUIRE(matches(query(entry.original_filename, mode), entry));
