@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "util/json_scan.hpp"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include <bit>
 #include <cstring>
 
@@ -13,16 +17,44 @@ namespace {
 constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static_assert(std::endian::native == std::endian::little, "special_bytes() counts from the right");
-
-/// Marks which of eight bytes are a quote, a backslash or a control character. Only the lowest
-/// mark is sure: borrows may add false ones above it.
-std::uint64_t special_bytes(std::uint64_t word) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
-  const auto zero_byte = [](std::uint64_t w) { return (w - kOnes) & ~w & kHighs; };
-  const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
-  return control | zero_byte(word ^ (kOnes * '"')) | zero_byte(word ^ (kOnes * '\\'));
+#if defined(__SSE2__)
+/// How many bytes from the front are neither quote, backslash nor control character; may stop
+/// early within the last fifteen.
+std::size_t plain_run(std::string_view text) {
+  const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+  const __m128i last_control = _mm_set1_epi8(0x1f);
+  std::size_t at = 0;
+  for (; at + sizeof(__m128i) <= text.size(); at += sizeof(__m128i)) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    // The smaller of byte and 0x1f is the byte itself just for control characters.
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+    const __m128i special = _mm_or_si128(
+        control, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+    const auto marks = static_cast<unsigned>(_mm_movemask_epi8(special));
+    if (marks != 0) return at + static_cast<std::size_t>(std::countr_zero(marks));
+  }
+  return at;
 }
+#else
+static_assert(std::endian::native == std::endian::little, "plain_run() counts from the right");
+
+/// How many bytes from the front are neither quote, backslash nor control character; may stop
+/// early within the last seven.
+std::size_t plain_run(std::string_view text) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
+  const auto zero_bytes = [](std::uint64_t w) { return (w - kOnes) & ~w & kHighs; };
+  std::size_t at = 0;
+  for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
+    const std::uint64_t marks =
+        control | zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\'));
+    // Borrows may add false marks above the lowest one, never below it.
+    if (marks != 0) return at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+  }
+  return at;
+}
+#endif
 
 void append_utf8(std::string& out, unsigned code) {
   const auto put = [&](unsigned byte) { out.push_back(static_cast<char>(byte)); };
@@ -63,7 +95,7 @@ bool JsonScanner::check_encoding() {
   return fail("not UTF-8");
 }
 
-void JsonScanner::skip_space() {
+void JsonScanner::skip_spaces() {
   const char* const begin = text_.data();
   const char* const end = begin + text_.size();
   const char* at = begin + at_;
@@ -193,15 +225,7 @@ bool JsonScanner::string(JsonValue& out) {
   out.escaped = false;
   const std::size_t begin = at_++;
   while (true) {
-    std::uint64_t eight = 0;
-    while (at_ + sizeof eight <= text_.size()) {
-      std::memcpy(&eight, text_.data() + at_, sizeof eight);
-      if (const std::uint64_t marks = special_bytes(eight); marks != 0) {
-        at_ += static_cast<std::size_t>(std::countr_zero(marks)) / 8;
-        break;
-      }
-      at_ += sizeof eight;
-    }
+    at_ += plain_run(text_.substr(at_));
     if (at_ >= text_.size()) return fail("a string without its end");
     const char c = text_[at_];
     if (c == '"') break;

@@ -52,7 +52,11 @@ class JsonScanner {
     return false;
   }
   [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  void skip_space();
+  void skip_space() {
+    // Mostly there is none, which is worth an answer without a call.
+    if (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) <= ' ') skip_spaces();
+  }
+  void skip_spaces();
   bool next(char close, const char* expected);
   bool value(JsonValue& out, unsigned depth);
   bool container(char close, unsigned depth);

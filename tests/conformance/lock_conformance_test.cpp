@@ -1,91 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every lock manager promises, whatever index keeps the locks.
-#include <sqlite3.h>
-#include <artcache/lock_manager.hpp>
-
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <mutex>
 #include <set>
-#include <thread>
 
-#include "conformance/index_suite.hpp"
-#include "support/fake_clock.hpp"
-#include "support/sample_entry.hpp"
-#include "support/temp_dir.hpp"
+#include "conformance/lock_suite.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
-                              LockClass::lazy_rebuild, LockClass::background_cleanup};
-
-LockRequest wanting(LockClass lock_class, std::string element = "se-01") {
-  LockRequest request;
-  request.element = std::move(element);
-  request.lock_class = lock_class;
-  request.operation = "test of " + std::string(to_string(lock_class));
-  return request;
-}
-
-/// One index and two managers of its locks, which share nothing else where that can be.
-struct Site {
-  explicit Site(std::string scheme) : name(std::move(scheme)) {
-    deps.clock = &clock;
-    const std::string address =
-        name == "mem" ? "mem:" : "sqlite://" + (folder / "i.db") + "?prefix=storage_elem_01";
-    url.emplace(good(Url::parse(address)));
-    index = good(Backends::builtin().open_index(*url, deps, {}));
-    a = manager();
-    b = name == "mem" ? manager() : good(Backends::builtin().open_locks(*url, deps, {}));
-  }
-  std::unique_ptr<LockManager> manager() { return good(make_lock_manager(*index->locks(), deps)); }
-
-  Lease acquire(LockManager& locks, LockClass lock_class) {
-    return good(locks.try_acquire(wanting(lock_class), {}));
-  }
-  Errc refusal(LockManager& locks, const LockRequest& request) {
-    const auto got = locks.try_acquire(request, {});
-    REQUIRE_FALSE(got.has_value());
-    return got.error().code;
-  }
-  /// One row more, under a lease. internal stands for success.
-  Errc commit(std::uint64_t fence) {
-    const std::array changes{put_of(sample_entry(next_entry++))};
-    const auto done = index->apply({.changes = changes, .fence = fence}, {});
-    return done ? Errc::internal : done.error().code;
-  }
-  IndexHead head() { return good(index->head({})); }
-
-  std::string name;
-  TempDir folder;
-  FakeClock clock;
-  Deps deps;
-  std::optional<Url> url;
-  std::unique_ptr<MetadataStore> index;
-  std::unique_ptr<LockManager> a, b;
-  std::uint64_t next_entry = 1;
-};
-
-constexpr Errc kDone = Errc::internal;
-
-void for_each_site(const std::function<void(Site&)>& test) {
-  for (const char* scheme : {"mem", "sqlite"}) {
-    INFO("locks of: " << scheme);
-    Site site(scheme);
-    test(site);
-  }
-}
-
-bool has(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-}  // namespace
 
 TEST_SUITE("locks") {
   TEST_CASE("a grant carries element, class, a random owner, a fence and two moments") {
@@ -355,39 +276,6 @@ TEST_SUITE("locks") {
     });
   }
 
-  TEST_CASE("eight threads over two managers: one holder at a time, and fences that only grow") {
-    for_each_site([](Site& site) {
-      std::atomic<int> inside{0}, granted{0}, failed{0};
-      std::mutex mutex;
-      std::vector<std::uint64_t> fences;
-      std::vector<std::jthread> threads;
-      for (std::size_t t = 0; t < 8; ++t)
-        threads.emplace_back([&, t] {
-          LockManager& locks = t % 2 == 0 ? *site.a : *site.b;
-          while (granted < 200) {
-            const auto lease = locks.try_acquire(wanting(kClasses[t % 2]), {});
-            if (!lease) {
-              if (lease.error().code != Errc::busy) ++failed;
-              std::this_thread::yield();
-              continue;
-            }
-            if (++inside != 1) ++failed;
-            {
-              const std::lock_guard guard(mutex);
-              fences.push_back(lease->fence);
-            }
-            ++granted;
-            --inside;
-            if (!locks.release(*lease, {})) ++failed;
-          }
-        });
-      threads.clear();
-      CHECK(failed == 0);
-      CHECK(std::ranges::is_sorted(fences));
-      CHECK(std::ranges::adjacent_find(fences) == fences.end());
-    });
-  }
-
   TEST_CASE("a call that was cancelled or has no time left is refused, and nothing is held") {
     for_each_site([](Site& site) {
       std::stop_source stop;
@@ -404,50 +292,5 @@ TEST_SUITE("locks") {
       CHECK(site.a->release(lease, call).error().code == Errc::cancelled);
       (void)site.acquire(*site.b, LockClass::manual_check);
     });
-  }
-
-  TEST_CASE("indexes that share a file share no locks") {
-    const TempDir folder;
-    const auto open = [&](const std::string& prefix) {
-      const Url url = good(Url::parse("sqlite://" + (folder / "i.db") + "?prefix=" + prefix));
-      return good(Backends::builtin().open_locks(url, {}, {}));
-    };
-    const auto one = open("one"), two = open("two");
-    const Lease first = good(one->try_acquire(wanting(LockClass::manual_rebuild), {}));
-    const Lease second = good(two->try_acquire(wanting(LockClass::manual_rebuild), {}));
-    CHECK(first.fence == second.fence);
-  }
-
-  TEST_CASE("an index restored from an old copy mints no fence that a living holder has") {
-    Site site("sqlite");
-    const Lease old = site.acquire(*site.a, LockClass::manual_rebuild);
-    // What the copy lacks is the grant: neither record nor fence.
-    sqlite3* file = nullptr;
-    REQUIRE(sqlite3_open((site.folder / "i.db").c_str(), &file) == SQLITE_OK);
-    REQUIRE(sqlite3_exec(file,
-                         "DELETE FROM storage_elem_01_holder;"
-                         "UPDATE storage_elem_01_head SET fence = 0",
-                         nullptr, nullptr, nullptr) == SQLITE_OK);
-    REQUIRE(sqlite3_close(file) == SQLITE_OK);
-    const Lease next = site.acquire(*site.b, LockClass::manual_rebuild);
-    CHECK(next.fence > old.fence);
-    CHECK(site.commit(old.fence) == Errc::lease_lost);
-  }
-
-  TEST_CASE("a record that cannot be read is corrupt, and is not touched") {
-    Site site("sqlite");
-    good(site.index->locks()->change_locks(
-        "se-01",
-        [](const LockRows& rows) -> Result<LockEdit> {
-          LockEdit edit;
-          edit.minted = rows.fence + 1;
-          edit.put.push_back({"se-01", edit.minted, LockClass::manual_check, "{\"v\":2}"});
-          return edit;
-        },
-        LockStore::Durability::now, {}));
-    CHECK(site.refusal(*site.a, wanting(LockClass::manual_check)) == Errc::corrupt);
-    CHECK(site.a->list("", {}).error().code == Errc::corrupt);
-    CHECK(site.commit(1) == kDone);
-    (void)good(site.a->try_acquire(wanting(LockClass::manual_check, "se-02"), {}));
   }
 }

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -164,14 +163,12 @@ TEST_SUITE("sqlite index") {
   TEST_CASE("a damaged page gives corrupt, never another answer") {
     const TempDir folder;
     const std::string whole = made_index(folder, 200);
-    std::size_t page = static_cast<std::uint8_t>(whole[16]) * std::size_t{256} +
-                       static_cast<std::uint8_t>(whole[17]);
-    if (page == 1) page = 65536;
+    constexpr std::size_t page = 4096;
     int noticed = 0;
     for (std::size_t at = 0; at + page <= whole.size(); at += page)
       for (const char byte : {'\0', '\x5a', '\xff'}) {
         std::string damaged = whole;
-        std::fill_n(damaged.begin() + static_cast<std::ptrdiff_t>(at), page, byte);
+        damaged.replace(at, page, page, byte);
         write_file(folder / "bad.db", damaged);
         const Answers answers = ask_all(folder / "bad.db", 200);
         INFO("page " << at / page + 1 << " of " << whole.size() / page);
@@ -240,11 +237,8 @@ TEST_SUITE("sqlite index") {
     const auto index = good(sqlite::open_index(options, {}, {}));
     const Position before = good(put_many(*index, 0, 20)).position;
     std::vector<BulkLoad::Row> rows;
-    for (std::uint64_t n = 0; n < 3000; ++n) {
-      PreparedEntry put = prepare(sample_entry(n));
-      ScannedFile scanned = scanned_of(put);
-      rows.push_back({std::move(put), sample_freshness(), std::move(scanned)});
-    }
+    for (std::uint64_t n = 0; n < 3000; ++n)
+      rows.push_back({prepare(sample_entry(n)), sample_freshness(), {}});
     vfs.limit_growth(1'000'000);
     {
       const auto bulk = good(index->bulk_load(rows.size(), 0, {}));
@@ -334,10 +328,10 @@ TEST_SUITE("sqlite index") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       good(put_many(index, 0, 3));
       const IndexHead before = good(index.head({}));
-      const EntryChange change = remove_of(sample_id(1));
+      const std::vector<EntryChange> changes{remove_of(sample_id(1))};
       const std::string path = scanned_of(prepare(sample_entry(2))).path;
       const std::vector<std::string_view> unscanned{path};
-      const ApplyRequest request{.changes = {{change}}, .fence = 7, .unscanned = unscanned};
+      const ApplyRequest request{.changes = changes, .fence = 7, .unscanned = unscanned};
       CHECK(code_of(index.apply(request, {})) == Errc::lease_lost);
       CHECK(code_of(index.bulk_load(1000, 7, {})) == Errc::lease_lost);
       CHECK(code_of(index.set_suspect("", 7, {})) == Errc::lease_lost);
@@ -373,21 +367,17 @@ TEST_SUITE("sqlite index") {
   TEST_CASE("two prefixes are two indexes in one file") {
     const TempDir folder;
     const std::string address = "sqlite://" + (folder / "x.db");
-    const auto one = open_index(address + "?prefix=se_01"),
-               two = open_index(address + "?prefix=se_02"), none = open_index(address);
+    const auto none = open_index(address);
+    const auto one = open_index(address + "?prefix=se_01");
+    const auto two = open_index(address + "?prefix=se_02");
     good(put_many(*one, 0, 10));
     good(put_many(*two, 5, 8));
-    {
-      const auto bulk = good(one->bulk_load(1000, 0, {}));
-      good(bulk->finish({}));
-    }
-    CHECK(good(one->head({})).count == 0);
+    good(good(one->bulk_load(1000, 0, {}))->finish({}));
+    CHECK(good(one->head({})).count + good(none->head({})).count == 0);
     CHECK(good(two->head({})).count == 3);
-    CHECK(good(none->head({})).count == 0);
     CHECK(good(one->head({})).position.epoch != good(two->head({})).position.epoch);
     CHECK_FALSE(good(one->find(sample_id(6), {})).has_value());
     CHECK(good(two->find(sample_id(6), {})).has_value());
-    CHECK(good(none->search({.query = "plan"}, {})).total == 0);
     CHECK(good(two->head({})).position.digest == sum_of(*two));
   }
 

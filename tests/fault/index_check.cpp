@@ -62,7 +62,7 @@ std::string search_misses(MetadataStore& index, const std::vector<FileEntry>& en
     if (!query) return "query: " + to_string(query.error());
     std::set<FileId> expected, seen;
     for (const FileEntry& entry : entries)
-      if (search_rank(*query, search_tokens(entry)) > 0) expected.insert(entry.id);
+      if (search_rank(*query, entry) > 0) expected.insert(entry.id);
     const auto page = index.search({.query = text, .limit = kPageMost}, {});
     if (!page) return "search: " + to_string(page.error());
     for (const IndexedEntry& row : page->entries) seen.insert(row.entry.id);

@@ -146,7 +146,8 @@ Run run(Bench& bench, const std::vector<Step>& steps, bool remember) {
 }
 
 /// What is wrong after the reboot; empty when nothing is.
-std::string judge(Bench& bench, const Run& cut, const std::vector<Moment>& moments) {
+std::string judge(Bench& bench, const Run& cut, const std::vector<Moment>& moments,
+                  std::uint64_t number) {
   auto index = bench.open();
   if (!index) return "does not open: " + to_string(index.error());
   if (const auto& promised = cut.promised) {
@@ -165,6 +166,7 @@ std::string judge(Bench& bench, const Run& cut, const std::vector<Moment>& momen
   const std::size_t next = std::min(cut.done, moments.size() - 1);
   if (*now != moments[last] && *now != moments[next])
     return "neither the state before the step nor the one after it";
+  if (number % 3 != 0) return {};  // going on takes as long as all before it
   if (auto problem = does_not_go_on(**index); !problem.empty()) return problem;
   index->reset();
   index = bench.open();
@@ -178,7 +180,7 @@ struct Plan {
   std::uint64_t log_rows = 100'000;
 };
 
-void cut_everywhere(const char* what, const Plan& plan) {
+void cut_everywhere(const std::string& what, const Plan& plan) {
   Bench whole;
   whole.log_rows = plan.log_rows;
   const Run reference = run(whole, plan.steps, true);
@@ -187,18 +189,17 @@ void cut_everywhere(const char* what, const Plan& plan) {
   std::uint64_t cuts = 0, runs = 0;
   int failures = 0;
   for (bool finished = false; !finished && failures < 10; ++cuts)
-    for (std::uint64_t seed = 0; seed < plan.seeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < plan.seeds; ++seed, ++runs) {
       Bench bench;
       bench.log_rows = plan.log_rows;
       bench.vfs.cut_after(cuts + 1);
       const Run cut = run(bench, plan.steps, false);
       finished = !bench.vfs.is_cut();
       bench.vfs.reboot(seed < 2 ? seed : cuts * 1000 + seed);
-      const std::string problem = judge(bench, cut, reference.moments);
+      const std::string problem = judge(bench, cut, reference.moments, cuts + seed);
       INFO(what << ": cut " << cuts + 1 << ", seed " << seed << ", steps done " << cut.done);
       CHECK(problem == "");
       failures += problem.empty() ? 0 : 1;
-      ++runs;
     }
   MESSAGE(what << ": " << cuts << " cut points, " << runs << " runs");
 }

@@ -212,22 +212,34 @@ TEST_CASE("a holder stopped past its TTL wakes up to lease_lost and changes 0 ro
   MESSAGE(refused << " of " << kHolders * kRounds << " refused");
 }
 
-TEST_CASE("what a lock costs beside a durable commit of one row") {
+TEST_CASE("taking and releasing a lock costs one durable commit, keeping one costs none") {
   Site site;
   constexpr int kRounds = 200;
-  const auto timed = [](const auto& work) {
+  const auto timed = [](std::vector<double>& times, const auto& work) {
     const auto begin = SteadyClock::now();
-    for (int i = 0; i < kRounds; ++i) work();
-    return milliseconds_since(begin) * 1000 / kRounds;
+    work();
+    times.push_back(milliseconds_since(begin) * 1000);
   };
-  const double commit = timed([&] { good(site.index->set_suspect("measuring", 0, {})); });
-  const double pair = timed([&] {
-    const Lease lease = good(site.locks->try_acquire(Site::wanting("se-01"), {}));
-    good(site.locks->release(lease, {}));
-  });
-  Lease lease = good(site.locks->try_acquire(Site::wanting("se-01"), {}));
-  const double renewal = timed([&] { (void)good(site.locks->renew(lease, "x", {})); });
-  const double refusal = timed([&] { (void)site.locks->try_acquire(Site::wanting("se-01"), {}); });
+  std::vector<double> commits, pairs, renewals, refusals;
+  const LockRequest request = Site::wanting("se-01");
+  Lease other = good(site.locks->try_acquire(Site::wanting("se-02"), {}));
+  // By turns, since a disk has good and bad moments; the reason is never the same twice, because
+  // SQLite writes nothing where nothing changes.
+  for (int i = 0; i < kRounds; ++i) {
+    const std::string text = "measuring " + std::to_string(i);
+    timed(commits, [&] { good(site.index->set_suspect(text, 0, {})); });
+    timed(pairs,
+          [&] { good(site.locks->release(good(site.locks->try_acquire(request, {})), {})); });
+    timed(renewals, [&] { (void)good(site.locks->renew(other, text, {})); });
+    timed(refusals, [&] { (void)site.locks->try_acquire(Site::wanting("se-02"), {}); });
+  }
+  const auto median = [](std::vector<double>& times) {
+    std::ranges::sort(times);
+    return times[times.size() / 2];
+  };
+  const double commit = median(commits), pair = median(pairs), renewal = median(renewals),
+               refusal = median(refusals);
+  CHECK(pair < 3 * commit + 1000);  // with room for others, and for a disk that is none
   MESSAGE("us: commit " << commit << ", acquire and release " << pair << " (" << pair / commit
                         << " commits), renew " << renewal << ", refusal " << refusal);
 }

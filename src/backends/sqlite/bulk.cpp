@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "backends/sqlite/scan_leaf.hpp"
 #include "util/try.hpp"
 
 namespace artcache::sqlite {
@@ -62,6 +63,7 @@ void Bulk::count_out(const IndexedEntry& row) {
 }
 
 Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
+  for (const Row& row : rows) ARTCACHE_CHECK(check_name(row.scanned.path));
   while (!rows.empty()) {
     const auto batch = rows.first(std::min(rows.size(), kBatch));
     rows = rows.subspan(batch.size());

@@ -36,7 +36,7 @@ Result<void> append_log(sql::Connection& connection, const Names& names, const L
 struct LogRetention {
   std::uint64_t rows_most = 100'000;
   std::uint64_t bytes_most = 256 * 1024 * 1024;
-  std::chrono::hours age_most{7 * 24};
+  std::chrono::milliseconds age_most = std::chrono::hours(7 * 24);
 };
 
 /// Takes rows beyond the limits off the old end, at most `rows_at_once` of them, so that no commit

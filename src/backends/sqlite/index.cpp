@@ -21,8 +21,9 @@ Index::Index(IndexOptions options, Names names, const Deps& deps, Connect connec
                 .clock = deps.clock}),
       writer_(std::move(writing), names_, options_.retention, options_.durable, deps,
               [this](const IndexHead& head) { watch_.moved(head.position.seq); }),
-      find_text_(names_.text("SELECT " + std::string(kEntryColumns) +
-                             " FROM {p}entry WHERE file_id = ?")) {}
+      find_text_(names_.text("SELECT s.reader, " + std::string(kEntryColumns) +
+                             " FROM (SELECT reader FROM {p}schema WHERE name = 'index') s "
+                             "LEFT JOIN {p}entry ON file_id = ?")) {}
 
 Index::~Index() {
   if (!options_.delete_on_close) return;

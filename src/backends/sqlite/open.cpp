@@ -56,8 +56,7 @@ Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& de
   ARTCACHE_TRY(const auto rows, url.integer("log_rows", 100'000, 1, 1'000'000'000));
   ARTCACHE_TRY(const auto bytes, url.integer("log_bytes", 256LL * 1024 * 1024, 1, 1LL << 50));
   ARTCACHE_TRY(const auto age, url.duration("log_age", options.retention.age_most));
-  options.retention = {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(bytes),
-                       std::chrono::duration_cast<std::chrono::hours>(age)};
+  options.retention = {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(bytes), age};
   if (url.scheme() == "mem") {
     if (!url.path().empty() || !url.hosts().empty())
       return Error{Errc::invalid_argument,
@@ -65,7 +64,9 @@ Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& de
     ARTCACHE_TRY(options.path, private_file());
     options.delete_on_close = true;
     options.durable = false;
-    return open_index(options, deps, call);
+    auto index = open_index(options, deps, call);
+    if (!index) ::unlink(options.path.c_str());
+    return index;
   }
   if (!url.hosts().empty() || !url.path().starts_with('/'))
     return Error{Errc::invalid_argument,

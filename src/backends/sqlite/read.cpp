@@ -81,9 +81,17 @@ Result<std::optional<IndexedEntry>> Index::find(const FileId& id, const Call& ca
   ARTCACHE_TRY(const sql::Lease connection, readers_.acquire(call));
   ARTCACHE_TRY(sql::Statement * s, connection->prepare(find_text_));
   s->bind(0, bytes_of(id));
-  ARTCACHE_TRY(const bool found, s->step());
-  if (!found) return std::optional<IndexedEntry>();
-  auto entry = read_entry(*s, 0);
+  ARTCACHE_TRY(const bool made, s->step());
+  if (!made || s->integer(0) > std::int64_t{kSchemaVersion}) {
+    s->reset();
+    ARTCACHE_CHECK(check_readable(*connection, names_));
+    return Error{Errc::unavailable, "index: find: its schema was changing; ask again"};
+  }
+  if (s->is_null(1)) {
+    s->reset();
+    return std::optional<IndexedEntry>();
+  }
+  auto entry = read_entry(*s, 1);
   s->reset();
   if (!entry) return std::move(entry).error();
   return std::optional(std::move(*entry));

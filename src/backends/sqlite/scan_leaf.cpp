@@ -47,6 +47,11 @@ SplitPath split_path(std::string_view path) {
   return {path.substr(0, begin), path.substr(begin)};
 }
 
+Result<void> check_name(std::string_view path) {
+  if (split_path(path).name.size() <= 0xffff) return {};
+  return Error{Errc::invalid_argument, "index: scan table: a name of more than 65535 bytes"};
+}
+
 Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes) {
   ScanLeaf leaf;
   const std::uint8_t* at = bytes.data();

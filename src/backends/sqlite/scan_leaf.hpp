@@ -22,6 +22,9 @@ struct SplitPath {
 };
 SplitPath split_path(std::string_view path);
 
+/// A leaf has two bytes for the length of a name. Errors: invalid_argument.
+Result<void> check_name(std::string_view path);
+
 /// Files of one folder, by name. ScannedFile::path holds the name alone.
 class ScanLeaf {
  public:

@@ -62,8 +62,6 @@ constexpr std::string_view kIdIndex =
 constexpr std::string_view kOtherIndexes =
     "CREATE INDEX IF NOT EXISTS {p}entry_{g}_created ON {p}entry_{g}(created_at, file_id);";
 
-constexpr std::uint32_t kSchemaVersion = 1;
-
 /// What this program knows; the text of a migration only matters to migrate().
 sql::Schema schema_of(const Names& names, std::span<const sql::Migration> steps) {
   return {.name = "index",
@@ -99,9 +97,9 @@ Result<Names> Names::with_prefix(std::string_view prefix) {
     return Error{Errc::invalid_argument,
                  "sqlite: prefix: at most 40 letters, digits and underscores"};
   // Names in SQL begin with no digit, and SQLite keeps `sqlite_` in any case for itself.
-  const bool reserved = std::ranges::equal(
-      prefix.substr(0, 6), std::string_view("sqlite"),
-      [](char a, char b) { return static_cast<char>(a | 0x20) == b; });
+  const bool reserved =
+      std::ranges::equal(prefix.substr(0, 6), std::string_view("sqlite"),
+                         [](char a, char b) { return static_cast<char>(a | 0x20) == b; });
   if (!prefix.empty() && ((prefix.front() >= '0' && prefix.front() <= '9') || reserved))
     return Error{Errc::invalid_argument,
                  "sqlite: prefix: begins neither with a digit nor with 'sqlite'"};

@@ -2,6 +2,7 @@
 #include "core/attr/members.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace artcache::attr {
 namespace {
@@ -72,12 +73,26 @@ constexpr auto make_table() {
 }
 constexpr auto kTable = make_table();
 
+/// Equality of two names of one size, eight bytes at a time: a call of memcmp costs more.
+bool same_name(std::string_view a, std::string_view b) {
+  if (a.size() < sizeof(std::uint64_t)) return a == b;
+  const auto differs = [&](std::size_t at) {
+    std::uint64_t x = 0, y = 0;
+    std::memcpy(&x, a.data() + at, sizeof x);
+    std::memcpy(&y, b.data() + at, sizeof y);
+    return x != y;
+  };
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) < a.size(); at += sizeof(std::uint64_t))
+    if (differs(at)) return false;
+  return !differs(a.size() - sizeof(std::uint64_t));
+}
+
 template <class F>
 void for_each_alias(std::string_view name, F&& use) {
   if (name.empty()) return;
   for (std::size_t slot = slot_of(name); kTable[slot] != 0; slot = (slot + 1) % kTableSize) {
     const Alias& alias = kAliases[kTable[slot] - 1];
-    if (alias.name.size() == name.size() && alias.name == name) use(alias);
+    if (alias.name.size() == name.size() && same_name(alias.name, name)) use(alias);
   }
 }
 

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tests of lock managers share.
+#pragma once
+
+#include <array>
+#include <artcache/backends.hpp>
+#include <artcache/lock_manager.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "conformance/index_suite.hpp"
+#include "support/fake_clock.hpp"
+#include "support/sample_entry.hpp"
+#include "support/temp_dir.hpp"
+
+namespace artcache::test {
+
+inline constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
+                                     LockClass::lazy_rebuild, LockClass::background_cleanup};
+
+inline LockRequest wanting(LockClass lock_class, std::string element = "se-01") {
+  LockRequest request;
+  request.element = std::move(element);
+  request.lock_class = lock_class;
+  request.operation = "test of " + std::string(to_string(lock_class));
+  return request;
+}
+
+/// One index and two managers of its locks, which share nothing else where that can be.
+struct Site {
+  explicit Site(std::string scheme) : name(std::move(scheme)) {
+    deps.clock = &clock;
+    const std::string address =
+        name == "mem" ? "mem:" : "sqlite://" + (folder / "i.db") + "?prefix=storage_elem_01";
+    url.emplace(good(Url::parse(address)));
+    index = good(Backends::builtin().open_index(*url, deps, {}));
+    a = manager();
+    b = name == "mem" ? manager() : good(Backends::builtin().open_locks(*url, deps, {}));
+  }
+  std::unique_ptr<LockManager> manager() { return good(make_lock_manager(*index->locks(), deps)); }
+
+  Lease acquire(LockManager& locks, LockClass lock_class) {
+    return good(locks.try_acquire(wanting(lock_class), {}));
+  }
+  Errc refusal(LockManager& locks, const LockRequest& request) {
+    const auto got = locks.try_acquire(request, {});
+    REQUIRE_FALSE(got.has_value());
+    return got.error().code;
+  }
+  /// One row more, under a lease. internal (kDone) stands for success.
+  Errc commit(std::uint64_t fence) {
+    const std::array changes{put_of(sample_entry(next_entry++))};
+    const auto done = index->apply({.changes = changes, .fence = fence}, {});
+    return done ? Errc::internal : done.error().code;
+  }
+  IndexHead head() { return good(index->head({})); }
+
+  std::string name;
+  TempDir folder;
+  FakeClock clock;
+  Deps deps;
+  std::optional<Url> url;
+  std::unique_ptr<MetadataStore> index;
+  std::unique_ptr<LockManager> a, b;
+  std::uint64_t next_entry = 1;
+};
+
+/// What Site::commit() answers when it went through.
+inline constexpr Errc kDone = Errc::internal;
+
+inline void for_each_site(const std::function<void(Site&)>& test) {
+  for (const char* scheme : {"mem", "sqlite"}) {
+    INFO("locks of: " << scheme);
+    Site site(scheme);
+    test(site);
+  }
+}
+
+inline bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace artcache::test
