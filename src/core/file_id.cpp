@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <mutex>
+#include <span>
 
-#include "util/hex.hpp"
+#include "util/hash.hpp"
 #include "util/random.hpp"
 #include "util/utf8.hpp"
 
@@ -34,19 +35,17 @@ std::uint64_t next_tick(std::uint64_t now_ms) {
 
 Result<FileId> FileId::parse(std::string_view text) {
   if (text.size() != kTextLength) return not_an_id(text);
+  for (std::size_t i = 0; i < kTextLength; ++i)
+    if (is_dash_at(i) && text[i] != '-') return not_an_id(text);
+  struct Part {
+    std::size_t text_at, byte_at, size;
+  };
+  constexpr Part kParts[] = {{0, 0, 4}, {9, 4, 2}, {14, 6, 2}, {19, 8, 2}, {24, 10, 6}};
   Bytes bytes{};
-  std::size_t digits = 0;
-  for (std::size_t i = 0; i < kTextLength; ++i) {
-    if (is_dash_at(i)) {
-      if (text[i] != '-') return not_an_id(text);
-      continue;
-    }
-    const int digit = util::hex_value(text[i]);
-    if (digit < 0) return not_an_id(text);
-    auto& byte = bytes[digits / 2];
-    byte = static_cast<std::uint8_t>(byte << 4 | digit);
-    ++digits;
-  }
+  for (const Part& part : kParts)
+    if (!util::parse_hex(text.substr(part.text_at, 2 * part.size),
+                         std::span(bytes).subspan(part.byte_at, part.size)))
+      return not_an_id(text);
   return FileId(bytes);
 }
 

@@ -13,36 +13,34 @@ using std::chrono::sys_days;
 
 constexpr std::size_t kShownMost = 40;  // of a text that is refused
 
-/// Takes digits and marks off the front of a text; every take_* fails softly.
+/// Takes digits and marks off the front of a text; every take() fails softly.
 class Reader {
  public:
-  explicit Reader(std::string_view text) : rest_(text) {}
+  explicit Reader(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
 
-  bool take_number(std::size_t digits, int& number) {
-    if (rest_.size() < digits) return false;
+  template <int kDigits>
+  bool take_number(int& number) {
+    if (end_ - at_ < kDigits) return false;
     int n = 0;
-    for (char c : rest_.substr(0, digits)) {
-      if (c < '0' || c > '9') return false;
-      n = n * 10 + (c - '0');
+    for (int i = 0; i < kDigits; ++i) {
+      const int digit = at_[i] - '0';
+      if (digit < 0 || digit > 9) return false;
+      n = n * 10 + digit;
     }
-    rest_.remove_prefix(digits);
+    at_ += kDigits;
     number = n;
     return true;
   }
   bool take(char c) {
-    if (rest_.empty() || rest_.front() != c) return false;
-    rest_.remove_prefix(1);
+    if (at_ == end_ || *at_ != c) return false;
+    ++at_;
     return true;
   }
-  bool take_any(std::string_view set) {
-    if (rest_.empty() || set.find(rest_.front()) == std::string_view::npos) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  [[nodiscard]] bool done() const { return rest_.empty(); }
+  [[nodiscard]] bool done() const { return at_ == end_; }
 
  private:
-  std::string_view rest_;
+  const char* at_;
+  const char* end_;
 };
 
 struct Fields {
@@ -54,19 +52,19 @@ struct Fields {
 /// Up to nine digits behind a dot; the first six count.
 bool take_fraction(Reader& in, std::int64_t& micros) {
   int digits = 0;
-  for (int digit = 0; in.take_number(1, digit); ++digits)
+  for (int digit = 0; in.take_number<1>(digit); ++digits)
     if (digits < 6) micros = micros * 10 + digit;
   for (int i = digits; i < 6; ++i) micros *= 10;
   return digits >= 1 && digits <= 9;
 }
 
 bool take_offset(Reader& in, int& minutes) {
-  if (in.done() || in.take_any("Zz")) return true;
+  if (in.done() || in.take('Z') || in.take('z')) return true;
   const bool west = in.take('-');
   if (!west && !in.take('+')) return false;
   int hour = 0, minute = 0;
-  if (!in.take_number(2, hour)) return false;
-  if (!in.done() && (in.take(':'), !in.take_number(2, minute))) return false;
+  if (!in.take_number<2>(hour)) return false;
+  if (!in.done() && (in.take(':'), !in.take_number<2>(minute))) return false;
   if (hour > 23 || minute > 59) return false;
   minutes = (hour * 60 + minute) * (west ? -1 : 1);
   return true;
@@ -75,14 +73,14 @@ bool take_offset(Reader& in, int& minutes) {
 /// The name of the part that is wrong, or nullptr.
 const char* read_fields(std::string_view text, Fields& f) {
   Reader in(text);
-  if (!in.take_number(4, f.year) || !in.take('-') || !in.take_number(2, f.month) || !in.take('-') ||
-      !in.take_number(2, f.day))
+  if (!in.take_number<4>(f.year) || !in.take('-') || !in.take_number<2>(f.month) || !in.take('-') ||
+      !in.take_number<2>(f.day))
     return "date";
-  if (!in.take_any("Tt ")) return "mark between date and time";
-  if (!in.take_number(2, f.hour) || !in.take(':') || !in.take_number(2, f.minute) ||
-      !in.take(':') || !in.take_number(2, f.second))
+  if (!in.take('T') && !in.take(' ') && !in.take('t')) return "mark between date and time";
+  if (!in.take_number<2>(f.hour) || !in.take(':') || !in.take_number<2>(f.minute) ||
+      !in.take(':') || !in.take_number<2>(f.second))
     return "time";
-  if (in.take_any(".,") && !take_fraction(in, f.micros)) return "fraction";
+  if ((in.take('.') || in.take(',')) && !take_fraction(in, f.micros)) return "fraction";
   if (!take_offset(in, f.offset_minutes) || !in.done()) return "offset";
   return nullptr;
 }

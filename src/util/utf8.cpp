@@ -10,7 +10,25 @@ namespace {
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-static_assert(std::endian::native == std::endian::little, "is_four_pairs() reads words");
+constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+
+/// How many bytes from the front are ASCII; may stop early within the last seven.
+std::size_t ascii_run(std::string_view text) {
+  std::size_t at = 0;
+  std::uint64_t words[4];
+  for (; at + sizeof words <= text.size(); at += sizeof words) {
+    std::memcpy(words, text.data() + at, sizeof words);
+    if (((words[0] | words[1] | words[2] | words[3]) & kHighs) != 0) break;
+  }
+  for (; at + sizeof words[0] <= text.size(); at += sizeof words[0]) {
+    std::memcpy(words, text.data() + at, sizeof words[0]);
+    const std::uint64_t highs = words[0] & kHighs;
+    if (highs != 0) return at + static_cast<std::size_t>(std::countr_zero(highs)) / 8;
+  }
+  return at;
+}
+
+static_assert(std::endian::native == std::endian::little, "words are read from their low end");
 
 /// Four sequences of two bytes each, none of them overlong.
 bool is_four_pairs(std::uint64_t word) {
@@ -41,11 +59,12 @@ std::size_t utf8_sequence(std::string_view text) {
 std::size_t utf8_valid_prefix(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
-    // Nearly everything is ASCII, or in runs of letters of two bytes: look at eight at once.
+    // Nearly everything is ASCII, or in runs of letters of two bytes: look at many bytes at once.
+    i += ascii_run(text.substr(i));
     std::uint64_t word = 0;
     while (i + sizeof word <= text.size()) {
       std::memcpy(&word, text.data() + i, sizeof word);
-      if ((word & 0x8080808080808080ULL) != 0 && !is_four_pairs(word)) break;
+      if (!is_four_pairs(word)) break;
       i += sizeof word;
     }
     if (i >= text.size()) break;

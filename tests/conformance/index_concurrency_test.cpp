@@ -221,6 +221,22 @@ TEST_SUITE("index") {
     });
   }
 
+  TEST_CASE("a bulk load that another one overtakes stops and harms nothing") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto first = good(index.bulk_load(1000, 0, {}));
+      good(first->add(rows_of(0, 50), {}));
+      const auto second = good(index.bulk_load(1000, 0, {}));
+      CHECK(first->add(rows_of(50, 100), {}).error().code == Errc::lease_lost);
+      CHECK(first->finish({}).error().code == Errc::lease_lost);
+      good(second->add(rows_of(200, 300), {}));
+      good(second->finish({}));
+      const IndexHead head = good(index.head({}));
+      CHECK(head.count == 100);
+      CHECK(head.position.digest == digest_of_rows(index));
+      CHECK(second->add(rows_of(300, 301), {}).error().code == Errc::lease_lost);
+    });
+  }
+
   TEST_CASE("eight writers at once leave a log without holes and the right digest") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       std::vector<std::jthread> writers;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,9 @@ constexpr std::size_t kRunLeast = 8;
 constexpr std::size_t kRunMost = 256;
 constexpr std::size_t kBufferFirst = std::size_t{16} * 1024;
 constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
+
+// Some C libraries make a look-up of an empty path of fstat(), a tenth of the whole reading.
+long quick_fstat(int fd, struct stat& found) { return ::syscall(SYS_fstat, fd, &found); }
 
 struct Job {
   const Root& root;
@@ -106,7 +110,7 @@ class Reader {
     if (const Errno code = open_file(parts.name, file)) return errno_error(code, "open", path);
     struct stat found {};
     // Before reading: a stamp may be older than the bytes, never newer.
-    if (::fstat(file.get(), &found) != 0) return errno_error(errno, "stat", path);
+    if (quick_fstat(file.get(), found) != 0) return errno_error(errno, "stat", path);
     if (!S_ISREG(found.st_mode)) return not_regular(found.st_mode, "read", path);
     const FileInfo info = info_of(found);
     if (info.stamp.size > job_.size_most) return too_large(path);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace artcache::file {
 namespace {
@@ -111,9 +112,11 @@ Errno open_entry(int folder, const char* name, int flags, util::Fd& out) {
 }
 
 SplitPath split(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return {{}, path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
+  // Many bytes at a time, which rfind() does not do: this runs once for every file read.
+  const void* const slash = ::memrchr(path.data(), '/', path.size());
+  if (slash == nullptr) return {{}, path};
+  const auto at = static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());
+  return {path.substr(0, at), path.substr(at + 1)};
 }
 
 }  // namespace artcache::file

@@ -2,9 +2,12 @@
 #include "backends/sqlite/bulk.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <thread>
 
 #include "backends/sqlite/scan_leaf.hpp"
+#include "util/random.hpp"
 #include "util/try.hpp"
 
 namespace artcache::sqlite {
@@ -22,6 +25,9 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, const Names& names, co
                                           const Call& call) {
   std::unique_ptr<Bulk> bulk(new Bulk(writer, names, deps, fence));
   bulk->finished_ = true;  // there is nothing to clean up yet
+  std::array<std::uint8_t, 8> random{};
+  util::fill_random(random);
+  std::memcpy(&bulk->token_, random.data(), sizeof bulk->token_);
   const auto open = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
     ARTCACHE_CHECK(check_fence(connection, names, fence));
     if (row.head.count > expected_rows / 10)
@@ -30,7 +36,11 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, const Names& names, co
                                        std::to_string(expected_rows) + " new ones"};
     bulk->generation_ = row.head.generation + 1;
     bulk->begun_at_ = row.head.position;
-    // What a load that was killed left behind. One that still runs has lost its lock to this one.
+    ARTCACHE_TRY(sql::Statement * mine,
+                 connection.prepare(names.text("INSERT OR REPLACE INTO {p}load VALUES(1, ?)")));
+    mine->bind(0, bulk->token_);
+    ARTCACHE_CHECK(mine->run());
+    // What a load that was killed left behind. One that still runs finds another token and stops.
     ARTCACHE_CHECK(drop_generation(connection, names, bulk->generation_));
     return create_generation(connection, names, bulk->generation_);
   };
@@ -39,11 +49,23 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, const Names& names, co
   return bulk;
 }
 
+Result<void> Bulk::check_mine(sql::Connection& connection) const {
+  ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names_.text("SELECT token FROM {p}load WHERE one = 1")));
+  ARTCACHE_TRY(const bool found, s->step());
+  const bool mine = found && s->integer(0) == token_;
+  s->reset();
+  if (mine) return {};
+  return Error{Errc::lease_lost,
+               "index: bulk load: it has ended, or another one has begun; nothing is lost"};
+}
+
 Bulk::~Bulk() {
   if (finished_) return;
   const auto drop = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
     // Somebody else's load may stand under that number by now.
-    if (row.head.generation >= generation_ || !check_fence(connection, names_, fence_)) return {};
+    if (row.head.generation >= generation_ || !check_mine(connection)) return {};
     return drop_generation(connection, names_, generation_);
   };
   // Best effort: what stays behind is dropped by the next load.
@@ -68,7 +90,7 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
     const auto batch = rows.first(std::min(rows.size(), kBatch));
     rows = rows.subspan(batch.size());
     const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-      ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+      ARTCACHE_CHECK(check_mine(connection));
       return add_batch(connection, batch);
     };
     ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
@@ -100,7 +122,7 @@ Result<void> Bulk::add_batch(sql::Connection& connection, std::span<const Row> r
 Result<Position> Bulk::finish(const Call& call) {
   ARTCACHE_CHECK(index(call));
   const auto work = [&](sql::Connection& connection, HeadRow& head) -> Result<void> {
-    ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+    ARTCACHE_CHECK(check_mine(connection));
     ARTCACHE_CHECK(merge(connection, head));
     return switch_over(connection, head);
   };
@@ -113,13 +135,13 @@ Result<Position> Bulk::finish(const Call& call) {
 /// then, and only then, the rows are searched for doubles.
 Result<void> Bulk::index(const Call& call) {
   const auto build = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-    ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+    ARTCACHE_CHECK(check_mine(connection));
     return create_id_index(connection, names_, generation_);
   };
   auto built = writer_.exclusively(build, call, Writer::Durability::with_the_next);
   if (!built && built.error().code == Errc::conflict) {
     const auto clean = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-      ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+      ARTCACHE_CHECK(check_mine(connection));
       ARTCACHE_CHECK(drop_doubles(connection));
       return create_id_index(connection, names_, generation_);
     };
@@ -127,7 +149,7 @@ Result<void> Bulk::index(const Call& call) {
   }
   if (!built) return std::move(built).error();
   const auto others = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-    ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+    ARTCACHE_CHECK(check_mine(connection));
     return create_other_indexes(connection, names_, generation_);
   };
   ARTCACHE_CHECK(writer_.exclusively(others, call, Writer::Durability::with_the_next));
@@ -218,6 +240,7 @@ Result<void> Bulk::switch_over(sql::Connection& connection, HeadRow& row) {
       connection, names_,
       {row.head.position, LogRow::Kind::reset, nullptr, nullptr, {}, deps_.clock->now()}, row));
   ARTCACHE_CHECK(point_view(connection, names_, generation_));
+  ARTCACHE_CHECK(connection.execute(names_.text("DELETE FROM {p}load;")));
   return drop_generation(connection, names_, old);
 }
 

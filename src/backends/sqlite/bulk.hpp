@@ -24,6 +24,8 @@ class Bulk final : public BulkLoad {
   Bulk(Writer& writer, const Names& names, const Deps& deps, std::uint64_t fence)
       : writer_(writer), names_(names), deps_(deps), fence_(fence) {}
 
+  /// Fails when the lock is lost or another load has begun since: both fill the same tables.
+  Result<void> check_mine(sql::Connection& connection) const;
   Result<void> add_batch(sql::Connection& connection, std::span<const Row> rows);
   Result<void> index(const Call& call);
   Result<void> drop_doubles(sql::Connection& connection);
@@ -39,6 +41,7 @@ class Bulk final : public BulkLoad {
   const Deps deps_;
   const std::uint64_t fence_;
   std::uint64_t generation_ = 0;
+  std::int64_t token_ = 0;  // random; the table `load` holds that of the load begun last
   Position begun_at_;
   Digest digest_;
   std::uint64_t count_ = 0, bytes_ = 0;

@@ -26,6 +26,8 @@ CREATE TABLE {p}log(
   seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, file_id BLOB, hash BLOB,
   digest_high INTEGER NOT NULL, digest_low INTEGER NOT NULL,
   committed_at INTEGER NOT NULL, payload BLOB);
+CREATE TABLE {p}load(
+  one INTEGER PRIMARY KEY CHECK(one = 1), token INTEGER NOT NULL);
 CREATE TABLE {p}intent(
   file_id BLOB PRIMARY KEY, path TEXT NOT NULL, operation INTEGER NOT NULL,
   begun_at INTEGER NOT NULL) WITHOUT ROWID;

@@ -161,8 +161,7 @@ Result<EntryPage> Index::search(const SearchRequest& request, const Call& call) 
   }
   if (query.id) {
     const Where where(request.filter);
-    ARTCACHE_TRY(sql::Statement * s,
-                 reading.statement(names_, id_text(request.sort, where)));
+    ARTCACHE_TRY(sql::Statement * s, reading.statement(names_, id_text(request.sort, where)));
     s->bind(0, bytes_of(*query.id));
     where.bind(*s, 1);
     ARTCACHE_TRY(auto named, find_hits(*s, request.sort == SortBy::filename));

@@ -12,6 +12,16 @@ namespace {
 /// A leader works for others too: once it may write, its own deadline must not fail them.
 const Call kNoLimit;
 
+/// The others must hear of it when there is no memory: whoever leads may not leave by an exception.
+template <class F>
+Result<void> without_exceptions(const F& work) {
+  try {
+    return work();
+  } catch (const std::exception& exception) {
+    return Error{Errc::internal, std::string("index: apply: ") + exception.what()};
+  }
+}
+
 }  // namespace
 
 Result<ApplyResult> Writer::apply(const ApplyRequest& request, const Call& call) {
@@ -65,14 +75,15 @@ Result<void> Writer::queue_and_wait(Ticket& ticket, const Call& call) {
 }
 
 void Writer::lead(std::unique_lock<std::mutex>& guard, const Call& call, Ticket& own) {
+  std::vector<Ticket*> batch;
+  batch.reserve(kRequestsMost);
   leading_ = true;
   guard.unlock();
   connection_->set_call(&call);
-  auto begun = begin(own);
+  auto begun = without_exceptions([&] { return begin(own); });
   connection_->set_call(&kNoLimit);
   guard.lock();
 
-  std::vector<Ticket*> batch;
   if (!begun) {
     // Only the leader's own wait is over; whoever is next tries for the rest.
     own.result = std::move(begun).error();
@@ -82,7 +93,7 @@ void Writer::lead(std::unique_lock<std::mutex>& guard, const Call& call, Ticket&
     take_batch(own, batch);
     guard.unlock();
     IndexHead head;
-    const auto ran = run(batch, head);
+    const auto ran = without_exceptions([&] { return run(batch, head); });
     if (ran) committed_(head);
     guard.lock();
     for (Ticket* ticket : batch) {

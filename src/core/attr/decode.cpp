@@ -69,10 +69,14 @@ class Decoder {
 
 Result<void> Decoder::text(Field field, const JsonValue& value, std::string& out) const {
   if (value.kind != JsonKind::string) return bad(field, "not a text");
+  if (!value.escaped) {
+    out.assign(value.spelled());
+    return {};
+  }
   out.clear();
   util::append_decoded(out, value);
   // Only an escape can bring one in: the scanner refuses control characters as they are.
-  if (value.escaped && out.find('\0') != std::string::npos) return bad(field, "holds a NUL");
+  if (out.find('\0') != std::string::npos) return bad(field, "holds a NUL");
   return {};
 }
 

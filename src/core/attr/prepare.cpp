@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public face of what is computed from an entry.
+// The hash of an entry's content, and all that an index stores beside it.
 #include <artcache/content.hpp>
 
 #include <algorithm>
 
-#include "core/attr/sidecar.hpp"
 #include "util/hash.hpp"
 
 namespace artcache {
@@ -18,10 +17,6 @@ ContentHash hash_of(std::string_view content) {
 }
 
 }  // namespace
-
-void append_content(std::string& out, const FileEntry& entry) {
-  attr::append_canonical(out, entry);
-}
 
 ContentHash content_hash(const FileEntry& entry) {
   thread_local std::string content;  // its buffer outlives the call, for the next one

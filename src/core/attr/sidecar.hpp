@@ -3,7 +3,6 @@
 #pragma once
 
 #include <artcache/file_entry.hpp>
-#include <artcache/record.hpp>
 #include <artcache/result.hpp>
 #include <cstddef>
 #include <optional>
@@ -45,11 +44,5 @@ struct Changes {
 /// Errors: corrupt (the sidecar as it stands), invalid_argument (a bad value, or too long).
 Result<std::string> rewrite(std::string_view bytes, std::string_view path, const Changes& changes,
                             std::size_t size_most = kWriteMost);
-
-/// The bytes that the content hash is taken over; frozen in docs/formats/content.md.
-void append_canonical(std::string& out, const FileEntry& entry);
-
-/// The content hash of an entry: the only place that computes it.
-ContentHash content_hash(const FileEntry& entry);
 
 }  // namespace artcache::attr

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The values are those of docs/formats/content.md.
+#include <artcache/content.hpp>
 #include <artcache/record.hpp>
 #include <random>
 #include <vector>
@@ -82,7 +83,7 @@ TEST_SUITE("record") {
 
   TEST_CASE("the part of a record is the one that the documentation shows") {
     CHECK(to_string(Digest::of("0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10",
-                               attr::content_hash(test::decoded(test::vector("d1_nulls"))))) ==
+                               content_hash(test::decoded(test::vector("d1_nulls"))))) ==
           "fd42b8e2cd0fcddea0fa904c8a17103b");
     CHECK(to_string(Digest::of("", ContentHash())) == "374708fff7719dd5979ec875d56cd228");
     CHECK(to_string(Digest::of("PROD-001", hash_from(0))) == "acc0fe6f0c55e043e4e3742edc379d2e");
@@ -102,7 +103,7 @@ TEST_SUITE("record") {
   TEST_CASE("the digest over all vectors is that of the table") {
     Digest all;
     for (const auto& [name, bytes] : test::vectors())
-      all += Digest::of(name, attr::content_hash(test::decoded(bytes)));
+      all += Digest::of(name, content_hash(test::decoded(bytes)));
     REQUIRE(test::expected().contains("(all)"));
     CHECK(to_string(all) == test::expected().at("(all)").front().second);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/formats/content.md says what is tested here; content_check.py follows it independently.
 #include <algorithm>
+#include <artcache/content.hpp>
 #include <functional>
 #include <set>
 
@@ -13,7 +14,7 @@ namespace {
 
 using test::decoded;
 
-std::string hash_of(const FileEntry& entry) { return to_string(attr::content_hash(entry)); }
+std::string hash_of(const FileEntry& entry) { return to_string(content_hash(entry)); }
 
 /// Every field with a value.
 FileEntry full() {
@@ -136,7 +137,7 @@ TEST_SUITE("attr_content") {
   TEST_CASE("the canonical content is the version line and fields with growing numbers") {
     for (const auto& [name, bytes] : test::vectors()) {
       std::string canonical;
-      attr::append_canonical(canonical, decoded(bytes));
+      append_content(canonical, decoded(bytes));
       constexpr std::string_view kLine = "artcache entry 1\n";
       REQUIRE(canonical.starts_with(kLine));
       int last = 0;
@@ -157,7 +158,7 @@ TEST_SUITE("attr_content") {
 
   TEST_CASE("the canonical content of a vector is the one that the documentation shows") {
     std::string canonical;
-    attr::append_canonical(canonical, decoded(test::vector("d1_nulls")));
+    append_content(canonical, decoded(test::vector("d1_nulls")));
     std::string hex;
     util::append_hex(hex, {reinterpret_cast<const std::uint8_t*>(canonical.data()), 59});
     CHECK(hex ==
@@ -171,8 +172,8 @@ TEST_SUITE("attr_content") {
 
   TEST_CASE("appending the canonical content leaves what stands in front of it") {
     std::string once, twice = "front";
-    attr::append_canonical(once, full());
-    attr::append_canonical(twice, full());
+    append_content(once, full());
+    append_content(twice, full());
     CHECK(twice == "front" + once);
   }
 

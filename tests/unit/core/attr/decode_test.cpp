@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <artcache/content.hpp>
 #include <artcache/json_writer.hpp>
 
 #include "core/attr/sidecar.hpp"
@@ -23,7 +24,7 @@ ExpectedRows rows_of(const FileEntry& entry) {
   const auto text_if = [&](const char* field, const std::optional<std::string>& value) {
     if (value) text(field, *value);
   };
-  rows.emplace_back("content_hash", to_string(attr::content_hash(entry)));
+  rows.emplace_back("content_hash", to_string(content_hash(entry)));
   rows.emplace_back("file_id", to_string(entry.id));
   text("original_filename", entry.original_filename);
   text("storage_filename", entry.storage_filename);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <artcache/content.hpp>
 #include <functional>
 
 #include "core/attr/sidecar.hpp"
@@ -63,7 +64,7 @@ TEST_SUITE("attr_encode") {
       REQUIRE(text.has_value());
       const FileEntry back = decoded(*text);
       REQUIRE(back == entry);
-      REQUIRE(attr::content_hash(back) == attr::content_hash(entry));
+      REQUIRE(content_hash(back) == content_hash(entry));
       REQUIRE(attr::encode(back, kAnySize).value() == *text);
     }
   }
