@@ -29,7 +29,7 @@ PLATFORM = frozenset(
     error.h execinfo.h fcntl.h features.h fnmatch.h ftw.h getopt.h glob.h grp.h iconv.h ifaddrs.h
     immintrin.h langinfo.h libgen.h link.h malloc.h mntent.h mqueue.h netdb.h poll.h pthread.h
     pty.h pwd.h regex.h resolv.h sched.h semaphore.h spawn.h stdio_ext.h strings.h syslog.h
-    termios.h ucontext.h ulimit.h unistd.h utime.h wait.h windows.h wordexp.h x86intrin.h
+    termios.h ucontext.h ulimit.h unistd.h utime.h wait.h windows.h wordexp.h x86intrin.h emmintrin.h
     """.split()
 )
 PLATFORM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/", "asm/", "bits/", "gnu/")
