@@ -28,8 +28,8 @@ PLATFORM = frozenset(
     aio.h alloca.h arm_neon.h byteswap.h cpuid.h cxxabi.h dirent.h dlfcn.h elf.h endian.h err.h
     error.h execinfo.h fcntl.h features.h fnmatch.h ftw.h getopt.h glob.h grp.h iconv.h ifaddrs.h
     emmintrin.h immintrin.h langinfo.h libgen.h link.h malloc.h mntent.h mqueue.h netdb.h poll.h
-    pthread.h pty.h pwd.h regex.h resolv.h sched.h semaphore.h spawn.h stdio_ext.h strings.h syslog.h
-    termios.h ucontext.h ulimit.h unistd.h utime.h wait.h windows.h wordexp.h x86intrin.h
+    pthread.h pty.h pwd.h regex.h resolv.h sched.h semaphore.h spawn.h stdio_ext.h strings.h
+    syslog.h termios.h ucontext.h ulimit.h unistd.h utime.h wait.h windows.h wordexp.h x86intrin.h
     """.split()
 )
 PLATFORM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/", "asm/", "bits/", "gnu/")
