@@ -19,8 +19,9 @@ constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 #if defined(__SSE2__)
 /// How many bytes from the front are neither quote, backslash nor control character; may stop
-/// early within the last fifteen.
-std::size_t plain_run(std::string_view text) {
+/// early within the last fifteen. Sets `beyond_ascii` when a byte on the way, or a few behind it,
+/// is.
+std::size_t plain_run(std::string_view text, bool& beyond_ascii) {
   const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
   const __m128i last_control = _mm_set1_epi8(0x1f);
   std::size_t at = 0;
@@ -31,6 +32,7 @@ std::size_t plain_run(std::string_view text) {
     const __m128i special = _mm_or_si128(
         control, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
     const auto marks = static_cast<unsigned>(_mm_movemask_epi8(special));
+    beyond_ascii |= _mm_movemask_epi8(bytes) != 0;
     if (marks != 0) return at + static_cast<std::size_t>(std::countr_zero(marks));
   }
   return at;
@@ -39,14 +41,15 @@ std::size_t plain_run(std::string_view text) {
 static_assert(std::endian::native == std::endian::little, "plain_run() counts from the right");
 
 /// How many bytes from the front are neither quote, backslash nor control character; may stop
-/// early within the last seven.
-std::size_t plain_run(std::string_view text) {
+/// early within the last seven. Sets `beyond_ascii` when a byte on the way, or a few behind it, is.
+std::size_t plain_run(std::string_view text, bool& beyond_ascii) {
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
   const auto zero_bytes = [](std::uint64_t w) { return (w - kOnes) & ~w & kHighs; };
   std::size_t at = 0;
   for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
     std::memcpy(&word, text.data() + at, sizeof word);
     const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
+    beyond_ascii |= (word & kHighs) != 0;
     const std::uint64_t marks =
         control | zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\'));
     // Borrows may add false marks above the lowest one, never below it.
@@ -87,12 +90,8 @@ constexpr bool is_low_surrogate(unsigned code) { return code >= 0xdc00 && code <
 
 }  // namespace
 
-bool JsonScanner::check_encoding() {
-  if (text_.starts_with("\xef\xbb\xbf")) return fail("a byte order mark is not JSON");
-  const std::size_t valid = utf8_valid_prefix(text_);
-  if (valid == text_.size()) return true;
-  at_ = valid;
-  return fail("not UTF-8");
+bool JsonScanner::check_start() {
+  return !text_.starts_with("\xef\xbb\xbf") || fail("a byte order mark is not JSON");
 }
 
 void JsonScanner::skip_spaces() {
@@ -224,8 +223,9 @@ bool JsonScanner::string(JsonValue& out) {
   out.kind = JsonKind::string;
   out.escaped = false;
   const std::size_t begin = at_++;
+  bool beyond_ascii = false;
   while (true) {
-    at_ += plain_run(text_.substr(at_));
+    at_ += plain_run(text_.substr(at_), beyond_ascii);
     if (at_ >= text_.size()) return fail("a string without its end");
     const char c = text_[at_];
     if (c == '"') break;
@@ -235,11 +235,19 @@ bool JsonScanner::string(JsonValue& out) {
       if (!escape()) return false;
       continue;
     }
+    beyond_ascii |= static_cast<unsigned char>(c) >= 0x80;
     ++at_;
   }
   ++at_;
   out.text = text_.substr(begin, at_ - begin);
-  return true;
+  return !beyond_ascii || valid_utf8(out.text, begin);
+}
+
+bool JsonScanner::valid_utf8(std::string_view text, std::size_t begin) {
+  const std::size_t valid = utf8_valid_prefix(text);
+  if (valid == text.size()) return true;
+  at_ = begin + valid;
+  return fail("not UTF-8");
 }
 
 bool JsonScanner::escape() {

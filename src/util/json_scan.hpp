@@ -30,8 +30,9 @@ class JsonScanner {
 
   explicit JsonScanner(std::string_view text) : text_(text) {}
 
-  /// Checks the encoding of the whole text; to be called first.
-  bool check_encoding();
+  /// Refuses a byte order mark; to be called first. All else about the encoding is checked where
+  /// it matters, in strings: outside of them only ASCII is grammatical.
+  bool check_start();
   /// The value at hand must be an object (or array) and is entered.
   bool enter_object();
   bool enter_array();
@@ -61,6 +62,7 @@ class JsonScanner {
   bool value(JsonValue& out, unsigned depth);
   bool container(char close, unsigned depth);
   bool string(JsonValue& out);
+  bool valid_utf8(std::string_view text, std::size_t begin);
   bool escape();
   bool hex4(unsigned& code);
   bool number();

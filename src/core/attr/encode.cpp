@@ -39,7 +39,7 @@ Result<void> check_object(Field field, std::string_view json) {
   const std::string document = std::string("{\"\":").append(json).append("}");
   util::JsonScanner scanner(document);
   util::JsonValue name, value;
-  const bool one = scanner.check_encoding() && scanner.enter_object() &&
+  const bool one = scanner.check_start() && scanner.enter_object() &&
                    scanner.next_member(name, value) && value.kind == util::JsonKind::object;
   if (!one || scanner.next_member(name, value) || scanner.failed() || !scanner.at_end())
     return invalid(field, "is not a JSON object");

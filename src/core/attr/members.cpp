@@ -141,7 +141,7 @@ Result<void> Document::parse(std::string_view bytes, std::string_view path) {
   if (bytes.empty()) return error(bytes.data(), "empty file");
 
   util::JsonScanner scanner(bytes);
-  if (!scanner.check_encoding() || !scanner.enter_object()) return scan_error(scanner);
+  if (!scanner.check_start() || !scanner.enter_object()) return scan_error(scanner);
   Member member;
   while (scanner.next_member(member.name, member.value)) {
     if (members_.size() == kMembersMost) return error(member.name.text.data(), "too many members");

@@ -36,7 +36,7 @@ class Members {
     util::JsonScanner scanner(json);
     Members out;
     JsonValue name, value;
-    if (scanner.check_encoding() && scanner.enter_object())
+    if (scanner.check_start() && scanner.enter_object())
       while (scanner.next_member(name, value)) {
         std::string key;
         util::append_decoded(key, name);

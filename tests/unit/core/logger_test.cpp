@@ -37,7 +37,7 @@ bool is_one_clean_line(std::string_view line) {
 bool is_json_object(std::string_view line) {
   util::JsonScanner scanner(line);
   util::JsonValue name, value;
-  if (!scanner.check_encoding() || !scanner.enter_object()) return false;
+  if (!scanner.check_start() || !scanner.enter_object()) return false;
   while (scanner.next_member(name, value)) continue;
   return !scanner.failed() && scanner.at_end();
 }

@@ -14,7 +14,7 @@ std::string verdict(std::string_view json) {
   const std::string document = "[" + std::string(json) + "]";
   JsonScanner scanner(document);
   JsonValue value;
-  if (scanner.check_encoding() && scanner.enter_array())
+  if (scanner.check_start() && scanner.enter_array())
     while (scanner.next_element(value)) continue;
   if (scanner.failed())
     return std::string(scanner.what()) + " @ " + std::to_string(scanner.offset() - 1);
@@ -24,7 +24,7 @@ std::string verdict(std::string_view json) {
 std::string decoded(std::string_view json) {
   JsonScanner scanner(json);
   JsonValue value;
-  REQUIRE(scanner.check_encoding());
+  REQUIRE(scanner.check_start());
   REQUIRE(scanner.enter_array());
   REQUIRE(scanner.next_element(value));
   std::string out;
@@ -235,7 +235,7 @@ TEST_SUITE("json_scan") {
           const std::string piece = "[" + std::string(json.substr(0, cut));
           JsonScanner scanner(piece);
           JsonValue value;
-          bool good = scanner.check_encoding() && scanner.enter_array();
+          bool good = scanner.check_start() && scanner.enter_array();
           while (good && scanner.next_element(value)) continue;
           INFO(piece);
           CHECK(scanner.failed());
@@ -260,7 +260,7 @@ TEST_SUITE("json_scan") {
     const std::string_view text =
         "  { \"a\" : 1.0 , \"\\u0062\":\"x\\ny\",\"c\":[ 1 ],\"d\":{ },\"e\":true,\"f\":null } \n";
     JsonScanner scanner(text);
-    REQUIRE(scanner.check_encoding());
+    REQUIRE(scanner.check_start());
     REQUIRE(scanner.enter_object());
     struct Row {
       std::string_view name, value;
@@ -314,14 +314,18 @@ TEST_SUITE("json_scan") {
 
   TEST_CASE("a byte order mark is refused and the first bad byte is found wherever it stands") {
     JsonScanner mark("\xef\xbb\xbf{}");
-    CHECK(!mark.check_encoding());
+    CHECK(!mark.check_start());
     CHECK(mark.offset() == 0);
     for (std::size_t at = 0; at < 40; ++at) {
       std::string text(40, 'a');
       text[at] = '\x80';
-      JsonScanner scanner(text);
-      CHECK(!scanner.check_encoding());
-      CHECK(scanner.offset() == at);
+      const std::string json = "[\"" + text + "\"]";
+      JsonScanner scanner(json);
+      JsonValue value;
+      REQUIRE(scanner.enter_array());
+      CHECK(!scanner.next_element(value));
+      CHECK(scanner.what() == std::string_view("not UTF-8"));
+      CHECK(scanner.offset() == at + 2);
     }
   }
 
