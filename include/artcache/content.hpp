@@ -28,7 +28,7 @@ struct PreparedEntry {
   FileEntry entry;
   std::string content;
   ContentHash hash;
-  Digest part;         ///< Digest::of() its record
+  Digest part;  ///< Digest::of() its record
   SearchTokens tokens;
 };
 ARTCACHE_EXPORT PreparedEntry prepare(FileEntry entry);

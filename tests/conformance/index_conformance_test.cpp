@@ -275,8 +275,7 @@ TEST_SUITE("index") {
           for (std::uint64_t n = 0; n < 150; ++n) {
             if (n == 5) continue;
             const FileEntry entry = n == 6 ? renamed : sample_entry(n);
-            if (const unsigned rank = search_rank(query, entry))
-              expected[entry.id] = rank;
+            if (const unsigned rank = search_rank(query, entry)) expected[entry.id] = rank;
           }
           const EntryPage page =
               good(index.search({.query = text, .mode = mode, .limit = 1000}, {}));

@@ -40,7 +40,7 @@ Result<SearchQuery> parse_query(std::string_view text, MatchMode mode) {
   WordReader words(text);
   while (words.next()) {
     SearchQuery::Beginning word{std::string(stem(words.word(), words.alphabet())),
-                          std::string(words.word())};
+                                std::string(words.word())};
     if (mode == MatchMode::words) {
       add_stem(word.stem);
     } else {

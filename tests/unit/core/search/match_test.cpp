@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <artcache/search_tokens.hpp>
 #include <doctest/doctest.h>
+#include <artcache/search_tokens.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -152,9 +152,7 @@ TEST_CASE("words in the name rank before words in the tags, those before all oth
   CHECK(search_rank(query("gamma"), name) == 0);
 }
 
-TEST_CASE("an id ranks before all words") {
-  CHECK(search_rank(query(kId), report()) == 4);
-}
+TEST_CASE("an id ranks before all words") { CHECK(search_rank(query(kId), report()) == 4); }
 
 TEST_CASE("matching is membership of tokens, for any entries and queries") {
   const char* given = std::getenv("ARTCACHE_SEED");
