@@ -35,7 +35,7 @@ def need(*names):
 
 
 def kill_group(leader):
-    """Whatever is left of it; nothing is, when the shell died before it came to its last command."""
+    """Whatever is left of it; nothing is, when the shell died before its last command."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
