@@ -105,6 +105,18 @@ struct KeyAndHash {
   FileId id;
   ContentHash hash;
   std::uint64_t revision = 0;
+  std::uint64_t file_size = 0;
+  Freshness freshness;
+};
+
+/// What a comparison needs to know of one row.
+struct RowBrief {
+  ContentHash hash;
+  std::uint64_t revision = 0;
+  Timestamp updated_at;
+  std::uint64_t file_size = 0;
+  Freshness freshness;
+  std::string sidecar_path;  ///< where the sidecar was found that gave it its content
 };
 
 inline constexpr std::uint32_t kPageMost = 1000;
@@ -118,12 +130,18 @@ class ARTCACHE_EXPORT EntryReader {
 
   /// Nothing when the index has no such row. Errors: unavailable, timed_out, corrupt.
   virtual Result<std::optional<IndexedEntry>> find(const FileId& id, const Call& call) = 0;
+  /// One for each id, in their order, at one moment; nothing where there is no such row.
+  /// Errors: unavailable, timed_out, cancelled, corrupt.
+  virtual Result<std::vector<std::optional<RowBrief>>> briefs(std::span<const FileId> ids,
+                                                              const Call& call) = 0;
   /// Errors: invalid_argument (limit above kPageMost, a cursor that is none), unavailable,
   /// timed_out.
   virtual Result<EntryPage> page(const PageRequest& request, const Call& call) = 0;
   /// Finds what a plain scan with the same tokenizer finds. An id is matched exactly, whatever the
   /// mode. A query without a word in it finds nothing. Errors: as page().
   virtual Result<EntryPage> search(const SearchRequest& request, const Call& call) = 0;
+  /// What set_note() left under this name; empty when nothing did. Errors: unavailable, timed_out.
+  virtual Result<std::string> note(std::string_view name, const Call& call) = 0;
   /// All keys with their hashes at one position, in no order, in bounded batches. An error of
   /// `sink` ends it. Errors: unavailable, timed_out, cancelled, and those of `sink`.
   virtual Result<Position> scan(
@@ -145,6 +163,10 @@ struct EntryChange {
   PreparedEntry put;    ///< for Kind::put
   Freshness freshness;  ///< for put and freshen
   std::optional<std::uint64_t> base;
+  /// Nothing may have happened to the entry after this seq, its removal included: what was read
+  /// from the storage at that position is not older than what the index holds, or it is `moved`.
+  /// A change that the log has forgotten counts as one that happened.
+  std::optional<std::uint64_t> as_of;
 };
 
 enum class ChangeOutcome : std::uint8_t {
@@ -152,7 +174,15 @@ enum class ChangeOutcome : std::uint8_t {
   updated,
   removed,
   unchanged,  ///< it was so already (freshness may have moved)
-  moved,      ///< the base revision is not the current one: nothing was done, read again
+  moved,      ///< it is no longer what `base` or `as_of` say: nothing was done, read again
+  older,      ///< its twin is newer (TwinRule::newest_wins): nothing was done
+};
+
+/// Two sidecars may tell of one id. What becomes of a put that was read under another path than
+/// the one that gave the row its content, and says something else?
+enum class TwinRule : std::uint8_t {
+  last_wins,    ///< it is done
+  newest_wins,  ///< it is done if its updated_at is newer, or the same and its path comes first
 };
 
 /// One row of the scan table: what was found under a path when it was last read.
@@ -180,6 +210,7 @@ struct ApplyRequest {
   std::span<const ScannedFile> scanned = {};  ///< rows of the scan table to put
   std::span<const std::string_view> unscanned = {};  ///< paths to take out of it
   std::span<const FileId> finished_intents = {};
+  TwinRule twins = TwinRule::last_wins;  ///< the paths are those of `scanned`
 };
 
 struct ApplyResult {
@@ -188,6 +219,7 @@ struct ApplyResult {
 };
 
 inline constexpr std::size_t kApplyMost = 2000;
+inline constexpr std::size_t kNoteMost = 64 * std::size_t{1024};
 
 /// Fills an index that is nearly empty much faster than apply() could. Readers see the old rows
 /// until finish(); writers go on and what they wrote meanwhile wins. For one thread at a time.
@@ -234,6 +266,12 @@ class ARTCACHE_EXPORT IndexWriter {
   /// Durable before the work it announces begins; taken away by the apply() that ends it.
   virtual Result<void> add_intent(const Intent& intent, const Call& call) = 0;
   virtual Result<std::vector<Intent>> intents(const Call& call) = 0;
+
+  /// Keeps a short text under a name, for whoever works on this index next; an empty text takes
+  /// it away. Durable. Errors: invalid_argument (a name or text above kNoteMost), lease_lost,
+  /// no_space, unavailable, timed_out, cancelled.
+  virtual Result<void> set_note(std::string_view name, std::string_view text, std::uint64_t fence,
+                                const Call& call) = 0;
 
   /// Says why the index may be wrong; an empty reason says it is trusted again.
   virtual Result<void> set_suspect(std::string_view reason, std::uint64_t fence,

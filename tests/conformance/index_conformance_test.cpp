@@ -132,6 +132,92 @@ TEST_SUITE("index") {
     });
   }
 
+  TEST_CASE("a change as of a position does nothing once the entry has changed after it") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      fill(index, 0, 5);
+      const std::uint64_t read_at = good(index.head({})).position.seq;
+      FileEntry changed = sample_entry(1);
+      changed.description = "newer";
+      apply_one(index, put_of(changed));
+      apply_one(index, remove_of(sample_id(2)));
+
+      const auto late = [&](EntryChange change) {
+        change.as_of = read_at;
+        return apply_one(index, std::move(change)).outcomes.front();
+      };
+      CHECK(late(put_of(sample_entry(1))) == ChangeOutcome::moved);
+      CHECK(late(remove_of(sample_id(1))) == ChangeOutcome::moved);
+      CHECK(late(put_of(sample_entry(2))) == ChangeOutcome::moved);  // or it would rise again
+      CHECK(late(put_of(sample_entry(3))) == ChangeOutcome::unchanged);
+      CHECK(late(put_of(sample_entry(9))) == ChangeOutcome::inserted);
+      CHECK(late(remove_of(sample_id(4))) == ChangeOutcome::removed);
+      CHECK(good(index.find(sample_id(1), {}))->entry == changed);
+      CHECK_FALSE(good(index.find(sample_id(2), {})).has_value());
+    });
+  }
+
+  TEST_CASE("of two sidecars with one id the newer one stays, in whatever order they come") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto put_from = [&](std::string_view description, int seconds, std::string_view path) {
+        FileEntry entry = sample_entry(1);
+        entry.description = description;
+        entry.updated_at = entry.created_at + std::chrono::seconds(seconds);
+        std::vector<EntryChange> changes{put_of(entry)};
+        ScannedFile scanned = scanned_of(changes.front().put);
+        scanned.path = path;
+        return good(index.apply({.changes = changes,
+                                 .scanned = std::span(&scanned, 1),
+                                 .twins = TwinRule::newest_wins},
+                                {}))
+            .outcomes.front();
+      };
+      CHECK(put_from("b", 20, "x/b.attr.json") == ChangeOutcome::inserted);
+      CHECK(put_from("a", 10, "x/a.attr.json") == ChangeOutcome::older);
+      CHECK(*good(index.find(sample_id(1), {}))->entry.description == "b");
+      CHECK(put_from("c", 30, "x/c.attr.json") == ChangeOutcome::updated);
+      CHECK(put_from("d", 30, "x/d.attr.json") == ChangeOutcome::older);
+      CHECK(put_from("c2", 5, "x/c.attr.json") == ChangeOutcome::updated);  // its own path
+      CHECK(good(index.scanned_paths_of(sample_id(1), {})).size() == 4);
+    });
+  }
+
+  TEST_CASE("briefs tell of each id what a comparison needs, in the order asked for") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      fill(index, 0, 20);
+      const std::vector<FileId> ids{sample_id(7), sample_id(100), sample_id(3), sample_id(7)};
+      const auto briefs = good(index.briefs(ids, {}));
+      REQUIRE(briefs.size() == 4);
+      CHECK_FALSE(briefs[1].has_value());
+      for (const std::size_t i : {0U, 2U, 3U}) {
+        const auto found = good(index.find(ids[i], {}));
+        REQUIRE(briefs[i].has_value());
+        CHECK(briefs[i]->hash == found->hash);
+        CHECK(briefs[i]->revision == found->revision);
+        CHECK(briefs[i]->updated_at == found->entry.updated_at);
+        CHECK(briefs[i]->file_size == found->entry.file_size);
+        CHECK(briefs[i]->freshness == found->freshness);
+        CHECK(briefs[i]->sidecar_path == found->entry.data_path() + std::string(kSidecarSuffix));
+      }
+    });
+  }
+
+  TEST_CASE("a note is kept until it is replaced or taken away") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const Position before = good(index.head({})).position;
+      CHECK(good(index.note("last_run", {})).empty());
+      good(index.set_note("last_run", "full", 0, {}));
+      good(index.set_note("other", "{}", 0, {}));
+      CHECK(good(index.note("last_run", {})) == "full");
+      good(index.set_note("last_run", "", 0, {}));
+      CHECK(good(index.note("last_run", {})).empty());
+      CHECK(good(index.note("other", {})) == "{}");
+      CHECK(good(index.head({})).position == before);
+      CHECK(index.set_note("x", std::string(kNoteMost + 1, 'x'), 0, {}).error().code ==
+            Errc::invalid_argument);
+      CHECK(index.set_note("x", "y", 99, {}).error().code == Errc::lease_lost);
+    });
+  }
+
   TEST_CASE("after any changes the digest is the sum over all rows and the log has no holes") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       std::mt19937_64 random(7);

@@ -138,6 +138,10 @@ Result<ContentHash> read_hash(const sql::Statement& statement, int column) {
   return hash;
 }
 
+Freshness read_freshness(const sql::Statement& s, int column) {
+  return {time_at(s, column), static_cast<std::int32_t>(s.integer(column + 1))};
+}
+
 Result<IndexedEntry> read_entry(const sql::Statement& s, int first) {
   IndexedEntry out;
   FileEntry& e = out.entry;
@@ -145,8 +149,8 @@ Result<IndexedEntry> read_entry(const sql::Statement& s, int first) {
   ARTCACHE_TRY(e.id, read_id(s, c++));
   ARTCACHE_TRY(out.hash, read_hash(s, c++));
   out.revision = static_cast<std::uint64_t>(s.integer(c++));
-  out.freshness.refreshed_at = time_at(s, c++);
-  out.freshness.ttl_hours = static_cast<std::int32_t>(s.integer(c++));
+  out.freshness = read_freshness(s, c);
+  c += 2;
   e.created_at = time_at(s, c++);
   e.updated_at = time_at(s, c++);
   e.file_size = static_cast<std::uint64_t>(s.integer(c++));

@@ -42,6 +42,8 @@ Result<IndexedEntry> read_entry(const sql::Statement& statement, int first);
 
 Result<FileId> read_id(const sql::Statement& statement, int column);
 Result<ContentHash> read_hash(const sql::Statement& statement, int column);
+/// Of refreshed_at and ttl_hours, the latter in the next column.
+Freshness read_freshness(const sql::Statement& statement, int column);
 
 /// The path of the sidecar that an entry of this folder and name is expected under.
 std::string expected_sidecar_path(const FileEntry& entry);

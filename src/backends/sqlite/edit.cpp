@@ -12,10 +12,6 @@ namespace {
 /// Trimming keeps pace with what is added and no commit pays for a long backlog.
 constexpr std::uint64_t kTrimBesides = 64;
 
-bool moved(const EntryChange& change, const std::optional<RowWriter::Current>& old) {
-  return change.base && *change.base != (old ? old->entry.revision : 0);
-}
-
 }  // namespace
 
 Edit::Edit(sql::Connection& connection, const Names& names, const HeadRow& head, Timestamp now)
@@ -59,6 +55,8 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
   if (!request.changes.empty())
     for (const ScannedFile& file : request.scanned) found.emplace(file.id, Found{file.path});
 
+  twins_ = request.twins;
+  removed_after_.reset();
   ApplyResult result;
   result.outcomes.reserve(request.changes.size());
   for (const EntryChange& one : request.changes) {
@@ -69,6 +67,7 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
     if (at == found.end()) continue;
     at->second.written = one.kind == EntryChange::Kind::put;
     at->second.moved = outcome == ChangeOutcome::moved;
+    at->second.written &= outcome != ChangeOutcome::older;
   }
   for (const ScannedFile& file : request.scanned) {
     const auto at = found.find(file.id);
@@ -90,13 +89,14 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
 }
 
 Result<ChangeOutcome> Edit::change(const EntryChange& change, std::string_view sidecar_path) {
-  ARTCACHE_TRY(auto old, rows_.find(change.id));
-  if (moved(change, old)) return ChangeOutcome::moved;
+  ARTCACHE_TRY(const auto old, rows_.glance(change.id));
+  ARTCACHE_TRY(const bool has_moved, moved(change, old));
+  if (has_moved) return ChangeOutcome::moved;
   switch (change.kind) {
     case EntryChange::Kind::put:
-      return put(change, std::move(old), sidecar_path);
+      return put(change, old, sidecar_path);
     case EntryChange::Kind::remove:
-      return old ? remove(change, *old) : Result<ChangeOutcome>(ChangeOutcome::unchanged);
+      return old ? remove(change) : Result<ChangeOutcome>(ChangeOutcome::unchanged);
     case EntryChange::Kind::freshen:
       if (old) ARTCACHE_CHECK(rows_.freshen(old->row, change.freshness));
       return ChangeOutcome::unchanged;
@@ -104,51 +104,99 @@ Result<ChangeOutcome> Edit::change(const EntryChange& change, std::string_view s
   return Error{Errc::internal, "index: a change of no known kind"};
 }
 
-Result<ChangeOutcome> Edit::put(const EntryChange& change, std::optional<RowWriter::Current> old,
+Result<bool> Edit::moved(const EntryChange& change, const std::optional<RowWriter::Glance>& old) {
+  if (change.base && *change.base != (old ? old->revision : 0)) return true;
+  if (!change.as_of) return false;
+  if (old) return old->revision > *change.as_of;
+  return removed_since(*change.as_of, change.id);
+}
+
+/// Rows tell when they changed last; of a row that is not there only the log can tell.
+Result<bool> Edit::removed_since(std::uint64_t seq, const FileId& id) {
+  if (seq >= head_.head.position.seq) return false;
+  if (head_.head.oldest_seq > seq + 1) return true;
+  if (!removed_after_ || *removed_after_ > seq) {
+    removed_.clear();
+    ARTCACHE_TRY(
+        sql::Statement * s,
+        connection_.prepare(names_.text("SELECT file_id FROM {p}log WHERE seq > ? AND kind = ?")));
+    s->bind(0, to_sql(seq)).bind(1, std::int64_t{static_cast<int>(LogRow::Kind::remove)});
+    while (true) {
+      ARTCACHE_TRY(const bool found, s->step());
+      if (!found) break;
+      ARTCACHE_TRY(const FileId removed, read_id(*s, 0));
+      removed_.insert(removed);
+    }
+    removed_after_ = seq;
+  }
+  return removed_.contains(id);
+}
+
+Result<ChangeOutcome> Edit::put(const EntryChange& change,
+                                const std::optional<RowWriter::Glance>& old,
                                 std::string_view sidecar_path) {
   const PreparedEntry& prepared = change.put;
   // Only a path that cannot be told from the entry is worth its bytes.
-  if (sidecar_path == expected_sidecar_path(prepared.entry)) sidecar_path = {};
-  if (old && old->entry.hash == prepared.hash) {
-    if (old->entry.freshness != change.freshness)
+  std::string_view kept_path = sidecar_path;
+  if (kept_path == expected_sidecar_path(prepared.entry)) kept_path = {};
+  if (!old) return insert(change, kept_path);
+  if (old->hash == prepared.hash) {
+    if (old->freshness != change.freshness)
       ARTCACHE_CHECK(rows_.freshen(old->row, change.freshness));
-    if (old->sidecar_path != sidecar_path)
-      ARTCACHE_CHECK(rows_.set_sidecar_path(old->row, sidecar_path));
+    if (old->sidecar_path != kept_path) ARTCACHE_CHECK(rows_.set_sidecar_path(old->row, kept_path));
     return ChangeOutcome::unchanged;
   }
-  IndexHead& head = head_.head;
-  if (old) {
-    head.position.digest -= Digest::of(to_string(change.id), old->entry.hash);
-    head.bytes -= old->entry.entry.file_size;
-  } else {
-    ++head.count;
+  ARTCACHE_TRY(const auto current, rows_.find(change.id));
+  if (twins_ == TwinRule::newest_wins && !sidecar_path.empty()) {
+    const std::string known = current->path();
+    const Timestamp theirs = current->entry.entry.updated_at, ours = prepared.entry.updated_at;
+    const bool first = ours > theirs || (ours == theirs && sidecar_path < known);
+    if (known != sidecar_path && !first) return ChangeOutcome::older;
   }
-  head.position.digest += prepared.part;
-  head.bytes += prepared.entry.file_size;
-  ARTCACHE_CHECK(log(LogRow::Kind::put, change.id, &prepared.hash, prepared.content));
+  return update(change, *current, kept_path);
+}
 
-  const EntryRow row{&prepared, head.position.seq, change.freshness, sidecar_path};
-  if (!old) {
-    ARTCACHE_TRY(const std::int64_t number, rows_.insert(row));
-    ARTCACHE_CHECK(rows_.add_words(number, prepared.tokens));
-    return ChangeOutcome::inserted;
-  }
-  const SearchTokens words = search_tokens(old->entry.entry);
+Result<ChangeOutcome> Edit::insert(const EntryChange& change, std::string_view sidecar_path) {
+  const PreparedEntry& prepared = change.put;
+  IndexHead& head = head_.head;
+  ++head.count;
+  head.bytes += prepared.entry.file_size;
+  head.position.digest += prepared.part;
+  ARTCACHE_CHECK(log(LogRow::Kind::put, change.id, &prepared.hash, prepared.content));
+  ARTCACHE_TRY(const std::int64_t number,
+               rows_.insert({&prepared, head.position.seq, change.freshness, sidecar_path}));
+  ARTCACHE_CHECK(rows_.add_words(number, prepared.tokens));
+  // From now on the row tells.
+  removed_.erase(change.id);
+  return ChangeOutcome::inserted;
+}
+
+Result<ChangeOutcome> Edit::update(const EntryChange& change, const RowWriter::Current& old,
+                                   std::string_view sidecar_path) {
+  const PreparedEntry& prepared = change.put;
+  IndexHead& head = head_.head;
+  head.bytes -= old.entry.entry.file_size;
+  head.bytes += prepared.entry.file_size;
+  head.position.digest -= Digest::of(to_string(change.id), old.entry.hash);
+  head.position.digest += prepared.part;
+  ARTCACHE_CHECK(log(LogRow::Kind::put, change.id, &prepared.hash, prepared.content));
+  const SearchTokens words = search_tokens(old.entry.entry);
   if (words != prepared.tokens) {
-    ARTCACHE_CHECK(rows_.remove_words(old->row, words));
-    ARTCACHE_CHECK(rows_.add_words(old->row, prepared.tokens));
+    ARTCACHE_CHECK(rows_.remove_words(old.row, words));
+    ARTCACHE_CHECK(rows_.add_words(old.row, prepared.tokens));
   }
-  ARTCACHE_CHECK(rows_.update(*old, row));
+  ARTCACHE_CHECK(rows_.update(old, {&prepared, head.position.seq, change.freshness, sidecar_path}));
   return ChangeOutcome::updated;
 }
 
-Result<ChangeOutcome> Edit::remove(const EntryChange& change, const RowWriter::Current& old) {
+Result<ChangeOutcome> Edit::remove(const EntryChange& change) {
+  ARTCACHE_TRY(const auto old, rows_.find(change.id));
   IndexHead& head = head_.head;
-  head.position.digest -= Digest::of(to_string(change.id), old.entry.hash);
-  head.bytes -= old.entry.entry.file_size;
+  head.position.digest -= Digest::of(to_string(change.id), old->entry.hash);
+  head.bytes -= old->entry.entry.file_size;
   --head.count;
-  ARTCACHE_CHECK(log(LogRow::Kind::remove, change.id, &old.entry.hash, {}));
-  ARTCACHE_CHECK(rows_.remove(old));
+  ARTCACHE_CHECK(log(LogRow::Kind::remove, change.id, &old->entry.hash, {}));
+  ARTCACHE_CHECK(rows_.remove(*old));
   return ChangeOutcome::removed;
 }
 

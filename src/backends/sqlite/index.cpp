@@ -188,6 +188,25 @@ Result<std::vector<Intent>> Index::intents(const Call& call) {
   }
 }
 
+Result<void> Index::set_note(std::string_view name, std::string_view text, std::uint64_t fence,
+                             const Call& call) {
+  if (name.empty() || std::max(name.size(), text.size()) > kNoteMost)
+    return Error{Errc::invalid_argument, "index: note: its name or its text is too long"};
+  const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence));
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(
+                     names_.text(text.empty() ? "DELETE FROM {p}note WHERE name = ?"
+                                              : "INSERT OR REPLACE INTO {p}note VALUES(?, ?)")));
+    s->bind(0, name);
+    if (!text.empty()) s->bind(1, text);
+    ARTCACHE_CHECK(s->run());
+    return {};
+  };
+  ARTCACHE_CHECK(writer_.exclusively(work, call));
+  return {};
+}
+
 Result<void> Index::set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) {
   const auto work = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
     ARTCACHE_CHECK(check_fence(connection, names_, fence));

@@ -60,6 +60,9 @@ class Index final : public MetadataStore, public LockStore {
   [[nodiscard]] LockStore* locks() override { return this; }
 
   Result<std::optional<IndexedEntry>> find(const FileId& id, const Call& call) override;
+  Result<std::vector<std::optional<RowBrief>>> briefs(std::span<const FileId> ids,
+                                                      const Call& call) override;
+  Result<std::string> note(std::string_view name, const Call& call) override;
   Result<EntryPage> page(const PageRequest& request, const Call& call) override;
   Result<EntryPage> search(const SearchRequest& request, const Call& call) override;
   Result<Position> scan(const std::function<Result<void>(std::span<const KeyAndHash>)>& sink,
@@ -76,6 +79,8 @@ class Index final : public MetadataStore, public LockStore {
                           const Call& call) override;
   Result<void> add_intent(const Intent& intent, const Call& call) override;
   Result<std::vector<Intent>> intents(const Call& call) override;
+  Result<void> set_note(std::string_view name, std::string_view text, std::uint64_t fence,
+                        const Call& call) override;
   Result<void> set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) override;
 
   Result<IndexHead> head(const Call& call) override;

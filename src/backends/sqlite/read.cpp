@@ -97,6 +97,47 @@ Result<std::optional<IndexedEntry>> Index::find(const FileId& id, const Call& ca
   return std::optional(std::move(*entry));
 }
 
+Result<std::vector<std::optional<RowBrief>>> Index::briefs(std::span<const FileId> ids,
+                                                           const Call& call) {
+  ARTCACHE_TRY(Reading reading, begin_reading(call));
+  ARTCACHE_TRY(sql::Statement * s,
+               reading.statement(names_,
+                                 "SELECT hash, revision, updated_at, file_size, refreshed_at, "
+                                 "ttl_hours, sidecar_path, storage_path, storage_filename "
+                                 "FROM {p}entry_{g} WHERE file_id = ?"));
+  std::vector<std::optional<RowBrief>> briefs;
+  briefs.reserve(ids.size());
+  for (const FileId& id : ids) {
+    std::optional<RowBrief>& brief = briefs.emplace_back();
+    s->bind(0, bytes_of(id));
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) continue;
+    brief.emplace();
+    ARTCACHE_TRY(brief->hash, read_hash(*s, 0));
+    brief->revision = from_sql(s->integer(1));
+    brief->updated_at = Timestamp(std::chrono::microseconds(s->integer(2)));
+    brief->file_size = from_sql(s->integer(3));
+    brief->freshness = read_freshness(*s, 4);
+    if (s->is_null(6))
+      brief->sidecar_path.append(s->text(7)).append(s->text(8)).append(kSidecarSuffix);
+    else
+      brief->sidecar_path = s->text(6);
+    s->reset();
+  }
+  return briefs;
+}
+
+Result<std::string> Index::note(std::string_view name, const Call& call) {
+  ARTCACHE_TRY(Reading reading, begin_reading(call));
+  ARTCACHE_TRY(sql::Statement * s,
+               reading.statement(names_, "SELECT text FROM {p}note WHERE name = ?"));
+  s->bind(0, name);
+  ARTCACHE_TRY(const bool found, s->step());
+  std::string text(found ? s->text(0) : std::string_view());
+  s->reset();
+  return text;
+}
+
 Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
   ARTCACHE_CHECK(check_request(request));
   const bool down = request.order == SortOrder::descending;
@@ -151,8 +192,11 @@ Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
 Result<Position> Index::scan(const std::function<Result<void>(std::span<const KeyAndHash>)>& sink,
                              const Call& call) {
   ARTCACHE_TRY(Reading reading, begin_reading(call));
-  ARTCACHE_TRY(sql::Statement * s,
-               reading.statement(names_, "SELECT file_id, hash, revision FROM {p}entry_{g}"));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      reading.statement(names_,
+                        "SELECT file_id, hash, revision, file_size, refreshed_at, ttl_hours "
+                        "FROM {p}entry_{g}"));
   std::vector<KeyAndHash> batch;
   batch.reserve(kScanBatch);
   while (true) {
@@ -162,6 +206,8 @@ Result<Position> Index::scan(const std::function<Result<void>(std::span<const Ke
       ARTCACHE_TRY(row.id, read_id(*s, 0));
       ARTCACHE_TRY(row.hash, read_hash(*s, 1));
       row.revision = from_sql(s->integer(2));
+      row.file_size = from_sql(s->integer(3));
+      row.freshness = read_freshness(*s, 4);
     }
     if (batch.size() == kScanBatch || (!found && !batch.empty())) {
       ARTCACHE_CHECK(call.check("index: scan", *deps_.clock));

@@ -47,6 +47,23 @@ Result<std::optional<RowWriter::Current>> RowWriter::find(const FileId& id) {
   return std::optional(std::move(all.front()));
 }
 
+Result<std::optional<RowWriter::Glance>> RowWriter::glance(const FileId& id) {
+  ARTCACHE_TRY(sql::Statement * s,
+               statement("SELECT row, hash, revision, refreshed_at, ttl_hours, sidecar_path "
+                         "FROM {p}entry_{g} WHERE file_id = ?"));
+  s->bind(0, bytes_of(id));
+  ARTCACHE_TRY(const bool found, s->step());
+  if (!found) return std::optional<Glance>();
+  std::optional<Glance> glance(std::in_place);
+  glance->row = s->integer(0);
+  ARTCACHE_TRY(glance->hash, read_hash(*s, 1));
+  glance->revision = static_cast<std::uint64_t>(s->integer(2));
+  glance->freshness = read_freshness(*s, 3);
+  glance->sidecar_path = s->text(5);
+  s->reset();
+  return glance;
+}
+
 Result<std::int64_t> RowWriter::insert(const EntryRow& row) {
   static const std::string text = insert_text();
   ARTCACHE_TRY(sql::Statement * s, statement(text));
