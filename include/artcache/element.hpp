@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a storage element is: its name and its mode, which say what may be done to its files.
+#pragma once
+
+#include <artcache/export.hpp>
+#include <artcache/result.hpp>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace artcache {
+
+/// What an element allows, from most to least.
+enum class ElementMode : std::uint8_t {
+  edit,  ///< everything
+  rw,    ///< uploads and updates, no removals
+  ro,    ///< reading only
+  ar,    ///< archive: metadata only, the data is restored on demand elsewhere
+};
+/// The wire name: "edit", "rw", "ro", "ar".
+ARTCACHE_EXPORT std::string_view to_string(ElementMode mode);
+/// The mode with this wire name, or nothing.
+ARTCACHE_EXPORT std::optional<ElementMode> parse_element_mode(std::string_view name);
+
+/// How long what the index says of a file counts as fresh: 24 hours in edit and rw, 168 in ro
+/// and ar.
+ARTCACHE_EXPORT std::int32_t default_ttl_hours(ElementMode mode);
+
+[[nodiscard]] constexpr bool may_write_files(ElementMode mode) {
+  return mode == ElementMode::edit || mode == ElementMode::rw;
+}
+
+}  // namespace artcache
