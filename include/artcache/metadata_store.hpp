@@ -223,7 +223,8 @@ inline constexpr std::size_t kNoteMost = 64 * std::size_t{1024};
 
 /// Fills an index that is nearly empty much faster than apply() could. Readers see the old rows
 /// until finish(); writers go on and what they wrote meanwhile wins. For one thread at a time.
-/// Destroyed without finish() it leaves the index as it was.
+/// Destroyed without finish(), or killed, it leaves the index as it was; what was added is kept
+/// aside, and the next bulk load of the same index goes on with it.
 class ARTCACHE_EXPORT BulkLoad {
  public:
   struct Row {
@@ -232,11 +233,20 @@ class ARTCACHE_EXPORT BulkLoad {
     ScannedFile scanned;
   };
   virtual ~BulkLoad() = default;
-  /// Of two rows with one id the newer updated_at wins. Errors: lease_lost, no_space, unavailable,
+  /// How many rows an earlier load has left for this one.
+  [[nodiscard]] virtual std::uint64_t resumed_rows() const = 0;
+  /// The scan rows that came with the rows an earlier load has left, as
+  /// IndexWriter::find_scanned() tells those of the index. From any thread.
+  virtual Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+      std::span<const std::string_view> paths, const Call& call) = 0;
+  /// Of two rows with one id the newer updated_at wins; of two from one path the one added last.
+  /// Errors: lease_lost, no_space, unavailable,
   /// timed_out, cancelled; afterwards only destruction is useful.
   virtual Result<void> add(std::span<const Row> rows, const Call& call) = 0;
   /// Switches to the new rows in one commit, logged as one reset. Errors: as add().
   virtual Result<Position> finish(const Call& call) = 0;
+  /// Throws away what was added, also what an earlier load has left. Errors: as add().
+  virtual Result<void> discard(const Call& call) = 0;
 };
 
 /// Safe to call from any thread. What a call reports as done is durable.

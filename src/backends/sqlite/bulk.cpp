@@ -20,11 +20,10 @@ constexpr std::chrono::microseconds kPause{1500};
 
 }  // namespace
 
-Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, const Names& names, const Deps& deps,
-                                          std::uint64_t expected_rows, std::uint64_t fence,
-                                          const Call& call) {
-  std::unique_ptr<Bulk> bulk(new Bulk(writer, names, deps, fence));
-  bulk->finished_ = true;  // there is nothing to clean up yet
+Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, sql::Pool& readers, const Names& names,
+                                          const Deps& deps, std::uint64_t expected_rows,
+                                          std::uint64_t fence, const Call& call) {
+  std::unique_ptr<Bulk> bulk(new Bulk(writer, readers, names, deps, fence));
   std::array<std::uint8_t, 8> random{};
   util::fill_random(random);
   std::memcpy(&bulk->token_, random.data(), sizeof bulk->token_);
@@ -34,19 +33,55 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, const Names& names, co
       return Error{Errc::conflict, "index: bulk load: it holds " + std::to_string(row.head.count) +
                                        " rows already, too many for " +
                                        std::to_string(expected_rows) + " new ones"};
-    bulk->generation_ = row.head.generation + 1;
-    bulk->begun_at_ = row.head.position;
-    ARTCACHE_TRY(sql::Statement * mine,
-                 connection.prepare(names.text("INSERT OR REPLACE INTO {p}load VALUES(1, ?)")));
-    mine->bind(0, bulk->token_);
-    ARTCACHE_CHECK(mine->run());
-    // What a load that was killed left behind. One that still runs finds another token and stops.
-    ARTCACHE_CHECK(drop_generation(connection, names, bulk->generation_));
-    return create_generation(connection, names, bulk->generation_);
+    return bulk->open(connection, row);
   };
   ARTCACHE_CHECK(writer.exclusively(open, call));
-  bulk->finished_ = false;
   return bulk;
+}
+
+/// A load that still runs elsewhere finds another token, and stops.
+Result<void> Bulk::open(sql::Connection& connection, const HeadRow& row) {
+  generation_ = row.head.generation + 1;
+  ARTCACHE_TRY(const bool resumed, resume(connection, row));
+  if (resumed) {
+    ARTCACHE_CHECK(drop_indexes(connection, names_, generation_));
+  } else {
+    begun_seq_ = row.head.position.seq;
+    ARTCACHE_CHECK(drop_generation(connection, names_, generation_));
+    ARTCACHE_CHECK(create_generation(connection, names_, generation_));
+  }
+  return store(connection);
+}
+
+/// What was begun can be gone on with as long as the log still tells what was written since.
+Result<bool> Bulk::resume(sql::Connection& connection, const HeadRow& row) {
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names_.text(
+                   "SELECT generation, begun_seq, next_row, count, bytes, digest_high, digest_low "
+                   "FROM {p}load WHERE one = 1")));
+  ARTCACHE_TRY(const bool found, s->step());
+  const bool whole = found && from_sql(s->integer(0)) == generation_ &&
+                     row.head.oldest_seq <= from_sql(s->integer(1)) + 1;
+  if (whole) {
+    begun_seq_ = from_sql(s->integer(1));
+    next_row_ = s->integer(2);
+    resumed_ = count_ = from_sql(s->integer(3));
+    bytes_ = from_sql(s->integer(4));
+    digest_ = Digest(from_sql(s->integer(5)), from_sql(s->integer(6)));
+  }
+  s->reset();
+  return whole;
+}
+
+Result<void> Bulk::store(sql::Connection& connection) const {
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection.prepare(names_.text("INSERT OR REPLACE INTO {p}load VALUES(1, ?,?,?,?,?,?,?,?)")));
+  s->bind(0, token_).bind(1, to_sql(generation_)).bind(2, to_sql(begun_seq_)).bind(3, next_row_);
+  s->bind(4, to_sql(count_)).bind(5, to_sql(bytes_));
+  s->bind(6, to_sql(digest_.high())).bind(7, to_sql(digest_.low()));
+  ARTCACHE_CHECK(s->run());
+  return {};
 }
 
 Result<void> Bulk::check_mine(sql::Connection& connection) const {
@@ -61,15 +96,21 @@ Result<void> Bulk::check_mine(sql::Connection& connection) const {
                "index: bulk load: it has ended, or another one has begun; nothing is lost"};
 }
 
-Bulk::~Bulk() {
-  if (finished_) return;
-  const auto drop = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
-    // Somebody else's load may stand under that number by now.
-    if (row.head.generation >= generation_ || !check_mine(connection)) return {};
+Result<void> Bulk::discard(const Call& call) {
+  const auto drop = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_CHECK(check_mine(connection));
+    ARTCACHE_CHECK(connection.execute(names_.text("DELETE FROM {p}load;")));
     return drop_generation(connection, names_, generation_);
   };
-  // Best effort: what stays behind is dropped by the next load.
-  (void)writer_.exclusively(drop, Call().within(std::chrono::seconds(5), *deps_.clock));
+  ARTCACHE_CHECK(writer_.exclusively(drop, call));
+  return {};
+}
+
+Result<std::vector<std::optional<ScannedFile>>> Bulk::find_scanned(
+    std::span<const std::string_view> paths, const Call& call) {
+  if (resumed_ == 0) return std::vector<std::optional<ScannedFile>>(paths.size());
+  ARTCACHE_TRY(const sql::Lease connection, readers_.acquire(call));
+  return sqlite::find_scanned(*connection, names_, generation_, paths);
 }
 
 void Bulk::count_in(const IndexedEntry& row) {
@@ -103,7 +144,7 @@ Result<void> Bulk::add_batch(sql::Connection& connection, std::span<const Row> r
   RowWriter entries(connection, names_, generation_, next_row_);
   ScanWriter scan(connection, names_, generation_);
   // Older than every change that is made from now on, newer than every one before.
-  const std::uint64_t revision = begun_at_.seq + 1;
+  const std::uint64_t revision = begun_seq_ + 1;
   for (const Row& row : rows) {
     std::string_view path = row.scanned.path;
     if (path == expected_sidecar_path(row.put.entry)) path = {};
@@ -116,7 +157,8 @@ Result<void> Bulk::add_batch(sql::Connection& connection, std::span<const Row> r
     ++count_;
     next_row_ = number + 1;
   }
-  return scan.flush();
+  ARTCACHE_CHECK(scan.flush());
+  return store(connection);
 }
 
 Result<Position> Bulk::finish(const Call& call) {
@@ -127,7 +169,6 @@ Result<Position> Bulk::finish(const Call& call) {
     return switch_over(connection, head);
   };
   ARTCACHE_TRY(const IndexHead head, writer_.exclusively(work, call));
-  finished_ = true;
   return head.position;
 }
 
@@ -169,33 +210,47 @@ Result<void> Bulk::drop_doubles(sql::Connection& connection) {
   }
 }
 
-/// Of the rows of one id the newest updated_at stays, then the first path. All their paths are
-/// noted as twins, so that a loser takes over when the winner goes.
+/// Of the rows of one id the newest updated_at stays, then the first path; a file that was read
+/// twice counts as it was read last. All paths are noted as twins, so that a loser takes over when
+/// the winner goes.
 Result<void> Bulk::drop_losers(sql::Connection& connection, const FileId& id) {
   RowWriter entries(connection, names_, generation_);
   ARTCACHE_TRY(auto rows, entries.find_all(id));
-  std::ranges::sort(rows, [](const auto& a, const auto& b) {
+  const auto drop = [&](const RowWriter::Current& row) -> Result<void> {
+    count_out(row.entry);
+    return entries.remove(row);
+  };
+  std::ranges::sort(rows, std::ranges::greater(), &RowWriter::Current::row);
+  std::vector<RowWriter::Current> last;
+  for (RowWriter::Current& row : rows) {
+    const auto same = [&](const RowWriter::Current& other) { return other.path() == row.path(); };
+    if (!std::ranges::any_of(last, same)) {
+      last.push_back(std::move(row));
+    } else {
+      ARTCACHE_CHECK(drop(row));
+    }
+  }
+  std::ranges::sort(last, [](const auto& a, const auto& b) {
     const FileEntry &x = a.entry.entry, &y = b.entry.entry;
     return x.updated_at != y.updated_at ? x.updated_at > y.updated_at : a.path() < b.path();
   });
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    ARTCACHE_CHECK(add_twin(connection, names_, generation_, id, rows[i].path()));
-    if (i == 0) continue;
-    count_out(rows[i].entry);
-    ARTCACHE_CHECK(entries.remove(rows[i]));
+  for (std::size_t i = 0; i < last.size(); ++i) {
+    if (last.size() == 1) break;
+    ARTCACHE_CHECK(add_twin(connection, names_, generation_, id, last[i].path()));
+    if (i > 0) ARTCACHE_CHECK(drop(last[i]));
   }
   return {};
 }
 
 /// What writers did meanwhile wins over what was read from the storage before or while they did.
 Result<void> Bulk::merge(sql::Connection& connection, const HeadRow& head) {
-  if (head.head.oldest_seq > begun_at_.seq + 1)
+  if (head.head.oldest_seq > begun_seq_ + 1)
     return Error{Errc::conflict,
                  "index: bulk load: more was written meanwhile than the log keeps; run it again"};
   ARTCACHE_TRY(sql::Statement * s,
                connection.prepare(names_.text("SELECT DISTINCT file_id FROM {p}log "
                                               "WHERE seq > ? AND file_id IS NOT NULL")));
-  s->bind(0, to_sql(begun_at_.seq));
+  s->bind(0, to_sql(begun_seq_));
   while (true) {
     ARTCACHE_TRY(const bool found, s->step());
     if (!found) return {};

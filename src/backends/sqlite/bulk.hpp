@@ -6,23 +6,33 @@
 
 #include "backends/sqlite/edit.hpp"
 #include "backends/sqlite/writer.hpp"
+#include "sql/pool.hpp"
 
 namespace artcache::sqlite {
 
 class Bulk final : public BulkLoad {
  public:
   /// Errors: conflict (the index is not nearly empty), lease_lost, and those of the engine.
-  static Result<std::unique_ptr<Bulk>> begin(Writer& writer, const Names& names, const Deps& deps,
-                                             std::uint64_t expected_rows, std::uint64_t fence,
-                                             const Call& call);
-  ~Bulk() override;
+  static Result<std::unique_ptr<Bulk>> begin(Writer& writer, sql::Pool& readers, const Names& names,
+                                             const Deps& deps, std::uint64_t expected_rows,
+                                             std::uint64_t fence, const Call& call);
 
   Result<void> add(std::span<const Row> rows, const Call& call) override;
   Result<Position> finish(const Call& call) override;
+  Result<void> discard(const Call& call) override;
+  [[nodiscard]] std::uint64_t resumed_rows() const override { return resumed_; }
+  Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+      std::span<const std::string_view> paths, const Call& call) override;
 
  private:
-  Bulk(Writer& writer, const Names& names, const Deps& deps, std::uint64_t fence)
-      : writer_(writer), names_(names), deps_(deps), fence_(fence) {}
+  Bulk(Writer& writer, sql::Pool& readers, const Names& names, const Deps& deps,
+       std::uint64_t fence)
+      : writer_(writer), readers_(readers), names_(names), deps_(deps), fence_(fence) {}
+
+  Result<void> open(sql::Connection& connection, const HeadRow& row);
+  Result<bool> resume(sql::Connection& connection, const HeadRow& row);
+  /// How far it has come, in the same transaction that brought it there.
+  Result<void> store(sql::Connection& connection) const;
 
   /// Fails when the lock is lost or another load has begun since: both fill the same tables.
   Result<void> check_mine(sql::Connection& connection) const;
@@ -37,16 +47,17 @@ class Bulk final : public BulkLoad {
   void count_out(const IndexedEntry& row);
 
   Writer& writer_;
+  sql::Pool& readers_;
   const Names& names_;
   const Deps deps_;
   const std::uint64_t fence_;
   std::uint64_t generation_ = 0;
   std::int64_t token_ = 0;  // random; the table `load` holds that of the load begun last
-  Position begun_at_;
+  std::uint64_t begun_seq_ = 0;
   Digest digest_;
   std::uint64_t count_ = 0, bytes_ = 0;
   std::int64_t next_row_ = 1;
-  bool finished_ = false;
+  std::uint64_t resumed_ = 0;
 };
 
 }  // namespace artcache::sqlite

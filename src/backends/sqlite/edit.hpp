@@ -88,6 +88,11 @@ class ScanWriter {
   std::shared_ptr<Leaf> leaf_;
 };
 
+/// The scan rows of these paths in one generation; quick when they come folder by folder.
+Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+    sql::Connection& connection, const Names& names, std::uint64_t generation,
+    std::span<const std::string_view> paths);
+
 /// Fails when the holder that this fence was minted for has been replaced. 0 is no holder.
 /// Errors: lease_lost.
 Result<void> check_fence(sql::Connection& connection, const Names& names, std::uint64_t fence);

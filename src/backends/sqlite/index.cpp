@@ -42,67 +42,15 @@ Result<ApplyResult> Index::apply(const ApplyRequest& request, const Call& call) 
 
 Result<std::unique_ptr<BulkLoad>> Index::bulk_load(std::uint64_t expected_rows, std::uint64_t fence,
                                                    const Call& call) {
-  ARTCACHE_TRY(auto bulk, Bulk::begin(writer_, names_, deps_, expected_rows, fence, call));
+  ARTCACHE_TRY(auto bulk,
+               Bulk::begin(writer_, readers_, names_, deps_, expected_rows, fence, call));
   return std::unique_ptr<BulkLoad>(std::move(bulk));
 }
-
-namespace {
-
-/// Reads leaves, keeping the last one: paths usually come folder by folder.
-class LeafReader {
- public:
-  explicit LeafReader(sql::Statement& statement) : statement_(statement) {}
-
-  Result<std::optional<ScannedFile>> find(std::string_view full) {
-    const SplitPath path = split_path(full);
-    if (!covers(path)) ARTCACHE_CHECK(read(path));
-    const ScannedFile* file = leaf_.find(path.name);
-    if (file == nullptr) return std::optional<ScannedFile>();
-    std::optional<ScannedFile> out(*file);
-    out->path = full;
-    return out;
-  }
-
- private:
-  /// Beyond its last file a leaf may have a neighbour, so only what lies inside is sure.
-  [[nodiscard]] bool covers(const SplitPath& path) const {
-    return !leaf_.files().empty() && folder_ == path.folder && path.name >= low_ &&
-           path.name <= leaf_.files().back().path;
-  }
-  Result<void> read(const SplitPath& path) {
-    folder_ = path.folder;
-    leaf_ = {};
-    statement_.bind(0, path.folder).bind(1, path.name);
-    ARTCACHE_TRY(const bool found, statement_.step());
-    if (!found) return {};
-    low_ = statement_.text(0);
-    ARTCACHE_TRY(leaf_, ScanLeaf::parse(statement_.blob(1)));
-    statement_.reset();
-    return {};
-  }
-
-  sql::Statement& statement_;
-  std::string folder_, low_;
-  ScanLeaf leaf_;
-};
-
-constexpr std::string_view kLeafText =
-    "SELECT low, files FROM {p}scan_{g} WHERE folder = ? AND low <= ? ORDER BY low DESC LIMIT 1";
-
-}  // namespace
 
 Result<std::vector<std::optional<ScannedFile>>> Index::find_scanned(
     std::span<const std::string_view> paths, const Call& call) {
   ARTCACHE_TRY(Reading reading, begin_reading(call));
-  ARTCACHE_TRY(sql::Statement * s, reading.statement(names_, kLeafText));
-  LeafReader leaves(*s);
-  std::vector<std::optional<ScannedFile>> files;
-  files.reserve(paths.size());
-  for (const std::string_view path : paths) {
-    ARTCACHE_TRY(auto file, leaves.find(path));
-    files.push_back(std::move(file));
-  }
-  return files;
+  return sqlite::find_scanned(reading.connection(), names_, reading.head().generation, paths);
 }
 
 Result<std::vector<ScannedFile>> Index::scanned_paths_of(const FileId& id, const Call& call) {
@@ -120,13 +68,12 @@ Result<std::vector<ScannedFile>> Index::scanned_paths_of(const FileId& id, const
     if (entry && twins->text(0) == paths.front()) continue;
     paths.emplace_back(twins->text(0));
   }
-  ARTCACHE_TRY(sql::Statement * s, reading.statement(names_, kLeafText));
-  LeafReader leaves(*s);
+  const std::vector<std::string_view> views(paths.begin(), paths.end());
+  ARTCACHE_TRY(auto scanned, sqlite::find_scanned(reading.connection(), names_,
+                                                  reading.head().generation, views));
   std::vector<ScannedFile> files;
-  for (const std::string& path : paths) {
-    ARTCACHE_TRY(auto file, leaves.find(path));
+  for (auto& file : scanned)
     if (file && file->id == id) files.push_back(std::move(*file));
-  }
   return files;
 }
 

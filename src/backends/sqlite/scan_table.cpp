@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ScanWriter: files of the scan table, a leaf at a time.
+// ScanWriter: files of the scan table, a leaf at a time; and reading them.
 #include "backends/sqlite/edit.hpp"
 #include "backends/sqlite/scan_leaf.hpp"
 #include "util/try.hpp"
@@ -119,6 +119,65 @@ Result<std::optional<ScannedFile>> ScanWriter::find(std::string_view full) {
   ScannedFile out = *file;
   out.path = full;
   return std::optional(std::move(out));
+}
+
+namespace {
+
+/// Reads leaves, keeping the last one: paths usually come folder by folder.
+class LeafReader {
+ public:
+  explicit LeafReader(sql::Statement& statement) : statement_(statement) {}
+
+  Result<std::optional<ScannedFile>> find(std::string_view full) {
+    const SplitPath path = split_path(full);
+    if (!covers(path)) ARTCACHE_CHECK(read(path));
+    const ScannedFile* file = leaf_.find(path.name);
+    if (file == nullptr) return std::optional<ScannedFile>();
+    std::optional<ScannedFile> out(*file);
+    out->path = full;
+    return out;
+  }
+
+ private:
+  /// Beyond its last file a leaf may have a neighbour, so only what lies inside is sure.
+  [[nodiscard]] bool covers(const SplitPath& path) const {
+    return !leaf_.files().empty() && folder_ == path.folder && path.name >= low_ &&
+           path.name <= leaf_.files().back().path;
+  }
+  Result<void> read(const SplitPath& path) {
+    folder_ = path.folder;
+    leaf_ = {};
+    statement_.bind(0, path.folder).bind(1, path.name);
+    ARTCACHE_TRY(const bool found, statement_.step());
+    if (!found) return {};
+    low_ = statement_.text(0);
+    ARTCACHE_TRY(leaf_, ScanLeaf::parse(statement_.blob(1)));
+    statement_.reset();
+    return {};
+  }
+
+  sql::Statement& statement_;
+  std::string folder_, low_;
+  ScanLeaf leaf_;
+};
+
+constexpr std::string_view kLeafText =
+    "SELECT low, files FROM {p}scan_{g} WHERE folder = ? AND low <= ? ORDER BY low DESC LIMIT 1";
+
+}  // namespace
+
+Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+    sql::Connection& connection, const Names& names, std::uint64_t generation,
+    std::span<const std::string_view> paths) {
+  ARTCACHE_TRY(sql::Statement * s, connection.prepare(names.text(kLeafText, generation)));
+  LeafReader leaves(*s);
+  std::vector<std::optional<ScannedFile>> files;
+  files.reserve(paths.size());
+  for (const std::string_view path : paths) {
+    ARTCACHE_TRY(auto file, leaves.find(path));
+    files.push_back(std::move(file));
+  }
+  return files;
 }
 
 }  // namespace artcache::sqlite

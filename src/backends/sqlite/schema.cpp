@@ -27,7 +27,10 @@ CREATE TABLE {p}log(
   digest_high INTEGER NOT NULL, digest_low INTEGER NOT NULL,
   committed_at INTEGER NOT NULL, payload BLOB);
 CREATE TABLE {p}load(
-  one INTEGER PRIMARY KEY CHECK(one = 1), token INTEGER NOT NULL);
+  one INTEGER PRIMARY KEY CHECK(one = 1), token INTEGER NOT NULL,
+  generation INTEGER NOT NULL, begun_seq INTEGER NOT NULL, next_row INTEGER NOT NULL,
+  count INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  digest_high INTEGER NOT NULL, digest_low INTEGER NOT NULL);
 CREATE TABLE {p}note(name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE {p}intent(
   file_id BLOB PRIMARY KEY, path TEXT NOT NULL, operation INTEGER NOT NULL,
@@ -157,6 +160,13 @@ Result<void> create_id_index(sql::Connection& connection, const Names& names,
 Result<void> create_other_indexes(sql::Connection& connection, const Names& names,
                                   std::uint64_t generation) {
   return connection.execute(names.text(kOtherIndexes, generation));
+}
+
+Result<void> drop_indexes(sql::Connection& connection, const Names& names,
+                          std::uint64_t generation) {
+  return connection.execute(
+      names.text("DROP INDEX IF EXISTS {p}entry_{g}_id; DROP INDEX IF EXISTS {p}entry_{g}_created;",
+                 generation));
 }
 
 Result<void> drop_generation(sql::Connection& connection, const Names& names,

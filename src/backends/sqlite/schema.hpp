@@ -45,6 +45,8 @@ Result<void> create_id_index(sql::Connection& connection, const Names& names,
                              std::uint64_t generation);
 Result<void> create_other_indexes(sql::Connection& connection, const Names& names,
                                   std::uint64_t generation);
+Result<void> drop_indexes(sql::Connection& connection, const Names& names,
+                          std::uint64_t generation);
 Result<void> drop_generation(sql::Connection& connection, const Names& names,
                              std::uint64_t generation);
 /// Makes the view show a generation. The head is the caller's to move.
