@@ -141,10 +141,11 @@ std::string does_not_go_on(MetadataStore& index) {
   if (!added) return "bulk load afterwards: " + to_string(added.error());
   const auto finished = (*bulk)->finish({});
   if (!finished) return "bulk load afterwards: " + to_string(finished.error());
-  const auto head = index.head({});
-  // What a load that was cut short has left is whole batches of it, and is gone on with.
-  if (!head || head->count != 10 + (*bulk)->resumed_rows())
-    return "bulk load afterwards: other rows than were loaded";
+  // Beside them stands what a load that was cut short has left: this one has gone on with it.
+  for (std::uint64_t n = 7000; n < 7010; ++n) {
+    const auto found = index.find(sample_id(n), {});
+    if (!found || !*found) return "bulk load afterwards: a row that was loaded is missing";
+  }
   return contradiction(index);
 }
 
