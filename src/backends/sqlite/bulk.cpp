@@ -184,6 +184,7 @@ Result<void> Bulk::index(const Call& call) {
     const auto clean = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
       ARTCACHE_CHECK(check_mine(connection));
       ARTCACHE_CHECK(drop_doubles(connection));
+      ARTCACHE_CHECK(store(connection));
       return create_id_index(connection, names_, generation_);
     };
     built = writer_.exclusively(clean, call, Writer::Durability::with_the_next);
