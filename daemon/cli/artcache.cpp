@@ -4,10 +4,12 @@
 #include <artcache/version.hpp>
 #include <cstdio>
 
+#include "cli/signals.hpp"
 #include "cli/verbs.hpp"
 
 int main(int argc, char** argv) {
   using namespace artcache;
+  cli::take_signals();
   CLI::App app{"Keeps a queryable index of a file store in step with the store itself."};
   app.name("artcache");
   app.set_version_flag("--version", "artcache " + std::string(version()));

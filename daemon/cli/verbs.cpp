@@ -16,8 +16,6 @@
 namespace artcache::cli {
 namespace {
 
-void print_line(const std::string& text) { std::printf("%s\n", text.c_str()); }
-
 std::string schemes_as_json(const Backends& backends) {
   JsonWriter json;
   json.begin_array();
@@ -120,12 +118,17 @@ void add_sample(CLI::App& app, int& exit_code) {
 
 }  // namespace
 
+void print_line(const std::string& text) { std::printf("%s\n", text.c_str()); }
+
 int fail(const Error& error) {
   std::fprintf(stderr, "artcache: %s\n", to_string(error).c_str());
   return exit_code(error.code);
 }
 
 void add_verbs(CLI::App& app, int& exit_code) {
+  add_reconcile_verbs(app, exit_code);
+  add_look_verbs(app, exit_code);
+  add_doctor(app, exit_code);
   add_sample(app, exit_code);
   add_schemes(app);
 }

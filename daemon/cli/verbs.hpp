@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/result.hpp>
+#include <string>
 
 namespace CLI {
 class App;
@@ -11,11 +12,18 @@ class App;
 namespace artcache::cli {
 
 inline constexpr int kDone = 0;
+inline constexpr int kInconsistent = 2;
 inline constexpr int kUsage = 64;
 
 /// Adds every verb to `app`; the one that is called leaves its exit code in `exit_code`.
 void add_verbs(CLI::App& app, int& exit_code);
 
+void add_reconcile_verbs(CLI::App& app, int& code);
+void add_look_verbs(CLI::App& app, int& code);
+void add_doctor(CLI::App& app, int& code);
+
+/// Prints one line on stdout.
+void print_line(const std::string& text);
 /// Prints one line `artcache: …` on stderr and returns the exit code of the table.
 int fail(const Error& error);
 

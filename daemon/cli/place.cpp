@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/place.hpp"
+
+#include <CLI/CLI.hpp>
+#include <artcache/url.hpp>
+#include <chrono>
+#include <utility>
+
+#include "cli/console.hpp"
+#include "cli/signals.hpp"
+
+namespace artcache::cli {
+namespace {
+
+Result<Url> parse_option(std::string_view option, const std::string& text) {
+  auto url = Url::parse(text);
+  if (!url) return std::move(url).error().in(option);
+  return url;
+}
+
+Console::Chatter chatter_of(const CommonOptions& options) {
+  if (options.quiet) return Console::Chatter::quiet;
+  return options.verbose ? Console::Chatter::verbose : Console::Chatter::normal;
+}
+
+/// An index that lies inside the storage must not show in its listings.
+void hide_index(StorageBackend& storage, const Url& index) {
+  if (index.scheme() == "sqlite") storage.hide(index.path());
+}
+
+Result<void> open_locks(Place& place, const Backends& backends, const CommonOptions& options) {
+  if (!options.locks.empty()) {
+    const auto url = parse_option("--locks", options.locks);
+    if (!url) return url.error();
+    auto locks = backends.open_locks(*url, place.deps, place.call);
+    if (!locks) return std::move(locks).error().in("--locks");
+    place.locks = std::move(*locks);
+    return {};
+  }
+  LockStore* const store = place.index->locks();
+  if (store == nullptr)
+    return Error{Errc::unsupported, "--locks: this index keeps no locks; name a place for them"};
+  auto locks = make_lock_manager(*store, place.deps);
+  if (!locks) return std::move(locks).error();
+  place.locks = std::move(*locks);
+  return {};
+}
+
+Result<void> open_service(Place& place, const Backends& backends, const CommonOptions& options,
+                          const Url& index) {
+  const auto url = parse_option("--storage", options.storage);
+  if (!url) return url.error();
+  auto storage = backends.open_storage(*url, place.deps, place.call);
+  if (!storage) return std::move(storage).error().in("--storage");
+  place.storage = std::move(*storage);
+  hide_index(*place.storage, index);
+  RebuildSettings settings;
+  settings.element = options.element;
+  settings.mode = parse_element_mode(options.mode).value_or(ElementMode::edit);
+  place.service = std::make_unique<CacheRebuildService>(*place.storage, *place.index, *place.locks,
+                                                        settings, place.deps);
+  place.service->budget().set_files_per_second(options.files_per_second);
+  place.service->budget().set_bytes_per_second(options.bytes_per_second);
+  return {};
+}
+
+}  // namespace
+
+Place::Place() = default;
+Place::~Place() = default;
+Place::Place(Place&&) noexcept = default;
+
+ProgressSink Place::progress() const {
+  return [console = console.get()](const RunProgress& progress) { console->show(progress); };
+}
+
+void Place::end_progress() const { console->clear(); }
+
+void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
+  auto* index =
+      verb.add_option("--index", options.index, "Address of the index, such as sqlite:///p.db")
+          ->envname("ARTCACHE_INDEX");
+  index->required();
+  if (needs == Needs::index_and_storage) {
+    verb.add_option("--storage", options.storage, "Address of the storage, such as file:///data")
+        ->required()
+        ->envname("ARTCACHE_STORAGE");
+    verb.add_option("--mode", options.mode, "Mode of the element; says how long entries are fresh")
+        ->check(CLI::IsMember({"edit", "rw", "ro", "ar"}))
+        ->capture_default_str()
+        ->envname("ARTCACHE_MODE");
+    verb.add_option("--files-per-second", options.files_per_second,
+                    "Opens no more files a second; 0 for as many as there are")
+        ->capture_default_str();
+    verb.add_option("--bytes-per-second", options.bytes_per_second,
+                    "Reads no more bytes a second; takes 64M, 1G; 0 for as many as there are")
+        ->transform(CLI::AsSizeValue(false))
+        ->capture_default_str();
+  }
+  verb.add_option("--locks", options.locks, "Address of the locks; the index keeps them otherwise")
+      ->envname("ARTCACHE_LOCKS");
+  verb.add_option("--element", options.element, "Name of the storage element, for its locks")
+      ->capture_default_str()
+      ->envname("ARTCACHE_ELEMENT");
+  verb.add_option("--timeout", options.timeout_seconds,
+                  "Gives up after so many seconds; 0 for never")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb.add_flag("--json", options.as_json, "The answer as JSON");
+  auto* quiet = verb.add_flag("-q,--quiet", options.quiet, "Nothing but the answer and warnings");
+  verb.add_flag("-v,--verbose", options.verbose, "Log lines of every level")->excludes(quiet);
+  verb.set_config("--config", "", "TOML file with these options as keys: storage = \"file:///…\"");
+}
+
+Result<Place> open_place(const CommonOptions& options, Needs needs) {
+  Place place;
+  place.console = std::make_unique<Console>(chatter_of(options));
+  place.deps.logger = place.console.get();
+  place.call.stop = stop_requested();
+  if (options.timeout_seconds > 0)
+    place.call = place.call.within(std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(options.timeout_seconds)));
+  const Backends backends = Backends::builtin();
+  const auto url = parse_option("--index", options.index);
+  if (!url) return url.error();
+  auto index = backends.open_index(*url, place.deps, place.call);
+  if (!index) return std::move(index).error().in("--index");
+  place.index = std::move(*index);
+  if (auto opened = open_locks(place, backends, options); !opened) return opened.error();
+  if (needs == Needs::index_and_storage)
+    if (auto opened = open_service(place, backends, options, *url); !opened) return opened.error();
+  return place;
+}
+
+}  // namespace artcache::cli

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the options --storage, --index, --locks and --element of a verb name, opened.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/cache_rebuild_service.hpp>
+#include <artcache/lock_manager.hpp>
+#include <artcache/metadata_store.hpp>
+#include <artcache/storage_backend.hpp>
+#include <memory>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace artcache::cli {
+
+/// The options that verbs have in common.
+struct CommonOptions {
+  std::string storage, index, locks;
+  std::string element = "default";
+  std::string mode = "edit";
+  double timeout_seconds = 0;
+  bool as_json = false, quiet = false, verbose = false;
+  std::uint64_t files_per_second = 0, bytes_per_second = 0;
+};
+
+enum class Needs : std::uint8_t { index, index_and_storage };
+
+/// Adds them to a verb; what it needs is required. Every option may stand in the file that
+/// --config names, too, or in its environment variable.
+void add_common(CLI::App& verb, CommonOptions& options, Needs needs);
+
+/// Where progress and log lines go: a bar on a terminal, else lines on stderr.
+class Console;
+
+/// What is open for one verb. Members are closed in the reverse order.
+struct Place {
+  std::unique_ptr<Console> console;
+  Deps deps;
+  Call call;
+  std::unique_ptr<StorageBackend> storage;  ///< null unless it was needed
+  std::unique_ptr<MetadataStore> index;
+  std::unique_ptr<LockManager> locks;
+  std::unique_ptr<CacheRebuildService> service;  ///< null without a storage
+
+  Place();
+  ~Place();
+  Place(Place&&) noexcept;
+  [[nodiscard]] ProgressSink progress() const;
+  /// Takes the bar away, before something else is printed.
+  void end_progress() const;
+};
+
+/// Errors: those of the backends, each naming the option.
+Result<Place> open_place(const CommonOptions& options, Needs needs);
+
+}  // namespace artcache::cli

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/reconcile/applier.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "util/try.hpp"
+
+namespace artcache::reconcile {
+namespace {
+
+Settled settled_of(ChangeOutcome outcome) {
+  switch (outcome) {
+    case ChangeOutcome::inserted:
+      return Settled::inserted;
+    case ChangeOutcome::updated:
+      return Settled::updated;
+    case ChangeOutcome::moved:
+      return Settled::moved;
+    case ChangeOutcome::older:
+      return Settled::older;
+    case ChangeOutcome::removed:
+    case ChangeOutcome::unchanged:
+      break;
+  }
+  return Settled::unchanged;
+}
+
+}  // namespace
+
+ScannedFile scanned_of(const Opened& file) {
+  return {.path = file.path,
+          .stamp = file.stamp,
+          .id = file.put->entry.id,
+          .hash = file.put->hash,
+          .updated_at = file.put->entry.updated_at};
+}
+
+/// Changes of one transaction: no id twice, because a transaction knows one path for an id.
+struct Applier::Batch {
+  std::vector<std::size_t> files;  // indices into the chunk
+  std::vector<EntryChange> changes;
+  std::vector<ScannedFile> scanned;
+};
+
+Result<std::vector<Settled>> Applier::put(Chunk& chunk) {
+  std::vector<Settled> outcomes(chunk.files.size(), Settled::unreadable);
+  statistics_.sidecars_opened += chunk.files.size();
+  statistics_.bytes_read += chunk.bytes;
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < chunk.files.size(); ++i) {
+    if (chunk.files[i].put)
+      left.push_back(i);
+    else
+      outcomes[i] = unread(chunk.files[i]);
+  }
+  const Freshness fresh = context_.fresh();
+  while (!left.empty()) {
+    Batch batch;
+    std::unordered_set<FileId> ids;
+    std::vector<std::size_t> later;
+    for (const std::size_t i : left) {
+      Opened& file = chunk.files[i];
+      if (batch.files.size() == kApplyMost || !ids.insert(file.put->entry.id).second) {
+        later.push_back(i);
+        continue;
+      }
+      batch.files.push_back(i);
+      batch.scanned.push_back(scanned_of(file));
+      EntryChange& change = batch.changes.emplace_back();
+      change.id = file.put->entry.id;
+      change.put = std::move(*file.put);
+      change.freshness = fresh;
+      change.as_of = chunk.as_of;
+    }
+    left = std::move(later);
+    ARTCACHE_CHECK(put_batch(chunk, batch, outcomes));
+    for (std::size_t n = 0; n < batch.files.size(); ++n)
+      chunk.files[batch.files[n]].put = std::move(batch.changes[n].put);
+  }
+  for (std::size_t i = 0; i < outcomes.size(); ++i)
+    if (outcomes[i] == Settled::older) ARTCACHE_CHECK(yield_to_twin(chunk.files[i]));
+  return outcomes;
+}
+
+Result<void> Applier::put_batch(const Chunk& chunk, Batch& batch, std::vector<Settled>& outcomes) {
+  ARTCACHE_TRY(const ApplyResult applied, context_.index.apply({.changes = batch.changes,
+                                                                .fence = session_.fence(),
+                                                                .scanned = batch.scanned,
+                                                                .twins = TwinRule::newest_wins},
+                                                               session_.call()));
+  for (std::size_t n = 0; n < batch.files.size(); ++n) {
+    const Settled outcome = settled_of(applied.outcomes[n]);
+    outcomes[batch.files[n]] = outcome;
+    count(outcome, chunk.files[batch.files[n]]);
+  }
+  return {};
+}
+
+Settled Applier::unread(const Opened& file) {
+  const Error& error = file.put.error();
+  if (error.code == Errc::not_found) return Settled::forgotten;
+  ++statistics_.unreadable;
+  // A sidecar that cannot be opened may say anything; one that can, and is broken, says nothing.
+  if (error.code == Errc::unavailable)
+    tally_.not_seen(file.path, error);
+  else
+    tally_.message(to_string(error));
+  return Settled::unreadable;
+}
+
+void Applier::count(Settled outcome, const Opened& file) {
+  switch (outcome) {
+    case Settled::inserted:
+      ++statistics_.entries_inserted;
+      break;
+    case Settled::updated:
+      ++statistics_.entries_changed;
+      break;
+    case Settled::unchanged:
+      ++statistics_.entries_unchanged;
+      break;
+    case Settled::older:
+      ++statistics_.twins;
+      tally_.message("'" + file.path + "' tells of the same id as a newer sidecar; left out");
+      break;
+    default:
+      break;
+  }
+}
+
+/// The one that is newer may be gone by now: then this one takes its place.
+Result<void> Applier::yield_to_twin(const Opened& file) {
+  const FileId id = file.put->entry.id;
+  ARTCACHE_TRY(const IndexHead head, context_.index.head(session_.call()));
+  ARTCACHE_TRY(const auto rows, context_.index.briefs({&id, 1}, session_.call()));
+  if (!rows.front()) return {};
+  ARTCACHE_TRY(const auto stands,
+               context_.storage.stat(rows.front()->sidecar_path, session_.call()));
+  if (stands) return {};
+  ARTCACHE_CHECK(lost(rows.front()->sidecar_path, id, head.position.seq));
+  return {};
+}
+
+Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
+  std::vector<Opened> files(paths.size());
+  std::vector<std::string_view> views(paths.begin(), paths.end());
+  ARTCACHE_TRY(const auto scanned, context_.index.find_scanned(views, session_.call()));
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    files[i].path = std::move(paths[i]);
+    if (scanned[i]) files[i].known = scanned[i]->id;
+  }
+  const WalkPlan plan = context_.plan();
+  ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(files), session_.call()));
+  ARTCACHE_TRY(auto outcomes, put(chunk));
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i] != Settled::forgotten) continue;
+    ARTCACHE_TRY(outcomes[i], lost(chunk.files[i].path, chunk.files[i].known, chunk.as_of));
+  }
+  return outcomes;
+}
+
+/// What a sidecar leaves behind that was seen to be gone at `as_of` or later. An entry that has
+/// changed since then may have a sidecar again.
+Result<Settled> Applier::lost(const std::string& path, std::optional<FileId> id,
+                              std::uint64_t as_of) {
+  const std::string_view view = path;
+  if (!id) return Settled::forgotten;
+  ARTCACHE_TRY(const auto rows, context_.index.briefs({&*id, 1}, session_.call()));
+  if (!rows.front() || rows.front()->sidecar_path != path) {
+    ARTCACHE_CHECK(forget({&view, 1}));
+    return Settled::forgotten;
+  }
+  if (rows.front()->revision > as_of) return Settled::moved;
+  return replace(*id, *rows.front());
+}
+
+/// Another sidecar of the id takes the place of the one that is gone, the newest first; without
+/// one the entry goes. Either way in one step: nobody sees the file disappear and come back.
+Result<Settled> Applier::replace(const FileId& id, const RowBrief& row) {
+  ARTCACHE_TRY(auto others, context_.index.scanned_paths_of(id, session_.call()));
+  std::erase_if(others, [&](const ScannedFile& file) { return file.path == row.sidecar_path; });
+  std::ranges::sort(others, [](const ScannedFile& a, const ScannedFile& b) {
+    return a.updated_at != b.updated_at ? a.updated_at > b.updated_at : a.path < b.path;
+  });
+  const std::string_view gone = row.sidecar_path;
+  for (const ScannedFile& other : others) {
+    std::vector<Opened> files(1);
+    files[0].path = other.path;
+    const WalkPlan plan = context_.plan();
+    ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(files), session_.call()));
+    Opened& file = chunk.files.front();
+    if (!file.put || file.put->entry.id != id) continue;
+    const ScannedFile scanned = scanned_of(file);
+    EntryChange change;
+    change.id = id;
+    change.put = std::move(*file.put);
+    change.freshness = context_.fresh();
+    change.base = row.revision;
+    ARTCACHE_TRY(const ApplyResult applied, context_.index.apply({.changes = {&change, 1},
+                                                                  .fence = session_.fence(),
+                                                                  .scanned = {&scanned, 1},
+                                                                  .unscanned = {&gone, 1}},
+                                                                 session_.call()));
+    if (applied.outcomes.front() == ChangeOutcome::moved) return Settled::moved;
+    ++statistics_.entries_changed;
+    return Settled::replaced;
+  }
+  const Gone entry{id, row.revision, row.sidecar_path};
+  ARTCACHE_TRY(const auto removed, remove({&entry, 1}));
+  return removed.front() != 0 ? Settled::removed : Settled::moved;
+}
+
+Result<std::vector<char>> Applier::remove(std::span<const Gone> gone) {
+  std::vector<EntryChange> changes;
+  std::vector<std::string_view> paths;
+  for (const Gone& entry : gone) {
+    EntryChange& change = changes.emplace_back();
+    change.kind = EntryChange::Kind::remove;
+    change.id = entry.id;
+    change.base = entry.revision;
+    paths.push_back(entry.path);
+  }
+  ARTCACHE_TRY(
+      const ApplyResult applied,
+      context_.index.apply({.changes = changes, .fence = session_.fence(), .unscanned = paths},
+                           session_.call()));
+  std::vector<char> removed;
+  for (const ChangeOutcome outcome : applied.outcomes) {
+    removed.push_back(outcome == ChangeOutcome::removed ? 1 : 0);
+    if (removed.back() != 0) ++statistics_.entries_deleted;
+  }
+  return removed;
+}
+
+Result<void> Applier::forget(std::span<const std::string_view> paths) {
+  if (paths.empty()) return {};
+  ARTCACHE_CHECK(
+      context_.index.apply({.fence = session_.fence(), .unscanned = paths}, session_.call()));
+  return {};
+}
+
+}  // namespace artcache::reconcile

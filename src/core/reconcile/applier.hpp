@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the index say what sidecars say, one transaction after the other.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/reconcile/context.hpp"
+
+namespace artcache::reconcile {
+
+/// What became of one sidecar.
+enum class Settled : std::uint8_t {
+  inserted,
+  updated,
+  unchanged,   ///< but fresh now
+  moved,       ///< somebody else was quicker; what stands there is newer
+  older,       ///< another sidecar tells of the same id, and is newer
+  removed,     ///< the sidecar is gone, and the entry with it
+  replaced,    ///< the sidecar is gone; another one of the same id has taken its place
+  forgotten,   ///< the sidecar is gone, and no entry came from it
+  unreadable,  ///< it says nothing; its entry, if any, was left alone
+};
+
+/// What the scan table is to know of a sidecar that was read.
+ScannedFile scanned_of(const Opened& file);
+
+/// For one thread. Counts into `statistics` and names what went wrong in `tally`.
+class Applier {
+ public:
+  Applier(const Context& context, Session& session, Tally& tally, RunStatistics& statistics)
+      : context_(context), session_(session), tally_(tally), statistics_(statistics) {}
+
+  /// Puts what was read. Files that vanished since they were listed are `forgotten`, and their
+  /// entries stay as they are. One outcome a file, in their order.
+  Result<std::vector<Settled>> put(Chunk& chunk);
+  /// Counts and names a sidecar that could not be read.
+  Settled unread(const Opened& file);
+
+  /// Reads these sidecars and makes the index follow, also where they are gone.
+  Result<std::vector<Settled>> settle(std::vector<std::string> paths);
+
+  /// Removes entries as they were at these revisions, which must have been read before it was
+  /// seen that the sidecar is gone; false for those that have moved since.
+  struct Gone {
+    FileId id;
+    std::uint64_t revision = 0;
+    std::string path;
+  };
+  Result<std::vector<char>> remove(std::span<const Gone> gone);
+  /// Takes paths out of the scan table.
+  Result<void> forget(std::span<const std::string_view> paths);
+
+ private:
+  struct Batch;
+  Result<void> put_batch(const Chunk& chunk, Batch& batch, std::vector<Settled>& outcomes);
+  void count(Settled outcome, const Opened& file);
+  Result<void> yield_to_twin(const Opened& file);
+  Result<Settled> lost(const std::string& path, std::optional<FileId> id, std::uint64_t as_of);
+  Result<Settled> replace(const FileId& id, const RowBrief& row);
+
+  const Context& context_;
+  Session& session_;
+  Tally& tally_;
+  RunStatistics& statistics_;
+};
+
+}  // namespace artcache::reconcile

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/reconcile/check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/reconcile/data_check.hpp"
+#include "core/reconcile/found_set.hpp"
+#include "core/reconcile/name_table.hpp"
+#include "util/random.hpp"
+#include "util/try.hpp"
+
+namespace artcache::reconcile {
+namespace {
+
+/// Log rows looked at for what changed while a check ran; beyond, the report says so.
+constexpr std::size_t kTouchedMost = 100'000;
+
+std::uint64_t random_seed() {
+  std::array<std::uint8_t, 8> bytes{};
+  util::fill_random(bytes);
+  return std::bit_cast<std::uint64_t>(bytes);
+}
+
+/// The data file that a sidecar is named after.
+std::string_view data_path_of(std::string_view sidecar) {
+  return sidecar.substr(0, sidecar.size() - kSidecarSuffix.size());
+}
+
+/// One check. A first walk compares, and opens what looks different for a second look; what data
+/// files have wrong shows in hashes of names, so a second listing finds the names.
+class Check final : public WalkTaker {
+ public:
+  Check(const Context& context, const CheckRequest& request, Session& session)
+      : context_(context),
+        request_(request),
+        session_(session),
+        call_(session.call()),
+        tally_(context),
+        meter_(context, request.progress, session.call()),
+        found_(context.settings.found_most, random_seed()),
+        names_(context.settings.found_most * 2) {}
+
+  Result<ConsistencyReport> run();
+
+  Result<void> listed(std::span<const ListedFile> sidecars,
+                      std::span<const std::optional<ScannedFile>> scanned,
+                      std::vector<char>& open) override;
+  void other_files(std::span<const ListedFile> files) override;
+  void not_seen(const ListProblem& problem) override {
+    if (first_walk_) tally_.not_seen(problem);
+  }
+  Result<void> opened(Chunk& chunk) override;
+  Result<void> pause() override {
+    meter_.report();
+    return session_.step(meter_.text());
+  }
+
+ private:
+  struct Row {
+    FileId id;
+    std::uint64_t revision = 0;
+  };
+
+  Result<void> compare_part(std::uint32_t part);
+  Result<void> look_at(const Opened& file, const std::optional<RowBrief>& row);
+  Result<bool> is_twin(const std::string& path, const PreparedEntry& put, const RowBrief& row);
+  Result<void> scan_rows();
+  Result<void> confirm_orphans();
+  Result<void> name_data_files();
+  Result<void> name_data_file(std::string_view path, bool is_sidecar);
+  Result<void> drop_touched();
+  Result<std::unordered_set<FileId>> touched();
+  void find(Finding finding);
+
+  const Context& context_;
+  const CheckRequest& request_;
+  Session& session_;
+  const Call& call_;
+  Tally tally_;
+  Meter meter_;
+  ConsistencyReport report_;
+  IndexHead before_;
+  std::unordered_map<std::string, FileId> intents_;  // by path
+
+  util::Mutex mutex_;  // of the two tables while a walk goes on
+  FoundSet found_;
+  NameTable names_;
+  std::vector<Row> absent_;
+  bool first_walk_ = true;
+  std::atomic<std::uint64_t> sidecars_{0};
+};
+
+Result<ConsistencyReport> Check::run() {
+  ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context_, call_));
+  before_ = watch.before();
+  report_.suspect_reason = before_.suspect_reason;
+  ARTCACHE_TRY(const auto intents, context_.index.intents(call_));
+  for (const Intent& intent : intents) {
+    intents_.emplace(intent.path, intent.id);
+    find({FindingKind::pending, intent.id, intent.path, "an upload or removal is not finished"});
+  }
+  meter_.phase("comparing", before_.count);
+  ARTCACHE_CHECK(compare_part(0));
+  for (std::uint32_t part = 1; part < std::max(found_.parts(), names_.parts()); ++part)
+    ARTCACHE_CHECK(compare_part(part));
+  if (request_.data == DataCheck::checksums) {
+    meter_.phase("verifying data", before_.bytes);
+    ARTCACHE_TRY(
+        report_.data_files_verified,
+        verify_data(context_, session_, tally_, [this](Finding f) { find(std::move(f)); }));
+  }
+  ARTCACHE_CHECK(drop_touched());
+  ARTCACHE_TRY(report_.verdict, watch.stop(tally_, call_));
+  report_.total_cache_entries = watch.after().count;
+  report_.total_attr_files = sidecars_.load() - report_.count(FindingKind::unreadable);
+  report_.errors = tally_.messages();
+  return std::move(report_);
+}
+
+Result<void> Check::compare_part(std::uint32_t part) {
+  found_.begin(part);
+  names_.begin(part);
+  first_walk_ = part == 0;
+  WalkPlan plan = context_.plan();
+  plan.list = {.what = ListWhat::all};
+  ARTCACHE_CHECK(walk(plan, *this, call_));
+  found_.seal();
+  ARTCACHE_CHECK(scan_rows());
+  ARTCACHE_CHECK(confirm_orphans());
+  return name_data_files();
+}
+
+/// What is as it was when it was read last, and as the index says, need not be opened.
+Result<void> Check::listed(std::span<const ListedFile> sidecars,
+                           std::span<const std::optional<ScannedFile>> scanned,
+                           std::vector<char>& open) {
+  std::vector<FileId> ids;
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < sidecars.size(); ++i) {
+    open[i] = !scanned[i] || scanned[i]->stamp != sidecars[i].stamp;
+    if (open[i] != 0) continue;
+    ids.push_back(scanned[i]->id);
+    at.push_back(i);
+  }
+  std::vector<std::optional<RowBrief>> rows;
+  if (!ids.empty()) {
+    ARTCACHE_TRY(rows, context_.index.briefs(ids, call_));
+  }
+  if (first_walk_) {
+    sidecars_.fetch_add(sidecars.size(), std::memory_order_relaxed);
+    meter_.add(sidecars.size());
+  }
+  const util::MutexLock lock(mutex_);
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    const std::size_t i = at[n];
+    const ScannedFile& known = *scanned[i];
+    if (!rows[n] || rows[n]->hash != known.hash) {
+      open[i] = 1;
+      continue;
+    }
+    found_.add(known.id, known.hash, known.path);
+    names_.add_sidecar(found_.hash_of(data_path_of(sidecars[i].path)), rows[n]->file_size);
+  }
+  return {};
+}
+
+void Check::other_files(std::span<const ListedFile> files) {
+  const util::MutexLock lock(mutex_);
+  for (const ListedFile& file : files) names_.add_data(found_.hash_of(file.path), file.stamp.size);
+}
+
+Result<void> Check::opened(Chunk& chunk) {
+  std::vector<FileId> ids;
+  for (const Opened& file : chunk.files) ids.push_back(file.put ? file.put->entry.id : FileId());
+  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, call_));
+  for (std::size_t i = 0; i < chunk.files.size(); ++i) {
+    const Opened& file = chunk.files[i];
+    ARTCACHE_CHECK(look_at(file, rows[i]));
+    const util::MutexLock lock(mutex_);
+    const std::uint64_t name = found_.hash_of(data_path_of(file.path));
+    if (file.put) {
+      found_.add(file.put->entry.id, file.put->hash, file.path);
+      names_.add_sidecar(name, file.put->entry.file_size);
+    } else if (file.put.error().code != Errc::not_found) {
+      if (file.known) found_.add_opaque(*file.known, file.path);
+      names_.add_sidecar(name, NameTable::kUnknownSize);
+    }
+  }
+  return {};
+}
+
+Result<void> Check::look_at(const Opened& file, const std::optional<RowBrief>& row) {
+  if (!first_walk_) return {};
+  if (!file.put) {
+    const Error& error = file.put.error();
+    if (error.code == Errc::not_found) {
+      sidecars_.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      if (error.code == Errc::unavailable) tally_.not_seen(file.path, error);
+      find({FindingKind::unreadable, file.known, file.path, to_string(error)});
+    }
+    return {};
+  }
+  const FileId& id = file.put->entry.id;
+  if (!row) {
+    find({FindingKind::orphan_attr, id, file.path, "the index has no such entry"});
+  } else if (row->hash != file.put->hash) {
+    ARTCACHE_TRY(const bool twin, is_twin(file.path, *file.put, *row));
+    if (!twin) find({FindingKind::stale, id, file.path, "the entry differs from its sidecar"});
+  }
+  return {};
+}
+
+/// Two sidecars with one id are no inconsistency of the index: the newer one counts.
+Result<bool> Check::is_twin(const std::string& path, const PreparedEntry& put,
+                            const RowBrief& row) {
+  if (row.sidecar_path == path || put.entry.updated_at > row.updated_at) return false;
+  ARTCACHE_TRY(const auto stands, context_.storage.stat(row.sidecar_path, call_));
+  if (stands) tally_.message("'" + path + "' tells of the same id as '" + row.sidecar_path + "'");
+  return stands.has_value();
+}
+
+/// Every entry against what was found: which have no sidecar, and which have expired.
+Result<void> Check::scan_rows() {
+  absent_.clear();
+  const Timestamp now = context_.now();
+  std::vector<FileId> expired;
+  const auto look = [&](std::span<const KeyAndHash> rows) -> Result<void> {
+    for (const KeyAndHash& row : rows) {
+      if (!found_.holds(row.id)) continue;
+      if (found_.match(row.id, row.hash) == Match::absent)
+        absent_.push_back({row.id, row.revision});
+      if (row.freshness.expired(now))
+        find({FindingKind::expired, row.id, "", "not compared for longer than its TTL"});
+    }
+    return session_.step(meter_.text());
+  };
+  ARTCACHE_CHECK(context_.index.scan(look, call_));
+  return {};
+}
+
+Result<void> Check::confirm_orphans() {
+  const std::span<const Row> all = absent_;
+  for (std::size_t at = 0; at < all.size(); at += kChunk) {
+    ARTCACHE_CHECK(pause());
+    const auto rows = all.subspan(at, std::min(kChunk, all.size() - at));
+    std::vector<FileId> ids;
+    for (const Row& row : rows) ids.push_back(row.id);
+    ARTCACHE_TRY(const auto briefs, context_.index.briefs(ids, call_));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (!briefs[i] || briefs[i]->revision != rows[i].revision) continue;
+      const std::string& path = briefs[i]->sidecar_path;
+      const auto stands = context_.storage.stat(path, call_);
+      if (!stands)
+        tally_.not_seen(path, stands.error());
+      else if (!*stands)
+        find({FindingKind::orphan_cache, ids[i], path, "the entry has no sidecar"});
+    }
+  }
+  return {};
+}
+
+// --- Data files ---------------------------------------------------------------------------------
+
+/// Lists again, and looks closely at the names that something is wrong with.
+Result<void> Check::name_data_files() {
+  const auto names = names_.conspicuous();
+  if (names.empty()) return {};
+  std::vector<std::string> paths;
+  const auto look = [&](const ListBatch& batch) -> Result<void> {
+    for (const ListedFile& file : batch.files) {
+      const bool sidecar = is_sidecar_path(file.path);
+      const std::string_view data = sidecar ? data_path_of(file.path) : file.path;
+      if (!names.contains(found_.hash_of(data) & ~std::uint64_t{1})) continue;
+      const util::MutexLock lock(mutex_);
+      paths.emplace_back(file.path);
+    }
+    return {};
+  };
+  ARTCACHE_CHECK(context_.storage.list({.what = ListWhat::all}, look, call_));
+  for (const std::string& path : paths) {
+    ARTCACHE_CHECK(pause());
+    const bool sidecar = is_sidecar_path(path);
+    ARTCACHE_CHECK(name_data_file(sidecar ? data_path_of(path) : std::string_view(path), sidecar));
+  }
+  return {};
+}
+
+Result<void> Check::name_data_file(std::string_view path, bool is_sidecar) {
+  const std::string sidecar = std::string(path) + std::string(kSidecarSuffix);
+  if (intents_.contains(std::string(path)) || intents_.contains(sidecar)) return {};
+  const auto data = context_.storage.stat(path, call_);
+  if (!data) {
+    if (is_sidecar) tally_.not_seen(path, data.error());
+    return {};
+  }
+  if (!is_sidecar) {
+    ARTCACHE_TRY(const auto stands, context_.storage.stat(sidecar, call_));
+    if (*data && !stands)
+      find({FindingKind::orphan_data, std::nullopt, std::string(path), "it has no sidecar"});
+    return {};
+  }
+  std::vector<Opened> files(1);
+  files[0].path = sidecar;
+  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(), std::move(files), call_));
+  const Opened& file = chunk.files.front();
+  if (!file.put) return {};
+  const FileEntry& entry = file.put->entry;
+  if (!*data) {
+    find({FindingKind::missing_data, entry.id, std::string(path), "the data file is gone"});
+  } else if ((*data)->stamp.size != entry.file_size) {
+    find({FindingKind::size_mismatch, entry.id, std::string(path),
+          "it has " + std::to_string((*data)->stamp.size) + " bytes, its sidecar says " +
+              std::to_string(entry.file_size)});
+  }
+  return {};
+}
+
+// --- Findings -----------------------------------------------------------------------------------
+
+void Check::find(Finding finding) {
+  const auto pending = [&](const auto& intent) {
+    return finding.id && intent.second == *finding.id;
+  };
+  if (finding.kind != FindingKind::pending && finding.kind != FindingKind::expired &&
+      std::ranges::any_of(intents_, pending))
+    return;
+  std::uint64_t& count = report_.counts[static_cast<std::size_t>(finding.kind)];
+  if (request_.on_finding) request_.on_finding(finding);
+  if (++count <= context_.settings.details_most) report_.findings.push_back(std::move(finding));
+}
+
+Result<std::unordered_set<FileId>> Check::touched() {
+  std::unordered_set<FileId> ids;
+  Position at = before_.position;
+  for (std::size_t rows = 0; rows < kTouchedMost;) {
+    auto slice = context_.index.read_after(at, 1000, call_);
+    if (!slice && slice.error().code != Errc::gone) return std::move(slice).error();
+    if (!slice) {
+      tally_.message("so much changed while it ran that the log does not tell all of it");
+      return ids;
+    }
+    if (slice->rows.empty()) return ids;
+    for (const LogRow& row : slice->rows)
+      if (const auto id = FileId::parse(row.record.key)) ids.insert(*id);
+    rows += slice->rows.size();
+    at = slice->rows.back().position;
+  }
+  tally_.message("so much changed while it ran that not all of it was left out");
+  return ids;
+}
+
+/// What has changed since the check began may have been right before and after.
+Result<void> Check::drop_touched() {
+  ARTCACHE_TRY(const auto ids, touched());
+  if (ids.empty()) return {};
+  const auto is_touched = [&](const Finding& finding) {
+    const bool drop =
+        finding.id && finding.kind != FindingKind::pending && ids.contains(*finding.id);
+    if (drop) --report_.counts[static_cast<std::size_t>(finding.kind)];
+    return drop;
+  };
+  std::erase_if(report_.findings, is_touched);
+  return {};
+}
+
+}  // namespace
+
+Result<ConsistencyReport> check(const Context& context, const CheckRequest& request,
+                                Session& session) {
+  return Check(context, request, session).run();
+}
+
+}  // namespace artcache::reconcile

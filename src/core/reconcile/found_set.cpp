@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/reconcile/found_set.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace artcache::reconcile {
+namespace {
+
+std::uint64_t scramble(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+std::uint64_t word(const std::uint8_t* bytes) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+bool by_id(const Found& a, const Found& b) { return a.id < b.id; }
+
+}  // namespace
+
+FoundSet::FoundSet(std::size_t most, std::uint64_t seed)
+    : most_(std::max<std::size_t>(most, kBuckets)), seed_(seed) {}
+
+std::uint64_t FoundSet::mix(const FileId& id) const {
+  const auto& bytes = id.bytes();
+  return scramble(scramble(word(bytes.data()) ^ seed_) ^ word(bytes.data() + 8));
+}
+
+std::uint32_t FoundSet::part_of(const FileId& id) const {
+  return static_cast<std::uint32_t>(mix(id)) & (parts_ - 1);
+}
+
+std::size_t FoundSet::bucket_of(const FileId& id) const { return mix(id) >> 56; }
+
+std::uint64_t FoundSet::hash_of(std::string_view path) const {
+  std::uint64_t hash = scramble(seed_ ^ path.size());
+  while (path.size() >= 8) {
+    hash = scramble(hash ^ word(reinterpret_cast<const std::uint8_t*>(path.data())));
+    path.remove_prefix(8);
+  }
+  std::uint64_t rest = 0;
+  if (!path.empty()) std::memcpy(&rest, path.data(), path.size());
+  return scramble(hash ^ rest) & ~kFlags;
+}
+
+void FoundSet::begin(std::uint32_t part) {
+  part_ = part;
+  size_ = 0;
+  // The memory is kept: the next part is about as large.
+  for (auto& bucket : buckets_) bucket.clear();
+}
+
+void FoundSet::add(const FileId& id, const ContentHash& hash, std::string_view path) {
+  insert({id, word(hash.bytes.data()), hash_of(path)});
+}
+
+void FoundSet::add_opaque(const FileId& id, std::string_view path) {
+  insert({id, 0, hash_of(path) | kOpaque});
+}
+
+void FoundSet::insert(const Found& found) {
+  if (!holds(found.id)) return;
+  buckets_[bucket_of(found.id)].push_back(found);
+  // Parts are only made in the first pass, when the first part is held.
+  if (++size_ > most_ && part_ == 0) split();
+}
+
+void FoundSet::split() {
+  parts_ *= 2;
+  size_ = 0;
+  for (auto& bucket : buckets_) {
+    std::erase_if(bucket, [this](const Found& found) { return !holds(found.id); });
+    size_ += bucket.size();
+  }
+}
+
+void FoundSet::seal() {
+  for (auto& bucket : buckets_) std::ranges::sort(bucket, by_id);
+}
+
+std::span<Found> FoundSet::of(const FileId& id) {
+  auto& bucket = buckets_[bucket_of(id)];
+  const auto range = std::ranges::equal_range(bucket, Found{id, 0, 0}, by_id);
+  return {range.begin(), range.end()};
+}
+
+std::span<const Found> FoundSet::of(const FileId& id) const {
+  const auto& bucket = buckets_[bucket_of(id)];
+  const auto range = std::ranges::equal_range(bucket, Found{id, 0, 0}, by_id);
+  return {range.begin(), range.end()};
+}
+
+Match FoundSet::match(const FileId& id, const ContentHash& hash) {
+  const std::span<Found> all = of(id);
+  if (all.empty()) return Match::absent;
+  const std::uint64_t wanted = word(hash.bytes.data());
+  bool equal = false, opaque = false;
+  for (Found& found : all) {
+    found.path |= kKnown;
+    opaque |= (found.path & kOpaque) != 0;
+    equal |= (found.path & kOpaque) == 0 && found.hash == wanted;
+  }
+  if (equal) return Match::equal;
+  if (opaque) return Match::opaque;
+  for (Found& found : all) found.path |= kDiffers;
+  return Match::differs;
+}
+
+bool FoundSet::has_path(const FileId& id, std::string_view path) const {
+  const std::uint64_t wanted = hash_of(path);
+  return std::ranges::any_of(of(id),
+                             [&](const Found& found) { return (found.path & ~kFlags) == wanted; });
+}
+
+bool FoundSet::to_reread(const FileId& id) const {
+  return std::ranges::any_of(of(id), [](const Found& found) {
+    return (found.path & kDiffers) != 0 || (found.path & (kKnown | kOpaque)) == 0;
+  });
+}
+
+std::uint64_t FoundSet::reread_count() const {
+  std::uint64_t count = 0;
+  for (const auto& bucket : buckets_)
+    for (std::size_t i = 0; i < bucket.size(); ++i)
+      if ((i == 0 || bucket[i].id != bucket[i - 1].id) && to_reread(bucket[i].id)) ++count;
+  return count;
+}
+
+}  // namespace artcache::reconcile

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/reconcile/rebuild.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "core/reconcile/applier.hpp"
+#include "core/reconcile/found_set.hpp"
+#include "core/reconcile/run_note.hpp"
+#include "util/random.hpp"
+#include "util/try.hpp"
+
+namespace artcache::reconcile {
+namespace {
+
+/// From so many sidecars on, and ten times as many as there are entries, an index is filled in
+/// bulk. Below, its log tells every change.
+constexpr std::uint64_t kBulkLeast = 10'000;
+
+/// Paths held at once on their way out of the scan table.
+constexpr std::size_t kStaleMost = 10'000;
+/// What is left after so many goes is left for the next run.
+constexpr int kStalePassesMost = 1000;
+
+std::uint64_t random_seed() {
+  std::array<std::uint8_t, 8> bytes{};
+  util::fill_random(bytes);
+  return std::bit_cast<std::uint64_t>(bytes);
+}
+
+/// One run. Its walks are: the first over everything; then, for what the index was found not to
+/// say, another one that opens just that; then the same for every further part of the ids.
+class Rebuild final : public WalkTaker {
+ public:
+  Rebuild(const Context& context, RunKind kind, const RebuildRequest& request, Session& session)
+      : context_(context),
+        full_(kind == RunKind::full),
+        prunes_(full_ || request.prune == Prune::yes),
+        request_(request),
+        session_(session),
+        call_(session.call()),
+        tally_(context),
+        meter_(context, request.progress, session.call()),
+        applier_(context, session, tally_, statistics_),
+        found_(context.settings.found_most, random_seed()) {}
+
+  Result<RebuildReport> run();
+
+  Result<void> listed(std::span<const ListedFile> sidecars,
+                      std::span<const std::optional<ScannedFile>> scanned,
+                      std::vector<char>& open) override;
+  void not_seen(const ListProblem& problem) override {
+    if (first_walk_) tally_.not_seen(problem);
+  }
+  Result<void> opened(Chunk& chunk) override;
+  Result<void> pause() override;
+
+ private:
+  enum class Rule : std::uint8_t { all, changed, differing };
+  struct Row {
+    FileId id;
+    std::uint64_t revision = 0;
+  };
+
+  Result<void> begin();
+  Result<void> end();
+  Result<bool> wants_bulk();
+  Result<std::uint64_t> count_sidecars(std::uint64_t most);
+  Result<void> fill_in_bulk();
+  Result<bool> may_switch();
+  Result<void> compare();
+  Result<void> compare_part(std::uint32_t part);
+  Result<void> walk_over(Rule rule, const ScanLookup& lookup);
+  Result<void> join();
+  Result<void> prune();
+  Result<void> prune_rows(std::span<const Row> rows);
+  Result<void> forget_paths();
+  Result<void> forget_stale(std::span<const std::string> stale);
+  Result<void> add_to_bulk(Chunk& chunk);
+  void note_found(const Chunk& chunk);
+  void note_known(std::span<const ListedFile> sidecars,
+                  std::span<const std::optional<ScannedFile>> scanned,
+                  const std::vector<char>& open);
+  Result<void> open_stale(std::span<const std::optional<ScannedFile>> scanned,
+                          std::vector<char>& open);
+
+  const Context& context_;
+  const bool full_, prunes_;
+  const RebuildRequest& request_;
+  Session& session_;
+  const Call& call_;
+  Tally tally_;
+  RunStatistics statistics_;
+  Meter meter_;
+  Applier applier_;
+
+  util::Mutex mutex_;  // of found_ while a walk goes on
+  FoundSet found_;
+  std::vector<Row> absent_;  // entries of this part that no sidecar tells of
+  std::uint64_t unmatched_ = 0;
+  Rule rule_ = Rule::all;
+  bool first_walk_ = true, collecting_ = true;
+  std::atomic<std::uint64_t> scanned_files_{0};
+  std::optional<Timestamp> resumed_from_;
+  std::unique_ptr<BulkLoad> bulk_;
+};
+
+Result<RebuildReport> Rebuild::run() {
+  ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context_, call_));
+  statistics_.cache_entries_before = watch.before().count;
+  ARTCACHE_CHECK(begin());
+  ARTCACHE_TRY(const bool in_bulk, wants_bulk());
+  bool compared = false;
+  if (in_bulk) {
+    ARTCACHE_CHECK(fill_in_bulk());
+    // What an earlier run has loaded may have changed since; the comparison shows it.
+    compared = bulk_ != nullptr && bulk_->resumed_rows() == 0;
+    bulk_.reset();
+  }
+  if (!compared) ARTCACHE_CHECK(compare());
+  ARTCACHE_CHECK(end());
+
+  RebuildReport report;
+  report.kind = full_ ? RunKind::full : RunKind::incremental;
+  ARTCACHE_TRY(report.verdict, watch.stop(tally_, call_));
+  statistics_.attr_files_scanned = scanned_files_.load();
+  statistics_.cache_entries_after = watch.after().count;
+  statistics_.entries_created = full_ ? statistics_.entries_inserted + statistics_.entries_changed +
+                                            statistics_.entries_unchanged
+                                      : statistics_.entries_inserted;
+  statistics_.entries_updated = full_ ? 0 : statistics_.entries_changed;
+  report.statistics = statistics_;
+  report.errors = tally_.messages();
+  return report;
+}
+
+/// A full rebuild that was cut short not long ago is gone on with: what it made fresh is not
+/// opened again.
+Result<void> Rebuild::begin() {
+  if (!full_) return {};
+  ARTCACHE_TRY(const std::string text, context_.index.note(kUnfinishedNote, call_));
+  const auto unfinished = decode_unfinished(text);
+  const Freshness fresh = context_.fresh();
+  const Timestamp now = fresh.refreshed_at;
+  if (unfinished && unfinished->folder == request_.folder && unfinished->started_at <= now &&
+      now - unfinished->started_at < std::chrono::hours(fresh.ttl_hours) / 2) {
+    resumed_from_ = unfinished->started_at;
+    return {};
+  }
+  return context_.index.set_note(kUnfinishedNote, encode({now, request_.folder}), session_.fence(),
+                                 call_);
+}
+
+Result<void> Rebuild::end() {
+  if (full_) ARTCACHE_CHECK(context_.index.set_note(kUnfinishedNote, "", session_.fence(), call_));
+  // Only who has seen everything, and left nothing different, may say that the index is right.
+  const bool in_step = request_.folder.empty() && tally_.unseen().empty() && unmatched_ == 0;
+  ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
+  if (in_step && !head.suspect_reason.empty())
+    ARTCACHE_CHECK(context_.index.set_suspect("", session_.fence(), call_));
+  return {};
+}
+
+// --- Bulk ---------------------------------------------------------------------------------------
+
+Result<bool> Rebuild::wants_bulk() {
+  if (!request_.folder.empty()) return false;
+  ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
+  // Without pruning every entry stays, and a bulk load keeps none.
+  if (!prunes_ && head.count > 0) return false;
+  const std::uint64_t needed = std::max(kBulkLeast, head.count * 10);
+  meter_.phase("counting", 0);
+  ARTCACHE_TRY(const std::uint64_t listed, count_sidecars(request_.progress ? ~0ULL : needed));
+  meter_.phase("rebuilding", listed > needed || request_.progress ? listed : 0);
+  return listed >= needed;
+}
+
+/// As far as it matters.
+Result<std::uint64_t> Rebuild::count_sidecars(std::uint64_t most) {
+  std::atomic<std::uint64_t> count{0};
+  const auto enough = [&](const ListBatch& batch) -> Result<void> {
+    if (count.fetch_add(batch.files.size()) + batch.files.size() < most) return {};
+    return Error{Errc::conflict, "enough"};
+  };
+  const auto listed = context_.storage.list({}, enough, call_);
+  if (!listed && count.load() < most) return listed.error();
+  return count.load();
+}
+
+Result<void> Rebuild::fill_in_bulk() {
+  auto bulk = context_.index.bulk_load(kBulkLeast, session_.fence(), call_);
+  if (!bulk && bulk.error().code == Errc::conflict) return {};
+  if (!bulk) return std::move(bulk).error();
+  bulk_ = std::move(*bulk);
+  found_.begin(0);
+  const ScanLookup loaded = [this](std::span<const std::string_view> paths, const Call& call) {
+    return bulk_->find_scanned(paths, call);
+  };
+  if (auto walked = walk_over(Rule::changed, loaded); !walked) {
+    // What was loaded so far stays for the next run, unless it is what fills the disk.
+    if (walked.error().code == Errc::no_space) (void)bulk_->discard(call_);
+    return walked;
+  }
+  ARTCACHE_TRY(const bool whole, may_switch());
+  if (whole) {
+    meter_.phase("building indexes", 0);
+    ARTCACHE_CHECK(bulk_->finish(call_));
+    ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
+    statistics_.entries_inserted = head.count;
+    return {};
+  }
+  // What is there already must stay: the comparison row by row keeps it.
+  ARTCACHE_CHECK(bulk_->discard(call_));
+  bulk_.reset();
+  statistics_ = {.cache_entries_before = statistics_.cache_entries_before};
+  scanned_files_ = 0;
+  first_walk_ = true;
+  return {};
+}
+
+/// Only entries whose sidecars are known to be gone may be missing in the new generation.
+Result<bool> Rebuild::may_switch() {
+  ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
+  if (head.count == 0) return true;
+  if (!tally_.unseen().empty() || statistics_.unreadable > 0 || found_.parts() > 1) return false;
+  found_.seal();
+  ARTCACHE_CHECK(join());
+  for (const Row& row : absent_) {
+    ARTCACHE_TRY(const auto briefs, context_.index.briefs({&row.id, 1}, call_));
+    if (!briefs.front()) continue;
+    ARTCACHE_TRY(const auto stands, context_.storage.stat(briefs.front()->sidecar_path, call_));
+    if (stands) return false;
+  }
+  statistics_.entries_deleted = absent_.size();
+  return true;
+}
+
+Result<void> Rebuild::add_to_bulk(Chunk& chunk) {
+  statistics_.sidecars_opened += chunk.files.size();
+  statistics_.bytes_read += chunk.bytes;
+  const Freshness fresh = context_.fresh();
+  std::vector<BulkLoad::Row> rows;
+  rows.reserve(chunk.files.size());
+  for (Opened& file : chunk.files) {
+    if (!file.put) {
+      applier_.unread(file);
+      continue;
+    }
+    BulkLoad::Row& row = rows.emplace_back();
+    row.scanned = scanned_of(file);
+    row.put = std::move(*file.put);
+    row.freshness = fresh;
+  }
+  return bulk_->add(rows, call_);
+}
+
+// --- Comparison ---------------------------------------------------------------------------------
+
+Result<void> Rebuild::compare() {
+  ARTCACHE_CHECK(compare_part(0));
+  for (std::uint32_t part = 1; part < found_.parts(); ++part) ARTCACHE_CHECK(compare_part(part));
+  if (prunes_) ARTCACHE_CHECK(forget_paths());
+  return {};
+}
+
+Result<void> Rebuild::compare_part(std::uint32_t part) {
+  found_.begin(part);
+  collecting_ = true;
+  const ScanLookup lookup = context_.plan().scanned;
+  meter_.phase("comparing", std::max(statistics_.cache_entries_before, scanned_files_.load()));
+  ARTCACHE_CHECK(walk_over(full_ && part == 0 ? Rule::all : Rule::changed, lookup));
+  collecting_ = false;
+  found_.seal();
+  // With a folder the stamps decide alone: what lies elsewhere has not been listed.
+  if (!request_.folder.empty()) return {};
+  ARTCACHE_CHECK(join());
+  if (found_.reread_count() > 0) ARTCACHE_CHECK(walk_over(Rule::differing, lookup));
+  return prune();
+}
+
+Result<void> Rebuild::walk_over(Rule rule, const ScanLookup& lookup) {
+  rule_ = rule;
+  WalkPlan plan = context_.plan();
+  plan.scanned = lookup;
+  plan.list = {.folder = request_.folder};
+  ARTCACHE_CHECK(walk(plan, *this, call_));
+  first_walk_ = false;
+  return {};
+}
+
+Result<void> Rebuild::listed(std::span<const ListedFile> sidecars,
+                             std::span<const std::optional<ScannedFile>> scanned,
+                             std::vector<char>& open) {
+  std::uint64_t known = 0;
+  for (std::size_t i = 0; i < sidecars.size(); ++i) {
+    const bool same = scanned[i] && scanned[i]->stamp == sidecars[i].stamp;
+    if (rule_ == Rule::differing)
+      open[i] = scanned[i] && found_.holds(scanned[i]->id) && found_.to_reread(scanned[i]->id);
+    else
+      open[i] = !same || (rule_ == Rule::all && !resumed_from_);
+    known += open[i] == 0;
+  }
+  if (rule_ == Rule::all && resumed_from_) ARTCACHE_CHECK(open_stale(scanned, open));
+  if (first_walk_) {
+    scanned_files_.fetch_add(sidecars.size(), std::memory_order_relaxed);
+    meter_.add(known);
+  }
+  if (collecting_) note_known(sidecars, scanned, open);
+  return {};
+}
+
+/// In a run that goes on with an earlier one: opens what that one did not come to.
+Result<void> Rebuild::open_stale(std::span<const std::optional<ScannedFile>> scanned,
+                                 std::vector<char>& open) {
+  std::vector<FileId> ids;
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < scanned.size(); ++i) {
+    if (open[i] != 0) continue;
+    ids.push_back(scanned[i]->id);
+    at.push_back(i);
+  }
+  if (ids.empty()) return {};
+  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, call_));
+  for (std::size_t n = 0; n < ids.size(); ++n)
+    open[at[n]] = !rows[n] || rows[n]->freshness.refreshed_at < *resumed_from_;
+  return {};
+}
+
+void Rebuild::note_known(std::span<const ListedFile> sidecars,
+                         std::span<const std::optional<ScannedFile>> scanned,
+                         const std::vector<char>& open) {
+  const util::MutexLock lock(mutex_);
+  for (std::size_t i = 0; i < sidecars.size(); ++i)
+    if (open[i] == 0) found_.add(scanned[i]->id, scanned[i]->hash, sidecars[i].path);
+}
+
+void Rebuild::note_found(const Chunk& chunk) {
+  const util::MutexLock lock(mutex_);
+  for (const Opened& file : chunk.files) {
+    if (file.put)
+      found_.add(file.put->entry.id, file.put->hash, file.path);
+    else if (file.known && file.put.error().code != Errc::not_found)
+      found_.add_opaque(*file.known, file.path);
+  }
+}
+
+Result<void> Rebuild::opened(Chunk& chunk) {
+  if (bulk_ != nullptr) {
+    // Only who has entries to lose must know what was found.
+    if (statistics_.cache_entries_before > 0) note_found(chunk);
+    ARTCACHE_CHECK(add_to_bulk(chunk));
+  } else {
+    ARTCACHE_CHECK(applier_.put(chunk));
+    if (collecting_) note_found(chunk);
+  }
+  if (first_walk_) meter_.add(chunk.files.size());
+  return {};
+}
+
+Result<void> Rebuild::pause() {
+  meter_.report();
+  return session_.step(meter_.text());
+}
+
+/// Every entry against what was found.
+Result<void> Rebuild::join() {
+  absent_.clear();
+  const auto match = [this](std::span<const KeyAndHash> rows) -> Result<void> {
+    for (const KeyAndHash& row : rows)
+      if (found_.holds(row.id) && found_.match(row.id, row.hash) == Match::absent)
+        absent_.push_back({row.id, row.revision});
+    return session_.step(meter_.text());
+  };
+  ARTCACHE_CHECK(context_.index.scan(match, call_));
+  return {};
+}
+
+// --- Pruning ------------------------------------------------------------------------------------
+
+Result<void> Rebuild::prune() {
+  if (!prunes_) {
+    unmatched_ += absent_.size();
+    return {};
+  }
+  const std::span<const Row> rows = absent_;
+  for (std::size_t at = 0; at < rows.size(); at += kChunk) {
+    ARTCACHE_CHECK(session_.step(meter_.text()));
+    meter_.report();
+    ARTCACHE_CHECK(prune_rows(rows.subspan(at, std::min(kChunk, rows.size() - at))));
+  }
+  return {};
+}
+
+/// A listing may have missed a file; that it is gone, only looking for it shows.
+Result<void> Rebuild::prune_rows(std::span<const Row> rows) {
+  std::vector<FileId> ids;
+  for (const Row& row : rows) ids.push_back(row.id);
+  ARTCACHE_TRY(const auto briefs, context_.index.briefs(ids, call_));
+  std::vector<Applier::Gone> gone;
+  std::vector<std::string> stand;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!briefs[i] || briefs[i]->revision != rows[i].revision) continue;
+    const std::string& path = briefs[i]->sidecar_path;
+    const auto found = context_.storage.stat(path, call_);
+    if (!found) {
+      ++unmatched_;
+      tally_.not_seen(path, found.error());
+    } else if (*found) {
+      stand.push_back(path);
+    } else {
+      gone.push_back({rows[i].id, rows[i].revision, path});
+    }
+  }
+  ARTCACHE_CHECK(applier_.remove(gone));
+  if (!stand.empty()) ARTCACHE_CHECK(applier_.settle(std::move(stand)));
+  return {};
+}
+
+/// Takes out of the scan table what was not listed. Only bookkeeping: a path that stands there
+/// after all is opened by the next comparison.
+Result<void> Rebuild::forget_paths() {
+  if (found_.parts() > 1) return {};
+  std::vector<std::string> stale;
+  const auto look = [&](std::span<const ScannedFile> files) -> Result<void> {
+    for (const ScannedFile& file : files)
+      if (!found_.has_path(file.id, file.path)) stale.push_back(file.path);
+    if (stale.size() > kStaleMost) return Error{Errc::conflict, "enough for now"};
+    return session_.step(meter_.text());
+  };
+  for (int pass = 0; pass < kStalePassesMost; ++pass) {
+    stale.clear();
+    const auto looked = context_.index.scan_table(request_.folder, look, call_);
+    if (!looked && looked.error().code != Errc::conflict) return looked;
+    ARTCACHE_CHECK(forget_stale(stale));
+    if (looked) break;
+  }
+  return {};
+}
+
+Result<void> Rebuild::forget_stale(std::span<const std::string> stale) {
+  for (std::size_t at = 0; at < stale.size(); at += kChunk) {
+    const auto part = stale.subspan(at, std::min(kChunk, stale.size() - at));
+    // Within a folder nothing else has looked for entries whose sidecar is gone.
+    if (!request_.folder.empty()) {
+      ARTCACHE_CHECK(applier_.settle({part.begin(), part.end()}));
+    } else {
+      const std::vector<std::string_view> paths(part.begin(), part.end());
+      ARTCACHE_CHECK(applier_.forget(paths));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RebuildReport> rebuild(const Context& context, RunKind kind, const RebuildRequest& request,
+                              Session& session) {
+  return Rebuild(context, kind, request, session).run();
+}
+
+}  // namespace artcache::reconcile

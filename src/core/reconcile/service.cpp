@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// CacheRebuildService: takes the lock of an operation, runs it, and says so in the log.
+#include <algorithm>
+#include <array>
+#include <artcache/cache_rebuild_service.hpp>
+#include <artcache/lock_manager.hpp>
+#include <condition_variable>
+#include <mutex>
+
+#include "core/reconcile/check.hpp"
+#include "core/reconcile/cleanup.hpp"
+#include "core/reconcile/context.hpp"
+#include "core/reconcile/rebuild.hpp"
+#include "core/reconcile/refresh_queue.hpp"
+#include "core/reconcile/repair.hpp"
+#include "core/reconcile/run_note.hpp"
+#include "util/hash.hpp"
+#include "util/random.hpp"
+#include "util/try.hpp"
+
+namespace artcache {
+
+using namespace reconcile;
+
+namespace {
+
+constexpr std::size_t kRefreshBatch = 100;
+constexpr std::chrono::milliseconds kQueueLook{500};
+/// After a yield: how often the lock is asked for again.
+constexpr std::chrono::milliseconds kAskAgain{50};
+
+struct Operation {
+  LockClass lock_class;
+  std::string_view name;     // for people, in the lock record
+  std::string_view started;  // log lines
+  std::string_view completed;
+};
+constexpr Operation kFull{LockClass::manual_rebuild, "full rebuild", "Starting full cache rebuild",
+                          "Full cache rebuild completed"};
+constexpr Operation kIncremental{LockClass::manual_rebuild, "incremental rebuild",
+                                 "Starting incremental cache rebuild",
+                                 "Incremental cache rebuild completed"};
+constexpr Operation kCheck{LockClass::manual_check, "consistency check",
+                           "Starting consistency check", "Consistency check completed"};
+constexpr Operation kRepair{LockClass::manual_rebuild, "repair", "Starting repair",
+                            "Repair completed"};
+constexpr Operation kCleanup{LockClass::background_cleanup, "cleanup of expired entries",
+                             "Starting cleanup of expired entries",
+                             "Expired cache cleanup completed"};
+constexpr Operation kRefresh{LockClass::lazy_rebuild, "refresh", "", ""};
+
+std::string random_name() {
+  std::array<std::uint8_t, 8> bytes{};
+  util::fill_random(bytes);
+  std::string text;
+  util::append_hex(text, bytes);
+  return text;
+}
+
+}  // namespace
+
+class CacheRebuildService::Impl {
+ public:
+  Impl(StorageBackend& storage, MetadataStore& index, LockManager& locks, RebuildSettings settings,
+       const Deps& deps)
+      : locks_(locks),
+        settings_(std::move(settings)),
+        budget_(*deps.clock),
+        context_{storage, index, budget_, settings_, deps},
+        queue_(settings_.refresh_queue_most) {
+    if (settings_.table.empty()) settings_.table = index.describe();
+  }
+
+  /// Runs `work` under the lock of the operation; when it yields to a higher class, again from
+  /// the beginning once that is done, which is the same comparison gone on with.
+  template <class F>
+  auto under_lock(const Operation& operation, const Call& call, F&& work)
+      -> decltype(work(std::declval<Session&>())) {
+    const std::string waiter = random_name();
+    for (bool yielded = false;; yielded = true) {
+      ARTCACHE_TRY(Session session, acquire(operation, waiter, yielded, call));
+      context_.log(
+          LogLevel::info, "Lock acquired successfully",
+          {{"element_id", settings_.element}, {"lock_type", to_string(operation.lock_class)}},
+          call);
+      auto result = work(session);
+      if (result || !session.yielded()) return result;
+      context_.log(LogLevel::info, "Lock given up to a higher operation",
+                   {{"element_id", settings_.element}, {"operation", operation.name}}, call);
+    }
+  }
+
+  template <class F>
+  auto run_operation(const Operation& operation, const Call& call, F&& work)
+      -> decltype(work(std::declval<Session&>())) {
+    auto result = under_lock(operation, call, [&](Session& session) {
+      context_.log(LogLevel::info, operation.started, {{"element_id", settings_.element}}, call);
+      return work(session);
+    });
+    if (result) {
+      finished(operation, result->verdict, call);
+    } else {
+      const std::string text = to_string(result.error());
+      context_.log(
+          LogLevel::error, "Operation did not complete",
+          {{"operation", operation.name}, {"element_id", settings_.element}, {"error", text}},
+          call);
+    }
+    return result;
+  }
+
+  Result<RebuildReport> rebuild(RunKind kind, const RebuildRequest& request, const Call& call) {
+    const bool full = kind == RunKind::full;
+    auto report = run_operation(full ? kFull : kIncremental, call, [&](Session& session) {
+      // Nothing is: S000's operators look for the line to see that it has begun.
+      if (full) context_.log(LogLevel::info, "Truncated cache table: " + settings_.table, {}, call);
+      return reconcile::rebuild(context_, kind, request, session);
+    });
+    if (report)
+      keep(kLastRunNote, full ? kFull : kIncremental, report->verdict,
+           std::to_string(report->statistics.attr_files_scanned) + " sidecars, " +
+               std::to_string(report->statistics.cache_entries_after) + " entries",
+           call);
+    return report;
+  }
+
+  /// For doctor: best effort, since the run is done whatever becomes of the note about it.
+  void keep(std::string_view name, const Operation& operation, const RunVerdict& verdict,
+            const std::string& figures, const Call& call) {
+    std::string text = to_string(verdict.completed_at);
+    text.append(" ").append(operation.name).append(": ");
+    text.append(verdict.complete() ? "complete" : "not complete").append(", ").append(figures);
+    if (!verdict.complete()) text.append("; not seen: ").append(verdict.not_seen);
+    text.resize(std::min(text.size(), kNoteMost));
+    (void)context_.index.set_note(name, text, 0, call);
+  }
+
+  Result<RefreshOutcome> refresh(const FileId& id, const Call& call) {
+    return under_lock(kRefresh, call, [&](Session& session) -> Result<RefreshOutcome> {
+      Tally tally(context_);
+      RunStatistics statistics;
+      ARTCACHE_TRY(const auto outcomes,
+                   reconcile::refresh(context_, {&id, 1}, session, tally, statistics));
+      return outcomes.front();
+    });
+  }
+
+  Result<void> run(const Call& call) {
+    if (running_.exchange(true))
+      return Error{Errc::conflict, "refresh queue: somebody works it off already"};
+    struct Reset {
+      std::atomic<bool>& flag;
+      ~Reset() { flag = false; }
+    } const reset{running_};
+    while (call.check("refresh queue", *context_.deps.clock)) {
+      const auto ids = queue_.take(kRefreshBatch, kQueueLook, call.stop);
+      if (!ids.empty()) refresh_batch(ids, call);
+    }
+    return {};
+  }
+
+  Status status() const {
+    return {.queued = queue_.size(),
+            .refreshed = refreshed_.load(),
+            .refresh_failures = failures_.load(),
+            .skipped_by_lock = skipped_.load(),
+            .dropped = dropped_.load(),
+            .running = running_.load()};
+  }
+
+  bool offer(const FileId& id) {
+    if (queue_.offer(id)) return true;
+    ++dropped_;
+    return false;
+  }
+
+  const Context& context() const { return context_; }
+  IoBudget& budget() { return budget_; }
+
+ private:
+  Result<Session> acquire(const Operation& operation, const std::string& waiter, bool insist,
+                          const Call& call) {
+    const LockRequest request{.element = settings_.element,
+                              .lock_class = operation.lock_class,
+                              .operation = std::string(operation.name),
+                              .ttl = std::nullopt,
+                              .waiter = insist ? waiter : std::string()};
+    while (true) {
+      auto session = Session::begin(locks_, request, context_.deps, call);
+      if (session) return session;
+      if (session.error().code != Errc::busy) return session;
+      if (!insist) return session.error().in("Cannot acquire lock");
+      ARTCACHE_CHECK(call.check(operation.name, *context_.deps.clock));
+      pause(kAskAgain, call);
+    }
+  }
+
+  static void pause(std::chrono::milliseconds duration, const Call& call) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock held(mutex);
+    never.wait_for(held, call.stop, duration, [] { return false; });
+  }
+
+  void finished(const Operation& operation, const RunVerdict& verdict, const Call& call) {
+    context_.log(LogLevel::info, operation.completed,
+                 {{"element_id", settings_.element},
+                  {"duration_seconds", seconds_of(verdict.duration)},
+                  {"verdict", verdict.complete() ? "complete" : "incomplete"}},
+                 call);
+    if (!verdict.complete())
+      context_.log(LogLevel::warning, "Something was not seen",
+                   {{"operation", operation.name}, {"not_seen", verdict.not_seen}}, call);
+  }
+
+  void refresh_batch(const std::vector<FileId>& ids, const Call& call) {
+    context_.log(LogLevel::info, "Lazy rebuild triggered for expired entry",
+                 {{"element_id", settings_.element},
+                  {"file_id", to_string(ids.front())},
+                  {"entries", static_cast<std::int64_t>(ids.size())}},
+                 call);
+    Tally tally(context_);
+    RunStatistics statistics;
+    const auto done = under_lock(kRefresh, call, [&](Session& session) {
+      return reconcile::refresh(context_, ids, session, tally, statistics);
+    });
+    if (!done && done.error().code == Errc::busy) {
+      skipped_ += ids.size();
+      context_.log(
+          LogLevel::info,
+          "Cannot acquire LAZY_REBUILD lock, skipping rebuild: lazy rebuild skipped due to lock",
+          {{"element_id", settings_.element}, {"reason", done.error().message}}, call);
+      return;
+    }
+    if (!done) {
+      failures_ += ids.size();
+      const std::string text = to_string(done.error());
+      context_.log(LogLevel::warning, "Lazy rebuild did not complete",
+                   {{"element_id", settings_.element}, {"reason", text}}, call);
+      return;
+    }
+    refreshed_ += ids.size();
+    context_.log(LogLevel::info, "Cache entry rebuilt successfully from attr.json",
+                 {{"entries", static_cast<std::int64_t>(ids.size())}}, call);
+  }
+
+  LockManager& locks_;
+  RebuildSettings settings_;
+  IoBudget budget_;
+  const Context context_;
+  RefreshQueue queue_;
+  std::atomic<bool> running_{false};
+  std::atomic<std::uint64_t> refreshed_{0}, failures_{0}, skipped_{0}, dropped_{0};
+};
+
+CacheRebuildService::CacheRebuildService(StorageBackend& storage, MetadataStore& index,
+                                         LockManager& locks, RebuildSettings settings,
+                                         const Deps& deps)
+    : impl_(std::make_unique<Impl>(storage, index, locks, std::move(settings), deps)) {}
+
+CacheRebuildService::~CacheRebuildService() = default;
+
+Result<RebuildReport> CacheRebuildService::rebuild_full(const RebuildRequest& request,
+                                                        const Call& call) {
+  return impl_->rebuild(RunKind::full, request, call);
+}
+
+Result<RebuildReport> CacheRebuildService::rebuild_incremental(const RebuildRequest& request,
+                                                               const Call& call) {
+  return impl_->rebuild(RunKind::incremental, request, call);
+}
+
+Result<ConsistencyReport> CacheRebuildService::check_consistency(const CheckRequest& request,
+                                                                 const Call& call) {
+  auto report = impl_->run_operation(kCheck, call, [&](Session& session) {
+    return reconcile::check(impl_->context(), request, session);
+  });
+  if (report)
+    impl_->keep(kLastCheckNote, kCheck, report->verdict,
+                report->is_consistent() ? "consistent" : "not consistent", call);
+  return report;
+}
+
+Result<RepairReport> CacheRebuildService::repair(const RepairRequest& request, const Call& call) {
+  return impl_->run_operation(kRepair, call, [&](Session& session) {
+    return reconcile::repair(impl_->context(), request, session);
+  });
+}
+
+Result<RebuildReport> CacheRebuildService::cleanup_expired(const Call& call) {
+  return impl_->run_operation(kCleanup, call, [&](Session& session) {
+    return reconcile::cleanup_expired(impl_->context(), session);
+  });
+}
+
+Result<RefreshOutcome> CacheRebuildService::refresh(const FileId& id, const Call& call) {
+  return impl_->refresh(id, call);
+}
+
+bool CacheRebuildService::queue_refresh(const FileId& id) { return impl_->offer(id); }
+Result<void> CacheRebuildService::run(const Call& call) { return impl_->run(call); }
+CacheRebuildService::Status CacheRebuildService::status() const { return impl_->status(); }
+
+IoBudget& CacheRebuildService::budget() { return impl_->budget(); }
+
+}  // namespace artcache

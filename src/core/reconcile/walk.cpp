@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/reconcile/walk.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include "core/attr/sidecar.hpp"
+#include "core/reconcile/bounded_queue.hpp"
+#include "util/try.hpp"
+
+namespace artcache::reconcile {
+namespace {
+
+constexpr std::size_t kPathsMost = 8192;  // waiting to be read
+constexpr std::size_t kChunksMost = 2;    // read, and waiting to be taken
+constexpr std::chrono::milliseconds kPatience{20};
+constexpr std::chrono::milliseconds kTick{200};
+
+/// The first error ends all stages.
+class Ending {
+ public:
+  explicit Ending(const Call& call)
+      : forward_(call.stop, [this] { stop_.request_stop(); }), call_(call) {
+    call_.stop = stop_.get_token();
+  }
+  [[nodiscard]] const Call& call() const { return call_; }
+
+  void fail(Error error) {
+    {
+      const util::MutexLock lock(mutex_);
+      if (!error_) error_ = std::move(error);
+    }
+    stop_.request_stop();
+  }
+  Result<void> outcome() {
+    const util::MutexLock lock(mutex_);
+    if (error_) return *error_;
+    return {};
+  }
+
+ private:
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> forward_;
+  Call call_;
+  util::Mutex mutex_;
+  std::optional<Error> error_ ARTCACHE_GUARDED_BY(mutex_);
+};
+
+/// The three stages of one walk.
+class Walk {
+ public:
+  Walk(const WalkPlan& plan, WalkTaker& taker, const Call& call)
+      : plan_(plan), taker_(taker), ending_(call), call_(call) {}
+
+  Result<void> run() {
+    std::jthread lister([this] { stage([this] { list(); }); });
+    std::jthread reader([this] { stage([this] { read(); }); });
+    take();
+    // Whoever still waits for room must not wait for ever.
+    paths_.abandon();
+    chunks_.abandon();
+    lister.join();
+    reader.join();
+    // A stop from outside shows as such, not as the first thing that it broke.
+    ARTCACHE_CHECK(call_.check("walk", *plan_.clock));
+    return ending_.outcome();
+  }
+
+ private:
+  /// Memory may run out on any thread; that ends the walk, not the process.
+  template <class F>
+  void stage(F&& work) {
+    try {
+      work();
+    } catch (const std::exception& e) {
+      ending_.fail({Errc::internal, std::string("walk: ") + e.what()});
+      paths_.abandon();
+      chunks_.abandon();
+    }
+  }
+
+  void list() {
+    const auto listed = plan_.storage.list(
+        plan_.list, [this](const ListBatch& batch) { return listed_batch(batch); }, ending_.call());
+    if (!listed) ending_.fail(listed.error());
+    paths_.end();
+  }
+
+  Result<void> listed_batch(const ListBatch& batch) {
+    for (const ListProblem& problem : batch.problems) taker_.not_seen(problem);
+    if (plan_.list.what == ListWhat::sidecars) return sidecars(batch.files);
+    std::vector<ListedFile> sidecar_files, others;
+    for (const ListedFile& file : batch.files)
+      (is_sidecar_path(file.path) ? sidecar_files : others).push_back(file);
+    if (!others.empty()) taker_.other_files(others);
+    return sidecars(sidecar_files);
+  }
+
+  Result<void> sidecars(std::span<const ListedFile> files) {
+    if (files.empty()) return {};
+    std::vector<std::optional<ScannedFile>> scanned(files.size());
+    if (plan_.scanned) {
+      std::vector<std::string_view> paths;
+      paths.reserve(files.size());
+      for (const ListedFile& file : files) paths.push_back(file.path);
+      ARTCACHE_TRY(scanned, plan_.scanned(paths, ending_.call()));
+    }
+    std::vector<char> open(files.size(), 0);
+    ARTCACHE_CHECK(taker_.listed(files, scanned, open));
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (open[i] == 0) continue;
+      Opened file;
+      file.path = files[i].path;
+      if (scanned[i]) file.known = scanned[i]->id;
+      if (!paths_.push(std::move(file)))
+        return Error{Errc::cancelled, "walk: the listing was ended"};
+    }
+    return {};
+  }
+
+  void read() {
+    while (!paths_.ended()) {
+      std::vector<Opened> files = paths_.pop_many(kChunk, kPatience);
+      if (files.empty()) continue;
+      auto chunk = read_chunk(plan_, std::move(files), ending_.call());
+      if (!chunk) {
+        ending_.fail(std::move(chunk).error());
+        paths_.abandon();
+        break;
+      }
+      if (!chunks_.push(std::move(*chunk))) break;
+    }
+    chunks_.end();
+  }
+
+  void take() {
+    while (!chunks_.ended()) {
+      auto chunk = chunks_.pop(kTick);
+      Result<void> taken = taker_.pause();
+      if (taken && chunk) taken = taker_.opened(*chunk);
+      if (taken) continue;
+      ending_.fail(std::move(taken).error());
+      return;
+    }
+  }
+
+  const WalkPlan& plan_;
+  WalkTaker& taker_;
+  Ending ending_;
+  const Call& call_;
+  BoundedQueue<Opened> paths_{kPathsMost};
+  BoundedQueue<Chunk> chunks_{kChunksMost};
+};
+
+}  // namespace
+
+Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Opened> files, const Call& call) {
+  Chunk chunk;
+  chunk.files = std::move(files);
+  if (plan.budget != nullptr) ARTCACHE_CHECK(plan.budget->take(chunk.files.size(), 0, call));
+  // Before the first byte is read: whatever changes from now on is newer than what will be read.
+  ARTCACHE_TRY(const IndexHead head, plan.log.head(call));
+  chunk.as_of = head.position.seq;
+  std::vector<std::string_view> paths;
+  paths.reserve(chunk.files.size());
+  for (const Opened& file : chunk.files) paths.push_back(file.path);
+  std::atomic<std::uint64_t> bytes{0};
+  const auto decode = [&](std::size_t index, Result<SidecarBytes> read) -> Result<void> {
+    Opened& file = chunk.files[index];
+    if (!read) {
+      file.put = std::move(read).error();
+      return {};
+    }
+    bytes.fetch_add(read->bytes.size(), std::memory_order_relaxed);
+    file.stamp = read->stamp;
+    FileEntry entry;
+    if (auto decoded = attr::decode(read->bytes, file.path, entry); !decoded)
+      file.put = std::move(decoded).error();
+    else
+      file.put = prepare(std::move(entry));
+    return {};
+  };
+  ARTCACHE_CHECK(plan.storage.read_sidecars(paths, plan.size_most, decode, call));
+  chunk.bytes = bytes.load();
+  if (plan.budget != nullptr) ARTCACHE_CHECK(plan.budget->take(0, chunk.bytes, call));
+  return chunk;
+}
+
+Result<void> walk(const WalkPlan& plan, WalkTaker& taker, const Call& call) {
+  return Walk(plan, taker, call).run();
+}
+
+}  // namespace artcache::reconcile

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Over a storage once: listing -> which sidecars to open -> reading and decoding -> one taker.
+// The stages run at the same time, with bounded queues between them.
+#pragma once
+
+#include <artcache/call.hpp>
+#include <artcache/content.hpp>
+#include <artcache/io_budget.hpp>
+#include <artcache/metadata_store.hpp>
+#include <artcache/storage_backend.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace artcache::reconcile {
+
+/// Sidecars in one reading, and changes in one transaction.
+inline constexpr std::size_t kChunk = 1000;
+
+/// One sidecar that was to be opened.
+struct Opened {
+  std::string path;
+  std::optional<FileId> known;  ///< whose sidecar it was when it was read last
+  Stamp stamp;                  ///< taken before it was read
+  Result<PreparedEntry> put = Error{};
+};
+
+struct Chunk {
+  std::uint64_t as_of = 0;  ///< where the index stood before any of them was read
+  std::uint64_t bytes = 0;
+  std::vector<Opened> files;
+};
+
+/// Asked whether a sidecar is to be opened; `scanned` is nullptr where it was never read.
+/// Called from several threads at once.
+class WalkTaker {
+ public:
+  virtual ~WalkTaker() = default;
+  /// Sidecars that a listing showed, each with what the scan table knows of it. Sets open[i] for
+  /// those to be opened. From several threads at once.
+  virtual Result<void> listed(std::span<const ListedFile> sidecars,
+                              std::span<const std::optional<ScannedFile>> scanned,
+                              std::vector<char>& open) = 0;
+  /// Other files, in a walk over all of them. From several threads at once.
+  virtual void other_files(std::span<const ListedFile> files) { (void)files; }
+  /// From several threads at once.
+  virtual void not_seen(const ListProblem& problem) = 0;
+  /// On the thread of walk(), as all below.
+  virtual Result<void> opened(Chunk& chunk) = 0;
+  /// A safe point, a few times a second.
+  virtual Result<void> pause() = 0;
+};
+
+using ScanLookup = std::function<Result<std::vector<std::optional<ScannedFile>>>(
+    std::span<const std::string_view> paths, const Call& call)>;
+
+struct WalkPlan {
+  StorageBackend& storage;
+  ChangeLog& log;
+  ScanLookup scanned;  ///< empty: nothing is known
+  ListRequest list = {};
+  std::uint64_t size_most = 0;
+  IoBudget* budget = nullptr;
+  const Clock* clock = &system_clock();
+};
+
+/// Errors: those of the storage, the index, and the taker.
+Result<void> walk(const WalkPlan& plan, WalkTaker& taker, const Call& call);
+
+/// Reads and decodes these sidecars. Errors: timed_out, cancelled, unavailable (the index); what
+/// is wrong with one sidecar stands in its Opened.
+Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Opened> files, const Call& call);
+
+}  // namespace artcache::reconcile
