@@ -86,7 +86,7 @@ void print_json(const State& state) {
   print_line(std::move(json.end_object()).str());
 }
 
-std::string_view or_never(const std::string& text) { return text.empty() ? "never" : text; }
+std::string or_never(const std::string& text) { return text.empty() ? "never" : text; }
 
 void print_state(const Place& place, const State& state) {
   const IndexHead& head = state.head;
@@ -104,8 +104,8 @@ void print_state(const Place& place, const State& state) {
               static_cast<unsigned long long>(head.bytes));
   std::printf("trusted      %s\n",
               head.suspect_reason.empty() ? "yes" : ("NO: " + head.suspect_reason).c_str());
-  std::printf("last rebuild %s\n", std::string(or_never(state.last_run)).c_str());
-  std::printf("last check   %s\n", std::string(or_never(state.last_check)).c_str());
+  std::printf("last rebuild %s\n", or_never(state.last_run).c_str());
+  std::printf("last check   %s\n", or_never(state.last_check).c_str());
   if (state.holders.empty()) std::printf("locks        nobody holds one\n");
   for (const LockHolder& holder : state.holders)
     std::printf("lock         %s of '%s' on %s: %s %s\n",

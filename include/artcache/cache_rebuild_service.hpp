@@ -214,8 +214,9 @@ class ARTCACHE_EXPORT CacheRebuildService {
   CacheRebuildService(const CacheRebuildService&) = delete;
   CacheRebuildService& operator=(const CacheRebuildService&) = delete;
 
-  /// Opens every sidecar, makes the index say what they say, renews the freshness of all, and
-  /// removes entries without a sidecar. Fills an index that is nearly empty in bulk.
+  /// Opens every sidecar, makes the index say what they say, and removes entries without a
+  /// sidecar. Afterwards no entry whose sidecar was read is expired: freshness older than a 24th of
+  /// the TTL is renewed. Fills an index that is nearly empty in bulk.
   Result<RebuildReport> rebuild_full(const RebuildRequest& request, const Call& call);
   /// Opens only new and changed sidecars, by their stamps, and those whose entry differs.
   Result<RebuildReport> rebuild_incremental(const RebuildRequest& request, const Call& call);

@@ -89,6 +89,7 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
 }
 
 Result<ChangeOutcome> Edit::change(const EntryChange& change, std::string_view sidecar_path) {
+  if (change.kind == EntryChange::Kind::freshen && !change.base) return freshen(change);
   ARTCACHE_TRY(const auto old, rows_.glance(change.id));
   ARTCACHE_TRY(const bool has_moved, moved(change, old));
   if (has_moved) return ChangeOutcome::moved;
@@ -102,6 +103,17 @@ Result<ChangeOutcome> Edit::change(const EntryChange& change, std::string_view s
       return ChangeOutcome::unchanged;
   }
   return Error{Errc::internal, "index: a change of no known kind"};
+}
+
+/// The commonest change by far, in one statement.
+Result<ChangeOutcome> Edit::freshen(const EntryChange& change) {
+  const std::uint64_t newest = change.as_of.value_or(head_.head.position.seq);
+  ARTCACHE_TRY(const bool done, rows_.freshen(change.id, newest, change.freshness));
+  // A row that is not there has nothing to be made fresh.
+  if (done || !change.as_of) return ChangeOutcome::unchanged;
+  ARTCACHE_TRY(const auto old, rows_.glance(change.id));
+  ARTCACHE_TRY(const bool has_moved, moved(change, old));
+  return has_moved ? ChangeOutcome::moved : ChangeOutcome::unchanged;
 }
 
 Result<bool> Edit::moved(const EntryChange& change, const std::optional<RowWriter::Glance>& old) {

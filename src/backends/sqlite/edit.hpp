@@ -49,6 +49,8 @@ class RowWriter {
   Result<void> update(const Current& old, const EntryRow& row);
   Result<void> remove(const Current& old);
   Result<void> freshen(std::int64_t row, const Freshness& freshness);
+  /// The same by id; false when there is no such row, or its revision is above `newest`.
+  Result<bool> freshen(const FileId& id, std::uint64_t newest, const Freshness& freshness);
   Result<void> set_sidecar_path(std::int64_t row, std::string_view path);
   Result<void> add_words(std::int64_t row, const SearchTokens& tokens);
   Result<void> remove_words(std::int64_t row, const SearchTokens& tokens);
@@ -116,6 +118,7 @@ class Edit {
 
  private:
   Result<ChangeOutcome> change(const EntryChange& change, std::string_view sidecar_path);
+  Result<ChangeOutcome> freshen(const EntryChange& change);
   Result<bool> moved(const EntryChange& change, const std::optional<RowWriter::Glance>& old);
   Result<bool> removed_since(std::uint64_t seq, const FileId& id);
   Result<ChangeOutcome> put(const EntryChange& change, const std::optional<RowWriter::Glance>& old,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hash of an entry's content, and all that an index stores beside it.
-#include <artcache/content.hpp>
+#include "core/attr/prepare.hpp"
 
 #include <algorithm>
 
@@ -25,13 +25,26 @@ ContentHash content_hash(const FileEntry& entry) {
   return hash_of(content);
 }
 
-PreparedEntry prepare(FileEntry entry) {
+namespace attr {
+
+PreparedEntry begin_preparing(FileEntry entry) {
   PreparedEntry out;
   out.entry = std::move(entry);
   append_content(out.content, out.entry);
   out.hash = hash_of(out.content);
-  out.part = Digest::of(to_string(out.entry.id), out.hash);
-  out.tokens = search_tokens(out.entry);
+  return out;
+}
+
+void finish_preparing(PreparedEntry& entry) {
+  entry.part = Digest::of(to_string(entry.entry.id), entry.hash);
+  entry.tokens = search_tokens(entry.entry);
+}
+
+}  // namespace attr
+
+PreparedEntry prepare(FileEntry entry) {
+  PreparedEntry out = attr::begin_preparing(std::move(entry));
+  attr::finish_preparing(out);
   return out;
 }
 

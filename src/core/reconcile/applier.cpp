@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "core/attr/prepare.hpp"
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
@@ -47,13 +48,7 @@ Result<std::vector<Settled>> Applier::put(Chunk& chunk) {
   std::vector<Settled> outcomes(chunk.files.size(), Settled::unreadable);
   statistics_.sidecars_opened += chunk.files.size();
   statistics_.bytes_read += chunk.bytes;
-  std::vector<std::size_t> left;
-  for (std::size_t i = 0; i < chunk.files.size(); ++i) {
-    if (chunk.files[i].put)
-      left.push_back(i);
-    else
-      outcomes[i] = unread(chunk.files[i]);
-  }
+  ARTCACHE_TRY(std::vector<std::size_t> left, confirm(chunk, outcomes));
   const Freshness fresh = context_.fresh();
   while (!left.empty()) {
     Batch batch;
@@ -81,6 +76,69 @@ Result<std::vector<Settled>> Applier::put(Chunk& chunk) {
   for (std::size_t i = 0; i < outcomes.size(); ++i)
     if (outcomes[i] == Settled::older) ARTCACHE_CHECK(yield_to_twin(chunk.files[i]));
   return outcomes;
+}
+
+/// Settles what could not be read, and what says what index and scan table know already: such an
+/// entry is made fresh where it is time, and else nothing is written. Returns the others.
+Result<std::vector<std::size_t>> Applier::confirm(Chunk& chunk, std::vector<Settled>& outcomes) {
+  std::vector<std::size_t> left, known;
+  std::vector<FileId> ids;
+  for (std::size_t i = 0; i < chunk.files.size(); ++i) {
+    const Opened& file = chunk.files[i];
+    if (!file.put) {
+      outcomes[i] = unread(file);
+    } else if (file.is_as_known()) {
+      known.push_back(i);
+      ids.push_back(file.put->entry.id);
+    } else {
+      left.push_back(i);
+    }
+  }
+  if (known.empty()) return left;
+  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, session_.call()));
+  const Freshness fresh = context_.fresh();
+  const auto recent = fresh.refreshed_at - std::chrono::hours(fresh.ttl_hours) / kFreshPart;
+  std::vector<FileId> stale;
+  std::vector<std::size_t> stale_files;
+  for (std::size_t n = 0; n < known.size(); ++n) {
+    Opened& file = chunk.files[known[n]];
+    const bool same = rows[n] && rows[n]->hash == file.put->hash &&
+                      rows[n]->sidecar_path == file.path && file.known->stamp == file.stamp;
+    if (!same) {
+      attr::finish_preparing(*file.put);
+      left.push_back(known[n]);
+    } else if (rows[n]->freshness.ttl_hours == fresh.ttl_hours &&
+               rows[n]->freshness.refreshed_at > recent) {
+      outcomes[known[n]] = Settled::unchanged;
+      ++statistics_.entries_unchanged;
+    } else {
+      stale.push_back(ids[n]);
+      stale_files.push_back(known[n]);
+    }
+  }
+  ARTCACHE_CHECK(freshen(stale, chunk.as_of, stale_files, outcomes));
+  return left;
+}
+
+Result<void> Applier::freshen(std::span<const FileId> ids, std::uint64_t as_of,
+                              const std::vector<std::size_t>& files,
+                              std::vector<Settled>& outcomes) {
+  if (ids.empty()) return {};
+  std::vector<EntryChange> changes(ids.size());
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    changes[n].kind = EntryChange::Kind::freshen;
+    changes[n].id = ids[n];
+    changes[n].freshness = context_.fresh();
+    changes[n].as_of = as_of;
+  }
+  ARTCACHE_TRY(
+      const ApplyResult applied,
+      context_.index.apply({.changes = changes, .fence = session_.fence()}, session_.call()));
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    outcomes[files[n]] = settled_of(applied.outcomes[n]);
+    statistics_.entries_unchanged += applied.outcomes[n] == ChangeOutcome::unchanged;
+  }
+  return {};
 }
 
 Result<void> Applier::put_batch(const Chunk& chunk, Batch& batch, std::vector<Settled>& outcomes) {
@@ -148,14 +206,16 @@ Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
   ARTCACHE_TRY(const auto scanned, context_.index.find_scanned(views, session_.call()));
   for (std::size_t i = 0; i < paths.size(); ++i) {
     files[i].path = std::move(paths[i]);
-    if (scanned[i]) files[i].known = scanned[i]->id;
+    files[i].known = scanned[i];
   }
   const WalkPlan plan = context_.plan();
   ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(files), session_.call()));
   ARTCACHE_TRY(auto outcomes, put(chunk));
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (outcomes[i] != Settled::forgotten) continue;
-    ARTCACHE_TRY(outcomes[i], lost(chunk.files[i].path, chunk.files[i].known, chunk.as_of));
+    const auto& known = chunk.files[i].known;
+    const auto id = known ? std::optional(known->id) : std::nullopt;
+    ARTCACHE_TRY(outcomes[i], lost(chunk.files[i].path, id, chunk.as_of));
   }
   return outcomes;
 }

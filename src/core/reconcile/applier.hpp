@@ -25,6 +25,10 @@ enum class Settled : std::uint8_t {
 /// What the scan table is to know of a sidecar that was read.
 ScannedFile scanned_of(const Opened& file);
 
+/// Freshness that is not older than this part of a TTL is left as it is: rewriting every row of an
+/// index costs as much as reading every sidecar, and gains an hour of a day.
+inline constexpr int kFreshPart = 24;
+
 /// For one thread. Counts into `statistics` and names what went wrong in `tally`.
 class Applier {
  public:
@@ -53,6 +57,9 @@ class Applier {
 
  private:
   struct Batch;
+  Result<std::vector<std::size_t>> confirm(Chunk& chunk, std::vector<Settled>& outcomes);
+  Result<void> freshen(std::span<const FileId> ids, std::uint64_t as_of,
+                       const std::vector<std::size_t>& files, std::vector<Settled>& outcomes);
   Result<void> put_batch(const Chunk& chunk, Batch& batch, std::vector<Settled>& outcomes);
   void count(Settled outcome, const Opened& file);
   Result<void> yield_to_twin(const Opened& file);

@@ -186,7 +186,7 @@ Result<void> Check::opened(Chunk& chunk) {
       found_.add(file.put->entry.id, file.put->hash, file.path);
       names_.add_sidecar(name, file.put->entry.file_size);
     } else if (file.put.error().code != Errc::not_found) {
-      if (file.known) found_.add_opaque(*file.known, file.path);
+      if (file.known) found_.add_opaque(file.known->id, file.path);
       names_.add_sidecar(name, NameTable::kUnknownSize);
     }
   }
@@ -201,7 +201,8 @@ Result<void> Check::look_at(const Opened& file, const std::optional<RowBrief>& r
       sidecars_.fetch_sub(1, std::memory_order_relaxed);
     } else {
       if (error.code == Errc::unavailable) tally_.not_seen(file.path, error);
-      find({FindingKind::unreadable, file.known, file.path, to_string(error)});
+      const auto id = file.known ? std::optional(file.known->id) : std::nullopt;
+      find({FindingKind::unreadable, id, file.path, to_string(error)});
     }
     return {};
   }

@@ -341,7 +341,7 @@ void Rebuild::note_found(const Chunk& chunk) {
     if (file.put)
       found_.add(file.put->entry.id, file.put->hash, file.path);
     else if (file.known && file.put.error().code != Errc::not_found)
-      found_.add_opaque(*file.known, file.path);
+      found_.add_opaque(file.known->id, file.path);
   }
 }
 

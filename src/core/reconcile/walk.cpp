@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/attr/prepare.hpp"
 #include "core/attr/sidecar.hpp"
 #include "core/reconcile/bounded_queue.hpp"
 #include "util/try.hpp"
@@ -116,7 +117,7 @@ class Walk {
       if (open[i] == 0) continue;
       Opened file;
       file.path = files[i].path;
-      if (scanned[i]) file.known = scanned[i]->id;
+      file.known = scanned[i];
       if (!paths_.push(std::move(file)))
         return Error{Errc::cancelled, "walk: the listing was ended"};
     }
@@ -179,10 +180,12 @@ Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Opened> files, const 
     bytes.fetch_add(read->bytes.size(), std::memory_order_relaxed);
     file.stamp = read->stamp;
     FileEntry entry;
-    if (auto decoded = attr::decode(read->bytes, file.path, entry); !decoded)
+    if (auto decoded = attr::decode(read->bytes, file.path, entry); !decoded) {
       file.put = std::move(decoded).error();
-    else
-      file.put = prepare(std::move(entry));
+      return {};
+    }
+    file.put = attr::begin_preparing(std::move(entry));
+    if (!file.is_as_known()) attr::finish_preparing(*file.put);
     return {};
   };
   ARTCACHE_CHECK(plan.storage.read_sidecars(paths, plan.size_most, decode, call));

@@ -23,9 +23,14 @@ inline constexpr std::size_t kChunk = 1000;
 /// One sidecar that was to be opened.
 struct Opened {
   std::string path;
-  std::optional<FileId> known;  ///< whose sidecar it was when it was read last
-  Stamp stamp;                  ///< taken before it was read
+  std::optional<ScannedFile> known;  ///< what it was when it was read last
+  Stamp stamp;                       ///< taken before it was read
   Result<PreparedEntry> put = Error{};
+
+  /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp).
+  [[nodiscard]] bool is_as_known() const {
+    return known && put && known->id == put->entry.id && known->hash == put->hash;
+  }
 };
 
 struct Chunk {
