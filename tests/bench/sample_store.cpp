@@ -12,15 +12,17 @@
 
 namespace artcache::bench {
 
-SampleStore::SampleStore(const std::string& folder, std::uint64_t files)
-    : path_(folder + "/artcache-bench-" + std::to_string(files)) {
+SampleStore::SampleStore(const std::string& folder, std::uint64_t files, Data data)
+    : path_(folder + "/artcache-bench-" + std::to_string(files) +
+            (data == Data::with ? "-data" : "")) {
   const std::string done = path_ + ".made";
   const Url url = must(Url::parse("file://" + path_ + "?create=on&sync=off&threads=2"));
   storage_ = must(Backends::builtin().open_storage(url, {}, {}));
   if (std::filesystem::exists(done)) return;
   std::fprintf(stderr, "making %llu sample files in %s ...\n",
                static_cast<unsigned long long>(files), path_.c_str());
-  must(cli::make_sample(*storage_, {.files = files, .seed = 1, .with_data = false}, {}, {}));
+  must(cli::make_sample(*storage_, {.files = files, .seed = 1, .with_data = data == Data::with}, {},
+                        {}));
   std::ofstream(done) << files;
 }
 

@@ -12,8 +12,9 @@ namespace artcache::bench {
 
 class SampleStore {
  public:
-  /// Makes `folder`/artcache-bench-<files> unless it is there, sidecars only.
-  SampleStore(const std::string& folder, std::uint64_t files);
+  enum class Data : std::uint8_t { without, with };
+  /// Makes `folder`/artcache-bench-<files> unless it is there.
+  SampleStore(const std::string& folder, std::uint64_t files, Data data = Data::without);
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] StorageBackend& storage() const { return *storage_; }

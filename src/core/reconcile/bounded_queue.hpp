@@ -2,57 +2,57 @@
 // What passes between two stages of a walk. The limit is what bounds its memory.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <deque>
+#include <iterator>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "util/mutex.hpp"
 
 namespace artcache::reconcile {
 
-/// Safe to call from any thread.
+/// Safe to call from any thread; for one taker.
 template <class T>
 class BoundedQueue {
  public:
   explicit BoundedQueue(std::size_t most) : most_(most) {}
 
-  /// Waits for room. False once the queue has been abandoned: nobody takes any more.
-  bool push(T item) {
+  /// Waits until there is some room; a batch may pass the limit by its own length. False once the
+  /// queue has been abandoned: nobody takes any more.
+  bool push(std::vector<T> batch) {
     const util::MutexLock lock(mutex_);
     while (items_.size() >= most_ && !abandoned_) room_.wait(mutex_);
     if (abandoned_) return false;
-    items_.push_back(std::move(item));
-    filled_.notify_one();
+    std::ranges::move(batch, std::back_inserter(items_));
+    // A taker that waits for many is not woken for each of them.
+    if (items_.size() >= wanted_) filled_.notify_one();
     return true;
   }
+  bool push_one(T item) {
+    std::vector<T> batch;
+    batch.push_back(std::move(item));
+    return push(std::move(batch));
+  }
 
-  /// Up to `many` items: as soon as there are so many, or nothing more comes, or `patience` is
-  /// over and there is one. Empty once everything has been taken after end().
-  std::vector<T> pop_many(std::size_t many, std::chrono::nanoseconds patience) {
+  /// Up to `many` items: as soon as there are so many, or nothing more comes, or there is one and
+  /// `patience` is over. Empty when there is none after it: see ended().
+  std::vector<T> pop(std::size_t many, std::chrono::nanoseconds patience) {
     const util::MutexLock lock(mutex_);
-    if (items_.size() < many && !ended_ && !abandoned_) filled_.wait_for(mutex_, patience);
-    while (items_.empty() && !ended_ && !abandoned_) filled_.wait(mutex_);
-    if (items_.size() < many && !ended_ && !abandoned_) filled_.wait_for(mutex_, patience);
+    wanted_ = std::min(many, most_);
+    if (items_.size() < wanted_ && !ended_) filled_.wait_for(mutex_, patience);
     std::vector<T> taken;
-    while (!items_.empty() && taken.size() < many && !abandoned_) {
-      taken.push_back(std::move(items_.front()));
-      items_.pop_front();
+    if (items_.size() <= many) {
+      taken.swap(items_);
+    } else {
+      const auto end = items_.begin() + static_cast<std::ptrdiff_t>(many);
+      taken.assign(std::move_iterator(items_.begin()), std::move_iterator(end));
+      items_.erase(items_.begin(), end);
     }
     room_.notify_all();
     return taken;
-  }
-
-  /// The next item; nothing when there is none after `patience`, or none will come: see ended().
-  std::optional<T> pop(std::chrono::nanoseconds patience) {
-    const util::MutexLock lock(mutex_);
-    if (items_.empty() && !ended_) filled_.wait_for(mutex_, patience);
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
-    items_.pop_front();
-    room_.notify_all();
-    return item;
   }
 
   /// Nothing more comes.
@@ -79,7 +79,8 @@ class BoundedQueue {
   const std::size_t most_;
   util::Mutex mutex_;
   util::CondVar room_, filled_;
-  std::deque<T> items_ ARTCACHE_GUARDED_BY(mutex_);
+  std::vector<T> items_ ARTCACHE_GUARDED_BY(mutex_);
+  std::size_t wanted_ ARTCACHE_GUARDED_BY(mutex_) = 1;
   bool ended_ ARTCACHE_GUARDED_BY(mutex_) = false;
   bool abandoned_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };

@@ -17,6 +17,9 @@ namespace {
 /// From so many sidecars on, and ten times as many as there are entries, an index is filled in
 /// bulk. Below, its log tells every change.
 constexpr std::uint64_t kBulkLeast = 10'000;
+/// An index with more entries is compared row by row: to find out whether there are ten times as
+/// many sidecars would take a listing of its own.
+constexpr std::uint64_t kBulkEntriesMost = 10'000;
 
 /// Paths held at once on their way out of the scan table.
 constexpr std::size_t kStaleMost = 10'000;
@@ -168,7 +171,7 @@ Result<bool> Rebuild::wants_bulk() {
   if (!request_.folder.empty()) return false;
   ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
   // Without pruning every entry stays, and a bulk load keeps none.
-  if (!prunes_ && head.count > 0) return false;
+  if ((!prunes_ && head.count > 0) || head.count > kBulkEntriesMost) return false;
   const std::uint64_t needed = std::max(kBulkLeast, head.count * 10);
   meter_.phase("counting", 0);
   ARTCACHE_TRY(const std::uint64_t listed, count_sidecars(request_.progress ? ~0ULL : needed));

@@ -113,20 +113,20 @@ class Walk {
     }
     std::vector<char> open(files.size(), 0);
     ARTCACHE_CHECK(taker_.listed(files, scanned, open));
+    std::vector<Opened> wanted;
     for (std::size_t i = 0; i < files.size(); ++i) {
       if (open[i] == 0) continue;
-      Opened file;
+      Opened& file = wanted.emplace_back();
       file.path = files[i].path;
-      file.known = scanned[i];
-      if (!paths_.push(std::move(file)))
-        return Error{Errc::cancelled, "walk: the listing was ended"};
+      file.known = std::move(scanned[i]);
     }
-    return {};
+    if (wanted.empty() || paths_.push(std::move(wanted))) return {};
+    return Error{Errc::cancelled, "walk: the listing was ended"};
   }
 
   void read() {
     while (!paths_.ended()) {
-      std::vector<Opened> files = paths_.pop_many(kChunk, kPatience);
+      std::vector<Opened> files = paths_.pop(kChunk, kPatience);
       if (files.empty()) continue;
       auto chunk = read_chunk(plan_, std::move(files), ending_.call());
       if (!chunk) {
@@ -134,16 +134,16 @@ class Walk {
         paths_.abandon();
         break;
       }
-      if (!chunks_.push(std::move(*chunk))) break;
+      if (!chunks_.push_one(std::move(*chunk))) break;
     }
     chunks_.end();
   }
 
   void take() {
     while (!chunks_.ended()) {
-      auto chunk = chunks_.pop(kTick);
+      std::vector<Chunk> chunk = chunks_.pop(1, kTick);
       Result<void> taken = taker_.pause();
-      if (taken && chunk) taken = taker_.opened(*chunk);
+      if (taken && !chunk.empty()) taken = taker_.opened(chunk.front());
       if (taken) continue;
       ending_.fail(std::move(taken).error());
       return;
