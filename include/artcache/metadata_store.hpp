@@ -219,7 +219,7 @@ struct ApplyResult {
 };
 
 inline constexpr std::size_t kApplyMost = 2000;
-inline constexpr std::size_t kNoteMost = 64 * std::size_t{1024};
+inline constexpr std::size_t kNoteMost = 1024 * std::size_t{1024};
 
 /// Fills an index that is nearly empty much faster than apply() could. Readers see the old rows
 /// until finish(); writers go on and what they wrote meanwhile wins. For one thread at a time.
@@ -277,11 +277,16 @@ class ARTCACHE_EXPORT IndexWriter {
   virtual Result<void> add_intent(const Intent& intent, const Call& call) = 0;
   virtual Result<std::vector<Intent>> intents(const Call& call) = 0;
 
-  /// Keeps a short text under a name, for whoever works on this index next; an empty text takes
-  /// it away. Durable. Errors: invalid_argument (a name or text above kNoteMost), lease_lost,
-  /// no_space, unavailable, timed_out, cancelled.
+  /// Keeps a text under a name, for whoever works on this index next; an empty text takes it away.
+  /// A kill does not lose it, a power cut may until the next durable change. Errors:
+  /// invalid_argument (a name or text above kNoteMost), lease_lost, no_space, unavailable,
+  /// timed_out, cancelled.
   virtual Result<void> set_note(std::string_view name, std::string_view text, std::uint64_t fence,
                                 const Call& call) = 0;
+
+  /// Takes away all notes whose names begin so. Errors: as set_note().
+  virtual Result<void> drop_notes(std::string_view prefix, std::uint64_t fence,
+                                  const Call& call) = 0;
 
   /// Says why the index may be wrong; an empty reason says it is trusted again.
   virtual Result<void> set_suspect(std::string_view reason, std::uint64_t fence,

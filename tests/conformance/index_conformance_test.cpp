@@ -211,6 +211,12 @@ TEST_SUITE("index") {
       good(index.set_note("last_run", "", 0, {}));
       CHECK(good(index.note("last_run", {})).empty());
       CHECK(good(index.note("other", {})) == "{}");
+      good(index.set_note("run/1", "a", 0, {}));
+      good(index.set_note("run/2", "b", 0, {}));
+      good(index.drop_notes("run/", 0, {}));
+      CHECK(good(index.note("run/1", {})).empty());
+      CHECK(good(index.note("run/2", {})).empty());
+      CHECK(good(index.note("other", {})) == "{}");
       CHECK(good(index.head({})).position == before);
       CHECK(index.set_note("x", std::string(kNoteMost + 1, 'x'), 0, {}).error().code ==
             Errc::invalid_argument);

@@ -150,7 +150,21 @@ Result<void> Index::set_note(std::string_view name, std::string_view text, std::
     ARTCACHE_CHECK(s->run());
     return {};
   };
-  ARTCACHE_CHECK(writer_.exclusively(work, call));
+  ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
+  return {};
+}
+
+Result<void> Index::drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) {
+  const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence));
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(
+                     names_.text("DELETE FROM {p}note WHERE substr(name, 1, length(?)) = ?")));
+    s->bind(0, prefix).bind(1, prefix);
+    ARTCACHE_CHECK(s->run());
+    return {};
+  };
+  ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
   return {};
 }
 

@@ -81,6 +81,7 @@ class Index final : public MetadataStore, public LockStore {
   Result<std::vector<Intent>> intents(const Call& call) override;
   Result<void> set_note(std::string_view name, std::string_view text, std::uint64_t fence,
                         const Call& call) override;
+  Result<void> drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) override;
   Result<void> set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) override;
 
   Result<IndexHead> head(const Call& call) override;

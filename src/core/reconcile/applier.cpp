@@ -201,15 +201,13 @@ Result<void> Applier::yield_to_twin(const Opened& file) {
 }
 
 Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
-  std::vector<Opened> files(paths.size());
-  std::vector<std::string_view> views(paths.begin(), paths.end());
-  ARTCACHE_TRY(const auto scanned, context_.index.find_scanned(views, session_.call()));
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    files[i].path = std::move(paths[i]);
-    files[i].known = scanned[i];
-  }
+  const std::vector<std::string_view> views(paths.begin(), paths.end());
+  ARTCACHE_TRY(auto scanned, context_.index.find_scanned(views, session_.call()));
+  std::vector<Wanted> wanted;
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    wanted.push_back({std::move(paths[i]), std::move(scanned[i])});
   const WalkPlan plan = context_.plan();
-  ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(files), session_.call()));
+  ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(wanted), session_.call()));
   ARTCACHE_TRY(auto outcomes, put(chunk));
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (outcomes[i] != Settled::forgotten) continue;
@@ -245,10 +243,8 @@ Result<Settled> Applier::replace(const FileId& id, const RowBrief& row) {
   });
   const std::string_view gone = row.sidecar_path;
   for (const ScannedFile& other : others) {
-    std::vector<Opened> files(1);
-    files[0].path = other.path;
     const WalkPlan plan = context_.plan();
-    ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(files), session_.call()));
+    ARTCACHE_TRY(Chunk chunk, read_chunk(plan, {{other.path}}, session_.call()));
     Opened& file = chunk.files.front();
     if (!file.put || file.put->entry.id != id) continue;
     const ScannedFile scanned = scanned_of(file);

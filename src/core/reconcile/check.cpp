@@ -305,9 +305,7 @@ Result<void> Check::name_data_file(std::string_view path, bool is_sidecar) {
       find({FindingKind::orphan_data, std::nullopt, std::string(path), "it has no sidecar"});
     return {};
   }
-  std::vector<Opened> files(1);
-  files[0].path = sidecar;
-  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(), std::move(files), call_));
+  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(), {{sidecar}}, call_));
   const Opened& file = chunk.files.front();
   if (!file.put) return {};
   const FileEntry& entry = file.put->entry;

@@ -23,6 +23,17 @@ bool by_id(const Found& a, const Found& b) { return a.id < b.id; }
 
 }  // namespace
 
+std::uint64_t path_hash(std::string_view path, std::uint64_t seed) {
+  std::uint64_t hash = scramble(seed ^ path.size());
+  while (path.size() >= 8) {
+    hash = scramble(hash ^ word(reinterpret_cast<const std::uint8_t*>(path.data())));
+    path.remove_prefix(8);
+  }
+  std::uint64_t rest = 0;
+  if (!path.empty()) std::memcpy(&rest, path.data(), path.size());
+  return scramble(hash ^ rest) & ~std::uint64_t{7};
+}
+
 FoundSet::FoundSet(std::size_t most, std::uint64_t seed)
     : most_(std::max<std::size_t>(most, kBuckets)), seed_(seed) {}
 
@@ -36,17 +47,6 @@ std::uint32_t FoundSet::part_of(const FileId& id) const {
 }
 
 std::size_t FoundSet::bucket_of(const FileId& id) const { return mix(id) >> 56; }
-
-std::uint64_t FoundSet::hash_of(std::string_view path) const {
-  std::uint64_t hash = scramble(seed_ ^ path.size());
-  while (path.size() >= 8) {
-    hash = scramble(hash ^ word(reinterpret_cast<const std::uint8_t*>(path.data())));
-    path.remove_prefix(8);
-  }
-  std::uint64_t rest = 0;
-  if (!path.empty()) std::memcpy(&rest, path.data(), path.size());
-  return scramble(hash ^ rest) & ~kFlags;
-}
 
 void FoundSet::begin(std::uint32_t part) {
   part_ = part;

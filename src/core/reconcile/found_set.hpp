@@ -22,6 +22,9 @@ struct Found {
   std::uint64_t path = 0;
 };
 
+/// Of a path, keyed; the three lowest bits are 0.
+std::uint64_t path_hash(std::string_view path, std::uint64_t seed);
+
 /// How a row of the index compares with what was found.
 enum class Match : std::uint8_t {
   absent,   ///< no sidecar tells of this id
@@ -59,7 +62,9 @@ class FoundSet {
   /// How many ids that is.
   [[nodiscard]] std::uint64_t reread_count() const;
 
-  [[nodiscard]] std::uint64_t hash_of(std::string_view path) const;
+  [[nodiscard]] std::uint64_t hash_of(std::string_view path) const {
+    return path_hash(path, seed_);
+  }
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:

@@ -7,7 +7,7 @@
 
 #include "core/reconcile/applier.hpp"
 #include "core/reconcile/found_set.hpp"
-#include "core/reconcile/run_note.hpp"
+#include "core/reconcile/run_log.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
 
@@ -46,6 +46,7 @@ class Rebuild final : public WalkTaker {
         tally_(context),
         meter_(context, request.progress, session.call()),
         applier_(context, session, tally_, statistics_),
+        log_(context.index, session.fence(), session.call()),
         found_(context.settings.found_most, random_seed()) {}
 
   Result<RebuildReport> run();
@@ -72,8 +73,8 @@ class Rebuild final : public WalkTaker {
   Result<std::uint64_t> count_sidecars(std::uint64_t most);
   Result<void> fill_in_bulk();
   Result<bool> may_switch();
-  Result<void> compare();
-  Result<void> compare_part(std::uint32_t part);
+  Result<void> compare(Rule rule);
+  Result<void> compare_part(std::uint32_t part, Rule rule);
   Result<void> walk_over(Rule rule, const ScanLookup& lookup);
   Result<void> join();
   Result<void> prune();
@@ -85,8 +86,8 @@ class Rebuild final : public WalkTaker {
   void note_known(std::span<const ListedFile> sidecars,
                   std::span<const std::optional<ScannedFile>> scanned,
                   const std::vector<char>& open);
-  Result<void> open_stale(std::span<const std::optional<ScannedFile>> scanned,
-                          std::vector<char>& open);
+  Result<void> settle_known(Chunk& chunk);
+  Result<void> freshen(std::uint64_t as_of);
 
   const Context& context_;
   const bool full_, prunes_;
@@ -97,6 +98,7 @@ class Rebuild final : public WalkTaker {
   RunStatistics statistics_;
   Meter meter_;
   Applier applier_;
+  RunLog log_;
 
   util::Mutex mutex_;  // of found_ while a walk goes on
   FoundSet found_;
@@ -105,7 +107,7 @@ class Rebuild final : public WalkTaker {
   Rule rule_ = Rule::all;
   bool first_walk_ = true, collecting_ = true;
   std::atomic<std::uint64_t> scanned_files_{0};
-  std::optional<Timestamp> resumed_from_;
+  std::vector<FileId> aged_;  // entries that say what their sidecars say, and are to be made fresh
   std::unique_ptr<BulkLoad> bulk_;
 };
 
@@ -114,14 +116,16 @@ Result<RebuildReport> Rebuild::run() {
   statistics_.cache_entries_before = watch.before().count;
   ARTCACHE_CHECK(begin());
   ARTCACHE_TRY(const bool in_bulk, wants_bulk());
-  bool compared = false;
+  bool compared = false, loaded = false;
   if (in_bulk) {
     ARTCACHE_CHECK(fill_in_bulk());
+    loaded = bulk_ != nullptr;
     // What an earlier run has loaded may have changed since; the comparison shows it.
     compared = bulk_ != nullptr && bulk_->resumed_rows() == 0;
     bulk_.reset();
   }
-  if (!compared) ARTCACHE_CHECK(compare());
+  // Of what a bulk load has read only what changed since is opened again.
+  if (!compared) ARTCACHE_CHECK(compare(loaded || !full_ ? Rule::changed : Rule::all));
   ARTCACHE_CHECK(end());
 
   RebuildReport report;
@@ -138,25 +142,17 @@ Result<RebuildReport> Rebuild::run() {
   return report;
 }
 
-/// A full rebuild that was cut short not long ago is gone on with: what it made fresh is not
-/// opened again.
+/// A full rebuild that was cut short not long ago is gone on with: what it has read is not opened
+/// again.
 Result<void> Rebuild::begin() {
   if (!full_) return {};
-  ARTCACHE_TRY(const std::string text, context_.index.note(kUnfinishedNote, call_));
-  const auto unfinished = decode_unfinished(text);
   const Freshness fresh = context_.fresh();
-  const Timestamp now = fresh.refreshed_at;
-  if (unfinished && unfinished->folder == request_.folder && unfinished->started_at <= now &&
-      now - unfinished->started_at < std::chrono::hours(fresh.ttl_hours) / 2) {
-    resumed_from_ = unfinished->started_at;
-    return {};
-  }
-  return context_.index.set_note(kUnfinishedNote, encode({now, request_.folder}), session_.fence(),
-                                 call_);
+  return log_.begin(request_.folder, statistics_.cache_entries_before, fresh.refreshed_at,
+                    std::chrono::hours(fresh.ttl_hours) / 2);
 }
 
 Result<void> Rebuild::end() {
-  if (full_) ARTCACHE_CHECK(context_.index.set_note(kUnfinishedNote, "", session_.fence(), call_));
+  if (full_) ARTCACHE_CHECK(log_.end());
   // Only who has seen everything, and left nothing different, may say that the index is right.
   const bool in_step = request_.folder.empty() && tally_.unseen().empty() && unmatched_ == 0;
   ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
@@ -260,19 +256,20 @@ Result<void> Rebuild::add_to_bulk(Chunk& chunk) {
 
 // --- Comparison ---------------------------------------------------------------------------------
 
-Result<void> Rebuild::compare() {
-  ARTCACHE_CHECK(compare_part(0));
-  for (std::uint32_t part = 1; part < found_.parts(); ++part) ARTCACHE_CHECK(compare_part(part));
+Result<void> Rebuild::compare(Rule rule) {
+  ARTCACHE_CHECK(compare_part(0, rule));
+  for (std::uint32_t part = 1; part < found_.parts(); ++part)
+    ARTCACHE_CHECK(compare_part(part, Rule::changed));
   if (prunes_) ARTCACHE_CHECK(forget_paths());
   return {};
 }
 
-Result<void> Rebuild::compare_part(std::uint32_t part) {
+Result<void> Rebuild::compare_part(std::uint32_t part, Rule rule) {
   found_.begin(part);
   collecting_ = true;
   const ScanLookup lookup = context_.plan().scanned;
   meter_.phase("comparing", std::max(statistics_.cache_entries_before, scanned_files_.load()));
-  ARTCACHE_CHECK(walk_over(full_ && part == 0 ? Rule::all : Rule::changed, lookup));
+  ARTCACHE_CHECK(walk_over(rule, lookup));
   collecting_ = false;
   found_.seal();
   // With a folder the stamps decide alone: what lies elsewhere has not been listed.
@@ -301,32 +298,14 @@ Result<void> Rebuild::listed(std::span<const ListedFile> sidecars,
     if (rule_ == Rule::differing)
       open[i] = scanned[i] && found_.holds(scanned[i]->id) && found_.to_reread(scanned[i]->id);
     else
-      open[i] = !same || (rule_ == Rule::all && !resumed_from_);
+      open[i] = !same || (rule_ == Rule::all && !log_.done(sidecars[i].path));
     known += open[i] == 0;
   }
-  if (rule_ == Rule::all && resumed_from_) ARTCACHE_CHECK(open_stale(scanned, open));
   if (first_walk_) {
     scanned_files_.fetch_add(sidecars.size(), std::memory_order_relaxed);
     meter_.add(known);
   }
   if (collecting_) note_known(sidecars, scanned, open);
-  return {};
-}
-
-/// In a run that goes on with an earlier one: opens what that one did not come to.
-Result<void> Rebuild::open_stale(std::span<const std::optional<ScannedFile>> scanned,
-                                 std::vector<char>& open) {
-  std::vector<FileId> ids;
-  std::vector<std::size_t> at;
-  for (std::size_t i = 0; i < scanned.size(); ++i) {
-    if (open[i] != 0) continue;
-    ids.push_back(scanned[i]->id);
-    at.push_back(i);
-  }
-  if (ids.empty()) return {};
-  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, call_));
-  for (std::size_t n = 0; n < ids.size(); ++n)
-    open[at[n]] = !rows[n] || rows[n]->freshness.refreshed_at < *resumed_from_;
   return {};
 }
 
@@ -354,10 +333,28 @@ Result<void> Rebuild::opened(Chunk& chunk) {
     if (statistics_.cache_entries_before > 0) note_found(chunk);
     ARTCACHE_CHECK(add_to_bulk(chunk));
   } else {
+    if (collecting_) {
+      note_found(chunk);
+      ARTCACHE_CHECK(settle_known(chunk));
+    }
     ARTCACHE_CHECK(applier_.put(chunk));
-    if (collecting_) note_found(chunk);
   }
   if (first_walk_) meter_.add(chunk.files.size());
+  return {};
+}
+
+/// Takes out of a chunk what says what the scan table knows already: the join compares it with
+/// the index, and shows whose freshness is to be renewed.
+Result<void> Rebuild::settle_known(Chunk& chunk) {
+  const auto is_known = [](const Opened& file) {
+    return file.is_as_known() && file.known->stamp == file.stamp;
+  };
+  if (full_)
+    for (const Opened& file : chunk.files)
+      if (file.put) ARTCACHE_CHECK(log_.add(file.path));
+  const auto known = static_cast<std::uint64_t>(std::erase_if(chunk.files, is_known));
+  statistics_.sidecars_opened += known;
+  statistics_.entries_unchanged += known;
   return {};
 }
 
@@ -369,13 +366,38 @@ Result<void> Rebuild::pause() {
 /// Every entry against what was found.
 Result<void> Rebuild::join() {
   absent_.clear();
-  const auto match = [this](std::span<const KeyAndHash> rows) -> Result<void> {
-    for (const KeyAndHash& row : rows)
-      if (found_.holds(row.id) && found_.match(row.id, row.hash) == Match::absent)
-        absent_.push_back({row.id, row.revision});
+  aged_.clear();
+  const Freshness fresh = context_.fresh();
+  const auto recent = fresh.refreshed_at - std::chrono::hours(fresh.ttl_hours) / kFreshPart;
+  const auto match = [&](std::span<const KeyAndHash> rows) -> Result<void> {
+    for (const KeyAndHash& row : rows) {
+      if (!found_.holds(row.id)) continue;
+      const Match found = found_.match(row.id, row.hash);
+      if (found == Match::absent) absent_.push_back({row.id, row.revision});
+      if (full_ && found == Match::equal &&
+          (row.freshness.ttl_hours != fresh.ttl_hours || row.freshness.refreshed_at < recent))
+        aged_.push_back(row.id);
+    }
     return session_.step(meter_.text());
   };
-  ARTCACHE_CHECK(context_.index.scan(match, call_));
+  ARTCACHE_TRY(const Position at, context_.index.scan(match, call_));
+  return freshen(at.seq);
+}
+
+/// What the join found equal, unless it has changed since.
+Result<void> Rebuild::freshen(std::uint64_t as_of) {
+  const Freshness fresh = context_.fresh();
+  for (std::size_t at = 0; at < aged_.size(); at += kChunk) {
+    std::vector<EntryChange> changes(std::min(kChunk, aged_.size() - at));
+    for (std::size_t n = 0; n < changes.size(); ++n) {
+      changes[n].kind = EntryChange::Kind::freshen;
+      changes[n].id = aged_[at + n];
+      changes[n].freshness = fresh;
+      changes[n].as_of = as_of;
+    }
+    ARTCACHE_CHECK(context_.index.apply({.changes = changes, .fence = session_.fence()}, call_));
+    ARTCACHE_CHECK(session_.step(meter_.text()));
+  }
   return {};
 }
 

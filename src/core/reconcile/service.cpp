@@ -13,7 +13,6 @@
 #include "core/reconcile/rebuild.hpp"
 #include "core/reconcile/refresh_queue.hpp"
 #include "core/reconcile/repair.hpp"
-#include "core/reconcile/run_note.hpp"
 #include "util/hash.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"

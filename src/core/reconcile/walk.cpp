@@ -113,10 +113,11 @@ class Walk {
     }
     std::vector<char> open(files.size(), 0);
     ARTCACHE_CHECK(taker_.listed(files, scanned, open));
-    std::vector<Opened> wanted;
+    std::vector<Wanted> wanted;
+    wanted.reserve(files.size());
     for (std::size_t i = 0; i < files.size(); ++i) {
       if (open[i] == 0) continue;
-      Opened& file = wanted.emplace_back();
+      Wanted& file = wanted.emplace_back();
       file.path = files[i].path;
       file.known = std::move(scanned[i]);
     }
@@ -126,9 +127,9 @@ class Walk {
 
   void read() {
     while (!paths_.ended()) {
-      std::vector<Opened> files = paths_.pop(kChunk, kPatience);
-      if (files.empty()) continue;
-      auto chunk = read_chunk(plan_, std::move(files), ending_.call());
+      std::vector<Wanted> wanted = paths_.pop(kChunk, kPatience);
+      if (wanted.empty()) continue;
+      auto chunk = read_chunk(plan_, std::move(wanted), ending_.call());
       if (!chunk) {
         ending_.fail(std::move(chunk).error());
         paths_.abandon();
@@ -154,15 +155,19 @@ class Walk {
   WalkTaker& taker_;
   Ending ending_;
   const Call& call_;
-  BoundedQueue<Opened> paths_{kPathsMost};
+  BoundedQueue<Wanted> paths_{kPathsMost};
   BoundedQueue<Chunk> chunks_{kChunksMost};
 };
 
 }  // namespace
 
-Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Opened> files, const Call& call) {
+Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call) {
   Chunk chunk;
-  chunk.files = std::move(files);
+  chunk.files.resize(wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    chunk.files[i].path = std::move(wanted[i].path);
+    chunk.files[i].known = std::move(wanted[i].known);
+  }
   if (plan.budget != nullptr) ARTCACHE_CHECK(plan.budget->take(chunk.files.size(), 0, call));
   // Before the first byte is read: whatever changes from now on is newer than what will be read.
   ARTCACHE_TRY(const IndexHead head, plan.log.head(call));

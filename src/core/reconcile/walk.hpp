@@ -20,11 +20,17 @@ namespace artcache::reconcile {
 /// Sidecars in one reading, and changes in one transaction.
 inline constexpr std::size_t kChunk = 1000;
 
-/// One sidecar that was to be opened.
+/// A sidecar that is to be opened.
+struct Wanted {
+  std::string path;
+  std::optional<ScannedFile> known = {};  ///< what it was when it was read last
+};
+
+/// One that was.
 struct Opened {
   std::string path;
-  std::optional<ScannedFile> known;  ///< what it was when it was read last
-  Stamp stamp;                       ///< taken before it was read
+  std::optional<ScannedFile> known;
+  Stamp stamp;  ///< taken before it was read
   Result<PreparedEntry> put = Error{};
 
   /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp).
@@ -77,6 +83,6 @@ Result<void> walk(const WalkPlan& plan, WalkTaker& taker, const Call& call);
 
 /// Reads and decodes these sidecars. Errors: timed_out, cancelled, unavailable (the index); what
 /// is wrong with one sidecar stands in its Opened.
-Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Opened> files, const Call& call);
+Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call);
 
 }  // namespace artcache::reconcile
