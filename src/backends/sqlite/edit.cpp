@@ -155,7 +155,12 @@ Result<ChangeOutcome> Edit::put(const EntryChange& change,
   if (old->hash == prepared.hash) {
     if (old->freshness != change.freshness)
       ARTCACHE_CHECK(rows_.freshen(old->row, change.freshness));
-    if (old->sidecar_path != kept_path) ARTCACHE_CHECK(rows_.set_sidecar_path(old->row, kept_path));
+    if (old->sidecar_path != kept_path) {
+      ARTCACHE_CHECK(rows_.set_sidecar_path(old->row, kept_path));
+      ARTCACHE_CHECK(keep_twin(change.id, old->sidecar_path.empty()
+                                              ? expected_sidecar_path(prepared.entry)
+                                              : old->sidecar_path));
+    }
     return ChangeOutcome::unchanged;
   }
   ARTCACHE_TRY(const auto current, rows_.find(change.id));
@@ -165,7 +170,16 @@ Result<ChangeOutcome> Edit::put(const EntryChange& change,
     const bool first = ours > theirs || (ours == theirs && sidecar_path < known);
     if (known != sidecar_path && !first) return ChangeOutcome::older;
   }
+  if (!sidecar_path.empty() && current->path() != sidecar_path)
+    ARTCACHE_CHECK(keep_twin(change.id, current->path()));
   return update(change, *current, kept_path);
+}
+
+/// The row tells another path from now on; where the sidecar was before, one may still stand.
+Result<void> Edit::keep_twin(const FileId& id, const std::string& path) {
+  ARTCACHE_TRY(const auto file, scan_.find(path));
+  if (!file || file->id != id) return {};
+  return add_twin(connection_, names_, head_.head.generation, id, path);
 }
 
 Result<ChangeOutcome> Edit::insert(const EntryChange& change, std::string_view sidecar_path) {

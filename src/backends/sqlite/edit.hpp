@@ -123,6 +123,7 @@ class Edit {
   Result<bool> removed_since(std::uint64_t seq, const FileId& id);
   Result<ChangeOutcome> put(const EntryChange& change, const std::optional<RowWriter::Glance>& old,
                             std::string_view sidecar_path);
+  Result<void> keep_twin(const FileId& id, const std::string& path);
   Result<ChangeOutcome> insert(const EntryChange& change, std::string_view sidecar_path);
   Result<ChangeOutcome> update(const EntryChange& change, const RowWriter::Current& old,
                                std::string_view sidecar_path);

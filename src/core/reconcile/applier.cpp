@@ -2,6 +2,7 @@
 #include "core/reconcile/applier.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "core/attr/prepare.hpp"
@@ -50,6 +51,7 @@ Result<std::vector<Settled>> Applier::put(Chunk& chunk) {
   statistics_.bytes_read += chunk.bytes;
   ARTCACHE_TRY(std::vector<std::size_t> left, confirm(chunk, outcomes));
   const Freshness fresh = context_.fresh();
+  std::unordered_map<FileId, std::uint64_t> own;  // where this chunk has put an id already
   while (!left.empty()) {
     Batch batch;
     std::unordered_set<FileId> ids;
@@ -66,12 +68,16 @@ Result<std::vector<Settled>> Applier::put(Chunk& chunk) {
       change.id = file.put->entry.id;
       change.put = std::move(*file.put);
       change.freshness = fresh;
-      change.as_of = chunk.as_of;
+      const auto before = own.find(change.id);
+      change.as_of = before == own.end() ? chunk.as_of : before->second;
     }
     left = std::move(later);
-    ARTCACHE_CHECK(put_batch(chunk, batch, outcomes));
-    for (std::size_t n = 0; n < batch.files.size(); ++n)
+    ARTCACHE_TRY(const Position at, put_batch(batch, outcomes));
+    for (std::size_t n = 0; n < batch.files.size(); ++n) {
+      if (!left.empty() && outcomes[batch.files[n]] != Settled::moved)
+        own[batch.changes[n].id] = at.seq;
       chunk.files[batch.files[n]].put = std::move(batch.changes[n].put);
+    }
   }
   for (std::size_t i = 0; i < outcomes.size(); ++i)
     if (outcomes[i] == Settled::older) ARTCACHE_CHECK(yield_to_twin(chunk.files[i]));
@@ -141,7 +147,7 @@ Result<void> Applier::freshen(std::span<const FileId> ids, std::uint64_t as_of,
   return {};
 }
 
-Result<void> Applier::put_batch(const Chunk& chunk, Batch& batch, std::vector<Settled>& outcomes) {
+Result<Position> Applier::put_batch(Batch& batch, std::vector<Settled>& outcomes) {
   ARTCACHE_TRY(const ApplyResult applied, context_.index.apply({.changes = batch.changes,
                                                                 .fence = session_.fence(),
                                                                 .scanned = batch.scanned,
@@ -150,9 +156,9 @@ Result<void> Applier::put_batch(const Chunk& chunk, Batch& batch, std::vector<Se
   for (std::size_t n = 0; n < batch.files.size(); ++n) {
     const Settled outcome = settled_of(applied.outcomes[n]);
     outcomes[batch.files[n]] = outcome;
-    count(outcome, chunk.files[batch.files[n]]);
+    count(outcome);
   }
-  return {};
+  return applied.position;
 }
 
 Settled Applier::unread(const Opened& file) {
@@ -167,7 +173,7 @@ Settled Applier::unread(const Opened& file) {
   return Settled::unreadable;
 }
 
-void Applier::count(Settled outcome, const Opened& file) {
+void Applier::count(Settled outcome) {
   switch (outcome) {
     case Settled::inserted:
       ++statistics_.entries_inserted;
@@ -177,10 +183,6 @@ void Applier::count(Settled outcome, const Opened& file) {
       break;
     case Settled::unchanged:
       ++statistics_.entries_unchanged;
-      break;
-    case Settled::older:
-      ++statistics_.twins;
-      tally_.message("'" + file.path + "' tells of the same id as a newer sidecar; left out");
       break;
     default:
       break;

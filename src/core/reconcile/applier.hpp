@@ -60,8 +60,8 @@ class Applier {
   Result<std::vector<std::size_t>> confirm(Chunk& chunk, std::vector<Settled>& outcomes);
   Result<void> freshen(std::span<const FileId> ids, std::uint64_t as_of,
                        const std::vector<std::size_t>& files, std::vector<Settled>& outcomes);
-  Result<void> put_batch(const Chunk& chunk, Batch& batch, std::vector<Settled>& outcomes);
-  void count(Settled outcome, const Opened& file);
+  Result<Position> put_batch(Batch& batch, std::vector<Settled>& outcomes);
+  void count(Settled outcome);
   Result<void> yield_to_twin(const Opened& file);
   Result<Settled> lost(const std::string& path, std::optional<FileId> id, std::uint64_t as_of);
   Result<Settled> replace(const FileId& id, const RowBrief& row);

@@ -41,6 +41,11 @@ void Tally::message(std::string text) {
   if (list_.texts.size() < context_.settings.details_most) list_.texts.push_back(std::move(text));
 }
 
+bool Tally::is_full() const {
+  const util::MutexLock lock(mutex_);
+  return list_.texts.size() >= context_.settings.details_most;
+}
+
 void Tally::not_seen(std::string_view path, const Error& error) {
   std::string text = to_string(error);
   {

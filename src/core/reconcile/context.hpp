@@ -43,6 +43,8 @@ class Tally {
   explicit Tally(const Context& context) : context_(context) {}
 
   void message(std::string text);
+  /// Further texts are only counted.
+  [[nodiscard]] bool is_full() const;
   /// A part of the storage that nothing is known of: the verdict is not complete.
   void not_seen(std::string_view path, const Error& error);
   /// The same for what a listing skipped; links and what vanished hide nothing.

@@ -131,4 +131,12 @@ std::uint64_t FoundSet::reread_count() const {
   return count;
 }
 
+std::vector<FileId> FoundSet::twins() const {
+  std::vector<FileId> ids;
+  for (const auto& bucket : buckets_)
+    for (std::size_t i = 1; i < bucket.size(); ++i)
+      if (bucket[i].id == bucket[i - 1].id) ids.push_back(bucket[i].id);
+  return ids;
+}
+
 }  // namespace artcache::reconcile

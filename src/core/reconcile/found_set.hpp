@@ -61,6 +61,8 @@ class FoundSet {
   [[nodiscard]] bool to_reread(const FileId& id) const;
   /// How many ids that is.
   [[nodiscard]] std::uint64_t reread_count() const;
+  /// Ids that more than one sidecar tells of, once for each sidecar beyond the first.
+  [[nodiscard]] std::vector<FileId> twins() const;
 
   [[nodiscard]] std::uint64_t hash_of(std::string_view path) const {
     return path_hash(path, seed_);

@@ -23,6 +23,9 @@ constexpr std::uint64_t kBulkEntriesMost = 10'000;
 
 /// Paths held at once on their way out of the scan table.
 constexpr std::size_t kStaleMost = 10'000;
+/// Sidecars to be compared once more, because their entries changed after they were read. What is
+/// beyond is left to the join.
+constexpr std::size_t kAgainMost = 50'000;
 /// What is left after so many goes is left for the next run.
 constexpr int kStalePassesMost = 1000;
 
@@ -76,6 +79,8 @@ class Rebuild final : public WalkTaker {
   Result<void> compare(Rule rule);
   Result<void> compare_part(std::uint32_t part, Rule rule);
   Result<void> walk_over(Rule rule, const ScanLookup& lookup);
+  Result<void> settle_again();
+  Result<void> name_twins();
   Result<void> join();
   Result<void> prune();
   Result<void> prune_rows(std::span<const Row> rows);
@@ -105,6 +110,7 @@ class Rebuild final : public WalkTaker {
   std::vector<Row> absent_;  // entries of this part that no sidecar tells of
   std::uint64_t unmatched_ = 0;
   Rule rule_ = Rule::all;
+  std::vector<std::string> again_;  // somebody was quicker: to be compared once more
   bool first_walk_ = true, collecting_ = true;
   std::atomic<std::uint64_t> scanned_files_{0};
   std::vector<FileId> aged_;  // entries that say what their sidecars say, and are to be made fresh
@@ -201,10 +207,12 @@ Result<void> Rebuild::fill_in_bulk() {
     if (walked.error().code == Errc::no_space) (void)bulk_->discard(call_);
     return walked;
   }
+  found_.seal();
   ARTCACHE_TRY(const bool whole, may_switch());
   if (whole) {
     meter_.phase("building indexes", 0);
     ARTCACHE_CHECK(bulk_->finish(call_));
+    ARTCACHE_CHECK(name_twins());
     ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
     statistics_.entries_inserted = head.count;
     return {};
@@ -223,7 +231,6 @@ Result<bool> Rebuild::may_switch() {
   ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
   if (head.count == 0) return true;
   if (!tally_.unseen().empty() || statistics_.unreadable > 0 || found_.parts() > 1) return false;
-  found_.seal();
   ARTCACHE_CHECK(join());
   for (const Row& row : absent_) {
     ARTCACHE_TRY(const auto briefs, context_.index.briefs({&row.id, 1}, call_));
@@ -271,12 +278,45 @@ Result<void> Rebuild::compare_part(std::uint32_t part, Rule rule) {
   meter_.phase("comparing", std::max(statistics_.cache_entries_before, scanned_files_.load()));
   ARTCACHE_CHECK(walk_over(rule, lookup));
   collecting_ = false;
+  ARTCACHE_CHECK(settle_again());
   found_.seal();
+  ARTCACHE_CHECK(name_twins());
   // With a folder the stamps decide alone: what lies elsewhere has not been listed.
   if (!request_.folder.empty()) return {};
   ARTCACHE_CHECK(join());
   if (found_.reread_count() > 0) ARTCACHE_CHECK(walk_over(Rule::differing, lookup));
   return prune();
+}
+
+/// Whose entries changed after they were read: by a writer, or by a twin in this very run.
+Result<void> Rebuild::settle_again() {
+  const std::vector<std::string> paths = std::exchange(again_, {});
+  for (std::size_t at = 0; at < paths.size(); at += kChunk) {
+    ARTCACHE_CHECK(pause());
+    const auto part = std::span(paths).subspan(at, std::min(kChunk, paths.size() - at));
+    ARTCACHE_CHECK(applier_.settle({part.begin(), part.end()}));
+  }
+  return {};
+}
+
+/// Says which sidecars do not count, because a newer one tells of the same id.
+Result<void> Rebuild::name_twins() {
+  const std::vector<FileId> ids = found_.twins();
+  statistics_.twins += ids.size();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i > 0 && ids[i] == ids[i - 1]) continue;
+    if (tally_.is_full()) {
+      tally_.message({});
+      continue;
+    }
+    ARTCACHE_TRY(const auto rows, context_.index.briefs({&ids[i], 1}, call_));
+    ARTCACHE_TRY(const auto paths, context_.index.scanned_paths_of(ids[i], call_));
+    for (const ScannedFile& file : paths)
+      if (rows.front() && file.path != rows.front()->sidecar_path)
+        tally_.message("'" + file.path + "' is left out: '" + rows.front()->sidecar_path +
+                       "' tells of the same id and is newer");
+  }
+  return {};
 }
 
 Result<void> Rebuild::walk_over(Rule rule, const ScanLookup& lookup) {
@@ -329,15 +369,17 @@ void Rebuild::note_found(const Chunk& chunk) {
 
 Result<void> Rebuild::opened(Chunk& chunk) {
   if (bulk_ != nullptr) {
-    // Only who has entries to lose must know what was found.
-    if (statistics_.cache_entries_before > 0) note_found(chunk);
+    note_found(chunk);
     ARTCACHE_CHECK(add_to_bulk(chunk));
   } else {
     if (collecting_) {
       note_found(chunk);
       ARTCACHE_CHECK(settle_known(chunk));
     }
-    ARTCACHE_CHECK(applier_.put(chunk));
+    ARTCACHE_TRY(const auto outcomes, applier_.put(chunk));
+    for (std::size_t i = 0; i < outcomes.size(); ++i)
+      if (outcomes[i] == Settled::moved && again_.size() < kAgainMost)
+        again_.push_back(chunk.files[i].path);
   }
   if (first_walk_) meter_.add(chunk.files.size());
   return {};

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rebuilds, cleanup and refresh: what they make of an index, and what they leave alone.
+#include "conformance/reconcile_suite.hpp"
+#include "support/faulty_storage.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+
+TEST_SUITE("rebuild") {
+  TEST_CASE("a full rebuild of an empty index holds every file, and ends the suspicion") {
+    for_each_store([](Store& store) {
+      store.fill(0, 50);
+      CHECK_FALSE(store.head().suspect_reason.empty());
+      const RebuildReport report = store.full();
+      CHECK(report.statistics.attr_files_scanned == 50);
+      CHECK(report.statistics.cache_entries_before == 0);
+      CHECK(report.statistics.cache_entries_after == 50);
+      CHECK(report.statistics.entries_created == 50);
+      CHECK(report.verdict.complete());
+      CHECK(report.errors.total == 0);
+      CHECK(store.head().suspect_reason.empty());
+      for (std::uint64_t n = 0; n < 50; ++n) CHECK(store.find(n)->entry == sample_entry(n));
+      CHECK(store.check().is_consistent());
+      CHECK(store.lines.has("Truncated cache table"));
+      CHECK(store.lines.has("Full cache rebuild completed"));
+      CHECK_FALSE(store.lines.has("error"));
+    });
+  }
+
+  TEST_CASE("a rebuild without change moves neither log nor digest") {
+    for_each_store([](Store& store) {
+      store.fill(0, 30);
+      store.full();
+      const Position before = store.head().position;
+      const RebuildReport again = store.full();
+      CHECK(again.statistics.entries_created == 30);  // CONTRACT 5: all that are in the index
+      CHECK(again.statistics.entries_unchanged == 30);
+      CHECK(again.statistics.sidecars_opened == 30);
+      CHECK(store.head().position == before);
+    });
+  }
+
+  TEST_CASE("an incremental rebuild opens what is new or changed, and removes nothing") {
+    for_each_store([](Store& store) {
+      store.fill(0, 40);
+      store.clock.advance(std::chrono::seconds(10));
+      store.full();
+      store.fill(40, 45);
+      for (std::uint64_t n = 0; n < 3; ++n) store.put_sidecar(Store::changed(n, "changed"));
+      for (std::uint64_t n = 30; n < 40; ++n) store.remove(Store::sidecar_of(sample_entry(n)));
+
+      const RebuildReport report = store.incremental();
+      CHECK(report.statistics.entries_created == 5);
+      CHECK(report.statistics.entries_updated == 3);
+      CHECK(report.statistics.entries_deleted == 0);
+      CHECK(*store.find(1)->entry.description == "changed");
+      CHECK(store.find(44).has_value());
+      CHECK(store.find(35).has_value());
+
+      const RebuildReport pruned = store.incremental(Prune::yes);
+      CHECK(pruned.statistics.entries_deleted == 10);
+      CHECK_FALSE(store.find(35).has_value());
+      CHECK(store.head().position.digest == store.fresh_digest());
+    });
+  }
+
+  TEST_CASE("an incremental rebuild brings back entries that were taken out by hand") {
+    for_each_store([](Store& store) {
+      store.fill(0, 20);
+      store.full();
+      std::vector<EntryChange> changes{remove_of(sample_id(3)),
+                                       put_of(Store::changed(4, "by hand"))};
+      good(store.index->apply({.changes = changes}, {}));
+      const RebuildReport report = store.incremental();
+      CHECK(store.find(3)->entry == sample_entry(3));
+      CHECK(store.find(4)->entry == sample_entry(4));
+      CHECK(report.statistics.entries_created == 1);
+      CHECK(report.statistics.entries_updated == 1);
+    });
+  }
+
+  TEST_CASE("broken sidecars are counted and named, their entries stay, and the rest goes on") {
+    for_each_store([](Store& store) {
+      store.fill(0, 20);
+      store.full();
+      good(store.storage->put({.path = Store::sidecar_of(sample_entry(5))}, "{\"file_id\":", {}));
+      good(store.storage->put({.path = "x/empty.attr.json"}, "", {}));
+      const RebuildReport report = store.full();
+      CHECK(report.statistics.unreadable == 2);
+      CHECK(report.errors.total == 2);
+      CHECK(report.verdict.complete());
+      CHECK(report.statistics.entries_deleted == 0);
+      CHECK(store.find(5)->entry == sample_entry(5));
+      CHECK(store.find(6).has_value());
+    });
+  }
+
+  TEST_CASE("of two sidecars with one id the newer counts, and the other takes over when it goes") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      store.put_sidecar(Store::changed(2, "newer", 5), "moved/newer.attr.json");
+      for (int round = 0; round < 2; ++round) {
+        const RebuildReport report = store.full();
+        CHECK(report.statistics.twins == 1);
+        CHECK(report.errors.total == 1);
+        CHECK(*store.find(2)->entry.description == "newer");
+        CHECK(store.head().count == 5);
+      }
+      const Position before = store.head().position;
+      store.full();
+      CHECK(store.head().position == before);
+      store.remove("moved/newer.attr.json");
+      store.full();
+      CHECK(store.find(2)->entry == sample_entry(2));
+    });
+  }
+
+  TEST_CASE("a file that moved keeps its entry") {
+    for_each_store([](Store& store) {
+      store.fill(0, 10);
+      store.full();
+      const Position before = store.head().position;
+      store.put_sidecar(sample_entry(4), "elsewhere/file.attr.json");
+      store.remove(Store::sidecar_of(sample_entry(4)));
+      const RebuildReport report = store.incremental(Prune::yes);
+      CHECK(report.statistics.entries_deleted == 0);
+      CHECK(store.find(4).has_value());
+      CHECK(store.head().position == before);
+      CHECK(good(store.index->scanned_paths_of(sample_id(4), {})).front().path ==
+            "elsewhere/file.attr.json");
+    });
+  }
+
+  TEST_CASE("with a folder, only what is below it is compared and pruned") {
+    for_each_store([](Store& store) {
+      store.put_sidecar(sample_entry(1), "a/one.attr.json");
+      store.put_sidecar(sample_entry(2), "b/two.attr.json");
+      store.put_sidecar(sample_entry(3), "b/three.attr.json");
+      store.full();
+      store.remove("a/one.attr.json");
+      store.remove("b/two.attr.json");
+      store.put_sidecar(sample_entry(4), "b/four.attr.json");
+      const auto report =
+          good(store.service->rebuild_incremental({.folder = "b", .prune = Prune::yes}, {}));
+      CHECK(report.statistics.entries_deleted == 1);
+      CHECK(report.statistics.entries_created == 1);
+      CHECK(store.find(1).has_value());
+      CHECK_FALSE(store.find(2).has_value());
+    });
+  }
+
+  TEST_CASE("an index that is nearly empty is filled in bulk, and what it held stays right") {
+    Store store("mem:", "mem:");
+    for (std::uint64_t n = 0; n < 11'000; ++n) store.put_sidecar(sample_entry(n));
+    good(store.index->apply({.changes = std::vector{put_of(sample_entry(20'000))}}, {}));
+    const RebuildReport report = store.full();
+    CHECK(report.statistics.entries_created == 11'000);
+    CHECK(report.statistics.entries_deleted == 1);
+    CHECK(store.head().count == 11'000);
+    CHECK(store.head().generation == 2);
+    CHECK_FALSE(store.find(20'000).has_value());
+    CHECK(store.incremental().statistics.entries_created == 0);
+  }
+
+  TEST_CASE("with more files than are held at once, the parts together are the whole") {
+    Store store("mem:", "mem:");
+    RebuildSettings small;
+    small.found_most = 256;
+    store.make_service(*store.storage, small);
+    store.fill(0, 1500);
+    store.full();
+    for (std::uint64_t n = 0; n < 40; ++n) store.remove(Store::sidecar_of(sample_entry(n * 7)));
+    std::vector<EntryChange> changes;
+    for (std::uint64_t n = 0; n < 25; ++n)
+      changes.push_back(put_of(Store::changed(n * 7 + 1, "by hand")));
+    good(store.index->apply({.changes = changes}, {}));
+    const ConsistencyReport found = store.check();
+    CHECK(found.count(FindingKind::orphan_cache) == 40);
+    CHECK(found.count(FindingKind::stale) == 25);
+    CHECK(found.count(FindingKind::orphan_data) == 40);
+    const RebuildReport report = store.incremental(Prune::yes);
+    CHECK(report.statistics.entries_deleted == 40);
+    CHECK(report.statistics.entries_updated == 25);
+    CHECK(store.head().position.digest == store.fresh_digest());
+  }
+
+  TEST_CASE("what a writer changes while a rebuild reads is not overwritten with something older") {
+    Store store("mem:", "mem:");
+    store.fill(0, 30);
+    store.full();
+    FaultyStorage slow(*store.storage);
+    store.make_service(slow, {});
+    // Between the reading of a sidecar and its way into the index somebody updates and removes.
+    bool done = false;
+    slow.before_each([&](StorageOp op, std::string_view path) {
+      if (done || op != StorageOp::sidecar || path != Store::sidecar_of(sample_entry(7))) return;
+      done = true;
+      good(store.index->apply({.changes = std::vector{put_of(Store::changed(7, "by a writer")),
+                                                      remove_of(sample_id(8))}},
+                              {}));
+      store.put_sidecar(Store::changed(7, "by a writer"));
+      store.remove(Store::sidecar_of(sample_entry(8)));
+    });
+    store.full();
+    CHECK(*store.find(7)->entry.description == "by a writer");
+    CHECK_FALSE(store.find(8).has_value());
+  }
+
+  TEST_CASE("an entry whose sidecar cannot be looked for is not pruned, and the verdict says so") {
+    Store store("mem:", "mem:");
+    store.fill(0, 10);
+    store.full();
+    store.remove(Store::sidecar_of(sample_entry(3)));
+    FaultyStorage faulty(*store.storage);
+    store.make_service(faulty, {});
+    faulty.fail(StorageOp::stat, {Errc::unavailable, "stat: the disk does not answer"});
+    const RebuildReport report = store.incremental(Prune::yes);
+    CHECK_FALSE(report.verdict.complete());
+    CHECK(report.statistics.entries_deleted == 0);
+    CHECK(store.find(3).has_value());
+  }
+
+  TEST_CASE("a rebuild whose storage or index fails at any call leaves an index that is whole") {
+    for (const StorageOp op : {StorageOp::list, StorageOp::batch, StorageOp::read_sidecars})
+      for (std::size_t nth = 1; nth < 4; ++nth) {
+        Store store("mem:", "mem:");
+        store.fill(0, 20);
+        store.full();
+        store.put_sidecar(Store::changed(3, "changed"));
+        const IndexHead before = store.head();
+        FaultyStorage faulty(*store.storage);
+        store.make_service(faulty, {});
+        faulty.fail(op, {Errc::unavailable, "faulty"}, nth);
+        const auto failed = store.service->rebuild_full({}, {});
+        if (!failed) {
+          CHECK(failed.error().code == Errc::unavailable);
+          CHECK(store.head().count == before.count);
+        }
+        store.make_service(*store.storage, {});
+        const RebuildReport after = store.full();
+        CHECK(after.verdict.complete());
+        CHECK(*store.find(3)->entry.description == "changed");
+      }
+  }
+
+  TEST_CASE("a second rebuild is busy and names the first; a stopped one can be gone on with") {
+    for_each_store([](Store& store) {
+      store.fill(0, 10);
+      const Lease lease = store.hold(LockClass::manual_rebuild);
+      const auto busy = store.service->rebuild_full({}, {});
+      REQUIRE_FALSE(busy.has_value());
+      CHECK(busy.error().code == Errc::busy);
+      CHECK(busy.error().message.starts_with("Cannot acquire lock: "));
+      CHECK(store.service->cleanup_expired({}).error().code == Errc::busy);
+      good(store.locks->release(lease, {}));
+      std::stop_source stop;
+      stop.request_stop();
+      CHECK(store.service->rebuild_full({}, stoppable(stop)).error().code == Errc::cancelled);
+      CHECK(store.full().statistics.entries_created == 10);
+    });
+  }
+
+  TEST_CASE("a full rebuild that was cut short opens only what it had not come to") {
+    Store store("mem:", "mem:");
+    store.fill(0, 2000);
+    store.full();
+    store.clock.advance(std::chrono::seconds(5));
+    store.full();  // now every stamp is settled
+    FaultyStorage faulty(*store.storage);
+    store.make_service(faulty, {});
+    faulty.fail(StorageOp::read_sidecars, {Errc::unavailable, "cut short"}, 2);
+    CHECK_FALSE(store.service->rebuild_full({}, {}).has_value());
+    const RebuildReport report = store.full();
+    CHECK(report.statistics.sidecars_opened <= 1000 + 2000 / 20);
+    CHECK(report.statistics.sidecars_opened >= 900);
+    CHECK(store.full().statistics.sidecars_opened == 2000);
+  }
+}
+
+TEST_SUITE("freshness") {
+  TEST_CASE("after a full rebuild nothing that was read is expired, and the log has not moved") {
+    for_each_store([](Store& store) {
+      store.fill(0, 25);
+      store.full();
+      const Position before = store.head().position;
+      store.clock.advance(std::chrono::hours(30));
+      CHECK(store.check().count(FindingKind::expired) == 25);
+      CHECK(store.check().is_consistent());
+      store.full();
+      CHECK(store.check().count(FindingKind::expired) == 0);
+      CHECK(store.head().position == before);
+      CHECK(store.find(3)->freshness.refreshed_at > FakeClock::kStart + std::chrono::hours(29));
+    });
+  }
+
+  TEST_CASE("cleanup replaces expired entries in place and removes those without a sidecar") {
+    for_each_store([](Store& store) {
+      store.fill(0, 100);
+      store.full();
+      store.clock.advance(std::chrono::hours(25));
+      for (std::uint64_t n = 0; n < 10; ++n) store.remove(Store::sidecar_of(sample_entry(n)));
+      store.put_sidecar(Store::changed(50, "changed"));
+      const Position before = store.head().position;
+      const RebuildReport report = good(store.service->cleanup_expired({}));
+      CHECK(report.statistics.entries_deleted == 100);
+      CHECK(report.statistics.entries_refreshed == 90);
+      const IndexHead after = store.head();
+      CHECK(after.count == 90);
+      CHECK(after.position.seq == before.seq + 11);  // ten removals, one change
+      CHECK(*store.find(50)->entry.description == "changed");
+      const ConsistencyReport check = store.check();
+      CHECK(check.count(FindingKind::expired) == 0);
+      CHECK(check.is_consistent());
+    });
+  }
+
+  TEST_CASE("cleanup keeps and names an expired entry whose sidecar cannot be read") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      store.full();
+      store.clock.advance(std::chrono::hours(25));
+      good(store.storage->put({.path = Store::sidecar_of(sample_entry(2))}, "broken", {}));
+      const RebuildReport report = good(store.service->cleanup_expired({}));
+      CHECK(report.statistics.entries_refreshed == 4);
+      CHECK(report.errors.total == 1);
+      CHECK(store.find(2)->entry == sample_entry(2));
+    });
+  }
+
+  TEST_CASE("refresh follows the sidecar of one entry, through the queue as well") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      store.full();
+      store.put_sidecar(Store::changed(1, "changed"));
+      store.remove(Store::sidecar_of(sample_entry(2)));
+      CHECK(good(store.service->refresh(sample_id(1), {})) == RefreshOutcome::refreshed);
+      CHECK(*store.find(1)->entry.description == "changed");
+      CHECK(good(store.service->refresh(sample_id(2), {})) == RefreshOutcome::removed);
+      CHECK(good(store.service->refresh(sample_id(99), {})) == RefreshOutcome::unknown);
+
+      store.put_sidecar(Store::changed(3, "queued"));
+      CHECK(store.service->queue_refresh(sample_id(3)));
+      CHECK(store.service->queue_refresh(sample_id(3)));
+      CHECK(store.service->status().queued == 1);
+      std::stop_source stop;
+      std::jthread worker([&] { good(store.service->run(stoppable(stop))); });
+      while (store.service->status().refreshed == 0) std::this_thread::yield();
+      CHECK(*store.find(3)->entry.description == "queued");
+
+      const Lease lease = store.hold(LockClass::manual_rebuild);
+      CHECK(store.service->queue_refresh(sample_id(1)));
+      while (store.service->status().skipped_by_lock == 0) std::this_thread::yield();
+      CHECK(store.lines.has("lazy rebuild skipped due to lock"));
+      CHECK(store.service->refresh(sample_id(1), {}).error().code == Errc::busy);
+      good(store.locks->release(lease, {}));
+      stop.request_stop();
+    });
+  }
+}
