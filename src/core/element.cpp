@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
 #include <artcache/element.hpp>
+
+#include <array>
 #include <utility>
 
 namespace artcache {

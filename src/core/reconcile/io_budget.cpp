@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <artcache/io_budget.hpp>
+
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
