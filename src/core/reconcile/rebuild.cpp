@@ -324,6 +324,7 @@ Result<void> Rebuild::walk_over(Rule rule, const ScanLookup& lookup) {
   WalkPlan plan = context_.plan();
   plan.scanned = lookup;
   plan.list = {.folder = request_.folder};
+  plan.drop_known = collecting_ && bulk_ == nullptr;
   ARTCACHE_CHECK(walk(plan, *this, call_));
   first_walk_ = false;
   return {};

@@ -159,6 +159,25 @@ class Walk {
   BoundedQueue<Chunk> chunks_{kChunksMost};
 };
 
+void decode_into(Opened& file, std::string_view bytes, bool drop_known) {
+  thread_local FileEntry entry;  // its buffers are used again
+  if (auto decoded = attr::decode(bytes, file.path, entry); !decoded) {
+    file.put = std::move(decoded).error();
+    return;
+  }
+  if (drop_known && file.known && file.known->stamp == file.stamp && file.known->id == entry.id) {
+    PreparedEntry known;
+    known.entry.id = entry.id;
+    known.hash = content_hash(entry);
+    if (known.hash == file.known->hash) {
+      file.put = std::move(known);
+      return;
+    }
+  }
+  file.put = attr::begin_preparing(entry);
+  if (!file.is_as_known()) attr::finish_preparing(*file.put);
+}
+
 }  // namespace
 
 Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call) {
@@ -184,13 +203,7 @@ Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const
     }
     bytes.fetch_add(read->bytes.size(), std::memory_order_relaxed);
     file.stamp = read->stamp;
-    FileEntry entry;
-    if (auto decoded = attr::decode(read->bytes, file.path, entry); !decoded) {
-      file.put = std::move(decoded).error();
-      return {};
-    }
-    file.put = attr::begin_preparing(std::move(entry));
-    if (!file.is_as_known()) attr::finish_preparing(*file.put);
+    decode_into(file, read->bytes, plan.drop_known);
     return {};
   };
   ARTCACHE_CHECK(plan.storage.read_sidecars(paths, plan.size_most, decode, call));

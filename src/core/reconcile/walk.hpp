@@ -33,7 +33,8 @@ struct Opened {
   Stamp stamp;  ///< taken before it was read
   Result<PreparedEntry> put = Error{};
 
-  /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp).
+  /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp), and
+  /// with WalkPlan::drop_known it is id and hash alone if the stamp is the same, too.
   [[nodiscard]] bool is_as_known() const {
     return known && put && known->id == put->entry.id && known->hash == put->hash;
   }
@@ -74,6 +75,8 @@ struct WalkPlan {
   ScanLookup scanned;  ///< empty: nothing is known
   ListRequest list = {};
   std::uint64_t size_most = 0;
+  /// A sidecar that says under an equal stamp what it said before is kept as id and hash alone.
+  bool drop_known = false;
   IoBudget* budget = nullptr;
   const Clock* clock = &system_clock();
 };
