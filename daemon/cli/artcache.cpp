@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // artcache: main. Reads the command line and hands over to one verb.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <artcache/version.hpp>
 #include <cstdio>
 
+#include "cli/config_file.hpp"
 #include "cli/signals.hpp"
 #include "cli/verbs.hpp"
 
@@ -20,8 +22,15 @@ int main(int argc, char** argv) {
 
   int exit_code = cli::kDone;
   cli::add_verbs(app, exit_code);
+  auto arguments = cli::with_config_file({argv + 1, argv + argc});
+  if (!arguments) {
+    cli::fail(arguments.error());
+    return cli::kUsage;
+  }
   try {
-    app.parse(argc, argv);
+    // CLI11 takes them from the back.
+    std::ranges::reverse(*arguments);
+    app.parse(std::move(*arguments));
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" that exit with 0; everything else is wrong usage.
     return app.exit(error) == 0 ? cli::kDone : cli::kUsage;

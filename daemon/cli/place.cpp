@@ -97,6 +97,11 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
         ->transform(CLI::AsSizeValue(false))
         ->capture_default_str();
   }
+  if (needs == Needs::index) {
+    // One file may serve all verbs.
+    for (std::string* unused : {&options.storage, &options.mode})
+      verb.add_option(unused == &options.mode ? "--mode" : "--storage", *unused)->group("");
+  }
   verb.add_option("--locks", options.locks, "Address of the locks; the index keeps them otherwise")
       ->envname("ARTCACHE_LOCKS");
   verb.add_option("--element", options.element, "Name of the storage element, for its locks")
@@ -109,7 +114,9 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
   verb.add_flag("--json", options.as_json, "The answer as JSON");
   auto* quiet = verb.add_flag("-q,--quiet", options.quiet, "Nothing but the answer and warnings");
   verb.add_flag("-v,--verbose", options.verbose, "Log lines of every level")->excludes(quiet);
-  verb.set_config("--config", "", "TOML file with these options as keys: storage = \"file:///…\"");
+  // Taken out before the verb is parsed (config_file.hpp); here so that --help tells of it.
+  verb.add_option("--config", options.config,
+                  "TOML file with these options as keys: storage = \"file:///…\"");
 }
 
 Result<Place> open_place(const CommonOptions& options, Needs needs) {

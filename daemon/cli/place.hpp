@@ -18,7 +18,7 @@ namespace artcache::cli {
 
 /// The options that verbs have in common.
 struct CommonOptions {
-  std::string storage, index, locks;
+  std::string storage, index, locks, config;
   std::string element = "default";
   std::string mode = "edit";
   double timeout_seconds = 0;

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""artcache as a program: what it answers, what it exits with, and what it says of wrong usage.
+
+usage: cli_test.py ARTCACHE
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+PROGRAM = ""
+
+
+def run(*arguments, env=None, check=None):
+    done = subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False,
+                          env={**os.environ, **(env or {})})
+    if check is not None:
+        assert done.returncode == check, f"{arguments}: {done.returncode}\n{done.stderr}"
+    return done
+
+
+def tree(folder):
+    """Every file below a folder with the hash of its bytes."""
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+class Samples(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = Path(self.folder.name)
+
+    def make(self, name, count, *more):
+        run("sample", self.path / name, count, *more, check=0)
+        return self.path / name
+
+    def test_the_same_seed_makes_the_same_store_and_another_one_another(self):
+        first = tree(self.make("a", 120))
+        self.assertEqual(len(first), 240)
+        self.assertEqual(first, tree(self.make("b", 120)))
+        self.assertEqual(first, tree(self.make("c", 120, "--seed", 1)))
+        self.assertNotEqual(first, tree(self.make("d", 120, "--seed", 2)))
+
+    def test_every_dialect_is_in_it_and_every_sidecar_is_read(self):
+        store = self.make("s", 400, "--no-data")
+        sidecars = [json.loads(p.read_text()) for p in store.rglob("*.attr.json")]
+        members = [set(sidecar) for sidecar in sidecars]
+        self.assertTrue(any("schema_version" in m for m in members), "v2")
+        self.assertTrue(any("mime_type" in m or "sha256" in m for m in members), "legacy names")
+        self.assertGreaterEqual(len({tuple(sorted(m)) for m in members}), 4)
+        done = run("rebuild", "--storage", f"file://{store}", "--index",
+                   f"sqlite://{self.path}/i.db", "--json", "-q", check=0)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["statistics"]["entries_created"], 400)
+        self.assertEqual(report["statistics"]["unreadable"], 0)
+        self.assertEqual(report["errors"], [])
+
+
+class Verbs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.store = Path(cls.folder.name) / "files"
+        cls.index = f"sqlite://{cls.folder.name}/index.db"
+        run("sample", cls.store, 200, check=0)
+        cls.rebuild()
+
+    @classmethod
+    def rebuild(cls, *more):
+        return run("rebuild", *cls.both(), "-q", *more, check=0)
+
+    @classmethod
+    def both(cls):
+        return ("--storage", f"file://{cls.store}", "--index", cls.index)
+
+    def test_check_exits_with_2_and_names_what_differs(self):
+        self.assertEqual(run("check", *self.both(), "-q").returncode, 0)
+        lost = sorted(self.store.rglob("*.attr.json"))[7]
+        text = lost.read_text()
+        lost.unlink()
+        done = run("check", *self.both(), "--json", "-q", check=2)
+        report = json.loads(done.stdout)
+        self.assertFalse(report["is_consistent"])
+        self.assertEqual(report["orphan_cache_count"], 1)
+        self.assertEqual(report["details"]["orphan_cache_entries"], [self.id_in(text)])
+        self.assertIsInstance(report["inconsistency_percentage"], float)
+        run("repair", *self.both(), "--dry-run", "-q", check=0)
+        run("check", *self.both(), "-q", check=2)
+        run("repair", *self.both(), "--from", "index", "-q", check=0)
+        run("check", *self.both(), "-q", check=0)
+
+    @staticmethod
+    def id_in(text):
+        sidecar = json.loads(text)
+        return sidecar.get("file_id") or sidecar.get("id")
+
+    def test_get_list_and_search_answer_as_json_and_exit_with_4_for_nothing(self):
+        rows = [json.loads(line) for line in
+                run("list", "--index", self.index, "--json", check=0).stdout.splitlines()]
+        self.assertEqual(len(rows), 200)
+        self.assertEqual(len({row["file_id"] for row in rows}), 200)
+        one = rows[5]
+        got = json.loads(run("get", one["file_id"], "--index", self.index, check=0).stdout)
+        self.assertEqual(got, one)
+        self.assertFalse(got["cache_expired"])
+        found = run("search", one["file_id"], "--index", self.index, "--json", check=0)
+        self.assertEqual(json.loads(found.stdout)["file_id"], one["file_id"])
+        missing = run("get", "00000000-0000-4000-8000-000000000000", "--index", self.index)
+        self.assertEqual(missing.returncode, 4)
+        self.assertIn("not_found", missing.stderr)
+        self.assertEqual(run("search", "zzzzzz", "--index", self.index).returncode, 4)
+
+    def test_doctor_and_locks_say_how_the_index_is(self):
+        state = json.loads(run("doctor", "--index", self.index, "--json", check=0).stdout)
+        self.assertTrue(state["trusted"] and state["digest_agrees"])
+        self.assertIn("rebuild: complete", state["last_run"])
+        self.assertIn("nobody", run("locks", "list", "--index", self.index, check=0).stdout)
+        free = run("locks", "break", "manual_rebuild", "--index", self.index)
+        self.assertEqual(free.returncode, 4)
+
+    def test_options_may_come_from_the_environment_or_a_file(self):
+        env = {"ARTCACHE_STORAGE": f"file://{self.store}", "ARTCACHE_INDEX": self.index}
+        self.assertEqual(run("rebuild", "--incremental", "-q", env=env).returncode, 0)
+        config = Path(self.folder.name) / "artcache.toml"
+        config.write_text(f'storage = "file://{self.store}"\nindex = "{self.index}"\n')
+        self.assertEqual(run("check", "--config", config, "-q").returncode, 0)
+
+    def test_a_run_without_faults_prints_no_word_of_one(self):
+        done = run("rebuild", *self.both(), "-v", check=0)
+        for line in done.stderr.splitlines():
+            self.assertNotRegex(line, "(?i)error|exception|failed")
+
+    def test_ctrl_c_ends_a_run_and_the_next_one_goes_on(self):
+        slow = subprocess.Popen(
+            [PROGRAM, "rebuild", *self.both(), "--files-per-second", "1", "-v"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "Starting" not in slow.stderr.readline():
+            pass
+        busy = run("rebuild", *self.both(), "-q")
+        self.assertEqual(busy.returncode, 3)
+        self.assertIn("Cannot acquire lock", busy.stderr)
+        slow.send_signal(signal.SIGINT)
+        _, err = slow.communicate(timeout=20)
+        self.assertNotEqual(slow.returncode, 0)
+        self.assertIn("the next run goes on", err)
+        self.rebuild()
+
+    def test_wrong_usage_exits_with_64_and_says_what_to_do(self):
+        for arguments in (["rebuilt"], ["rebuild"], ["rebuild", "--storage", "file:///tmp"],
+                          ["check", *self.both(), "--no-such-option"], [],
+                          ["locks", "break", "some_lock", "--index", self.index]):
+            done = run(*arguments)
+            self.assertEqual(done.returncode, 64, arguments)
+            self.assertIn("--help", done.stderr, arguments)
+        self.assertEqual(run("--help").returncode, 0)
+        self.assertIn("Exit codes", run("--help").stdout)
+        self.assertIn("--incremental", run("rebuild", "--help", check=0).stdout)
+
+    def test_a_wrong_address_is_named_with_its_option(self):
+        done = run("check", "--storage", "file:///no/such/folder", "--index", self.index)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("--storage", done.stderr)
+        done = run("list", "--index", "sqlit:///x.db")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("sqlite", done.stderr)
+        done = run("list", "--index", f"{self.index}?prefx=a")
+        self.assertIn("prefix", done.stderr)
+
+
+if __name__ == "__main__":
+    PROGRAM = sys.argv.pop(1)
+    unittest.main(verbosity=1)
