@@ -292,8 +292,8 @@ Result<void> Bulk::switch_over(sql::Connection& connection, HeadRow& row) {
   row.head.bytes = bytes_;
   ++row.head.position.seq;
   row.head.position.digest = digest_;
-  ARTCACHE_CHECK(append_log(
-      connection, names_,
+  LogWriter log(connection, names_);
+  ARTCACHE_CHECK(log.append(
       {row.head.position, LogRow::Kind::reset, nullptr, nullptr, {}, deps_.clock->now()}, row));
   ARTCACHE_CHECK(point_view(connection, names_, generation_));
   ARTCACHE_CHECK(connection.execute(names_.text("DELETE FROM {p}load;")));

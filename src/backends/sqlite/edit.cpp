@@ -20,7 +20,8 @@ Edit::Edit(sql::Connection& connection, const Names& names, const HeadRow& head,
       head_(head),
       now_(now),
       rows_(connection, names, head.head.generation),
-      scan_(connection, names, head.head.generation) {}
+      scan_(connection, names, head.head.generation),
+      log_(connection, names) {}
 
 Result<void> check_fence(sql::Connection& connection, const Names& names, std::uint64_t fence) {
   if (fence == 0) return {};
@@ -77,7 +78,6 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
     ARTCACHE_CHECK(told ? scan_.put(file) : note_path(file));
   }
   for (const std::string_view path : request.unscanned) ARTCACHE_CHECK(forget_path(path));
-  ARTCACHE_CHECK(scan_.flush());
   for (const FileId& id : request.finished_intents) {
     ARTCACHE_TRY(sql::Statement * s,
                  connection_.prepare(names_.text("DELETE FROM {p}intent WHERE file_id = ?")));
@@ -230,8 +230,7 @@ Result<void> Edit::log(LogRow::Kind kind, const FileId& id, const ContentHash* h
                        std::string_view payload) {
   ++head_.head.position.seq;
   ++changes_;
-  return append_log(connection_, names_, {head_.head.position, kind, &id, hash, payload, now_},
-                    head_);
+  return log_.append({head_.head.position, kind, &id, hash, payload, now_}, head_);
 }
 
 /// Keeps the twin table: every path of an id that is found under more than the one path which its
@@ -259,6 +258,7 @@ Result<void> Edit::forget_path(std::string_view path) {
 }
 
 Result<void> Edit::flush(const LogRetention& retention) {
+  ARTCACHE_CHECK(scan_.flush());
   ARTCACHE_CHECK(trim_log(connection_, names_, retention, now_, changes_ + kTrimBesides, head_));
   return write_head(connection_, names_, head_);
 }

@@ -11,17 +11,19 @@
 #include "backends/sqlite/columns.hpp"
 #include "backends/sqlite/head.hpp"
 #include "backends/sqlite/schema.hpp"
+#include "backends/sqlite/tables.hpp"
 #include "sql/sql.hpp"
 
 namespace artcache::sqlite {
 
-/// Rows and words of one generation; what apply() and a bulk load have in common.
+/// Rows and words of one generation; what apply() and a bulk load have in common. For one
+/// transaction.
 class RowWriter {
  public:
   /// `next_row` saves asking the engine for the first free row number, where it is known.
   RowWriter(sql::Connection& connection, const Names& names, std::uint64_t generation,
             std::int64_t next_row = 0)
-      : connection_(connection), names_(names), generation_(generation), next_row_(next_row) {}
+      : tables_(connection, names, generation), next_row_(next_row) {}
 
   /// What a change needs to know of the row as it stands.
   struct Current {
@@ -56,21 +58,21 @@ class RowWriter {
   Result<void> remove_words(std::int64_t row, const SearchTokens& tokens);
 
  private:
-  Result<sql::Statement*> statement(std::string_view text) {
-    return connection_.prepare(names_.text(text, generation_));
-  }
-  sql::Connection& connection_;
-  const Names& names_;
-  std::uint64_t generation_;
+  const Tables tables_;
+  struct {
+    sql::Statement *find = nullptr, *glance = nullptr, *insert = nullptr, *last = nullptr,
+                   *update = nullptr, *remove = nullptr, *freshen = nullptr, *set_path = nullptr,
+                   *add_words = nullptr, *remove_words = nullptr;
+  } statements_;
   BindBuffers buffers_;
   std::int64_t next_row_;  // 0: not known yet
 };
 
-/// The scan table of one generation, with the leaf touched last kept open.
+/// The scan table of one generation, with the leaf touched last kept open. For one transaction.
 class ScanWriter {
  public:
   ScanWriter(sql::Connection& connection, const Names& names, std::uint64_t generation)
-      : connection_(connection), names_(names), generation_(generation) {}
+      : tables_(connection, names, generation) {}
 
   /// Paths that come in order are cheap: a leaf is written when another one is needed.
   Result<void> put(const ScannedFile& file);
@@ -84,9 +86,11 @@ class ScanWriter {
   Result<void> open(std::string_view folder, std::string_view name);
   Result<void> store(std::string_view low, const std::string& packed, std::int64_t row);
 
-  sql::Connection& connection_;
-  const Names& names_;
-  std::uint64_t generation_;
+  const Tables tables_;
+  struct {
+    sql::Statement *find = nullptr, *next = nullptr, *insert = nullptr, *update = nullptr,
+                   *remove = nullptr;
+  } statements_;
   std::shared_ptr<Leaf> leaf_;
 };
 
@@ -103,15 +107,16 @@ Result<void> check_fence(sql::Connection& connection, const Names& names, std::u
 Result<void> add_twin(sql::Connection& connection, const Names& names, std::uint64_t generation,
                       const FileId& id, std::string_view path);
 
-/// Applies requests inside a transaction that is open already; flush() before its commit.
+/// Applies requests, one after the other, inside a transaction that is open already; flush() once
+/// before its commit.
 class Edit {
  public:
   Edit(sql::Connection& connection, const Names& names, const HeadRow& head, Timestamp now);
 
-  /// Errors: lease_lost before anything was written, else those of the engine, after which the
-  /// whole transaction must be rolled back.
+  /// Errors: lease_lost before anything of this request was written, else those of the engine,
+  /// after which the whole transaction must be rolled back.
   Result<ApplyResult> apply(const ApplyRequest& request);
-  /// Writes the head and trims the log.
+  /// Writes what is left, and the head, and trims the log.
   Result<void> flush(const LogRetention& retention);
 
   [[nodiscard]] const HeadRow& head() const { return head_; }
@@ -144,6 +149,7 @@ class Edit {
   std::unordered_set<FileId> removed_;
   RowWriter rows_;
   ScanWriter scan_;
+  LogWriter log_;
 };
 
 }  // namespace artcache::sqlite

@@ -14,12 +14,15 @@ constexpr std::uint64_t kLogRowBytes = 80;
 
 }  // namespace
 
-Result<HeadRow> read_head(sql::Connection& connection, const Names& names) {
-  ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names.text(
-                   "SELECT h.epoch, h.seq, h.digest_high, h.digest_low, h.count, h.bytes, h.fence, "
-                   "h.generation, h.oldest_seq, h.log_bytes, h.suspect, s.reader, s.writer "
-                   "FROM {p}head h, {p}schema s WHERE h.one = 1 AND s.name = 'index'")));
+Result<HeadRow> read_head(sql::Connection& connection, const Names& names, sql::Need need) {
+  const auto prepared = connection.prepare(
+      names.text("SELECT h.epoch, h.seq, h.digest_high, h.digest_low, h.count, h.bytes, h.fence, "
+                 "h.generation, h.oldest_seq, h.log_bytes, h.suspect, s.reader, s.writer, "
+                 "s.version "
+                 "FROM {p}head h, {p}schema s WHERE h.one = 1 AND s.name = 'index'"));
+  // A newer program may have made the columns others.
+  if (!prepared) ARTCACHE_CHECK(check_schema(connection, names, need));
+  ARTCACHE_TRY(sql::Statement * s, prepared);
   ARTCACHE_TRY(const bool found, s->step());
   if (!found)
     return Error{Errc::corrupt, "sqlite index: the head row is missing; rebuild into a new file"};
@@ -36,7 +39,9 @@ Result<HeadRow> read_head(sql::Connection& connection, const Names& names) {
   head.suspect_reason = s->text(10);
   head.schema_reader = static_cast<std::uint32_t>(s->integer(11));
   head.schema_writer = static_cast<std::uint32_t>(s->integer(12));
+  const auto version = static_cast<std::uint32_t>(s->integer(13));
   s->reset();
+  ARTCACHE_CHECK(check_versions({version, head.schema_reader, head.schema_writer}, names, need));
   return row;
 }
 
@@ -63,10 +68,9 @@ Result<void> write_head(sql::Connection& connection, const Names& names, const H
   return {};
 }
 
-Result<void> append_log(sql::Connection& connection, const Names& names, const LogEntry& entry,
-                        HeadRow& row) {
+Result<void> LogWriter::append(const LogEntry& entry, HeadRow& row) {
   ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names.text("INSERT INTO {p}log VALUES(?,?,?,?,?,?,?,?)")));
+               tables_.statement(append_, "INSERT INTO {p}log VALUES(?,?,?,?,?,?,?,?)"));
   s->bind(0, to_sql(entry.position.seq)).bind(1, std::int64_t{static_cast<int>(entry.kind)});
   entry.id != nullptr ? s->bind(2, bytes_of(*entry.id)) : s->bind_null(2);
   entry.hash != nullptr ? s->bind(3, bytes_of(*entry.hash)) : s->bind_null(3);

@@ -5,6 +5,7 @@
 #include <artcache/metadata_store.hpp>
 
 #include "backends/sqlite/schema.hpp"
+#include "backends/sqlite/tables.hpp"
 #include "sql/sql.hpp"
 
 namespace artcache::sqlite {
@@ -14,8 +15,9 @@ struct HeadRow {
   std::uint64_t log_bytes = 0;
 };
 
-/// Inside a transaction, so that it belongs to what else is read there. Errors: corrupt.
-Result<HeadRow> read_head(sql::Connection& connection, const Names& names);
+/// Inside a transaction, so that it belongs to what else is read there.
+/// Errors: corrupt, unsupported (a newer program has migrated the database meanwhile).
+Result<HeadRow> read_head(sql::Connection& connection, const Names& names, sql::Need need);
 Result<void> write_head(sql::Connection& connection, const Names& names, const HeadRow& row);
 
 /// One row of the log.
@@ -28,9 +30,18 @@ struct LogEntry {
   Timestamp committed_at;
 };
 
-/// Appends to the log and counts its bytes in the head row.
-Result<void> append_log(sql::Connection& connection, const Names& names, const LogEntry& entry,
-                        HeadRow& row);
+/// For one transaction.
+class LogWriter {
+ public:
+  LogWriter(sql::Connection& connection, const Names& names) : tables_(connection, names, 0) {}
+
+  /// Counts its bytes in the head row.
+  Result<void> append(const LogEntry& entry, HeadRow& row);
+
+ private:
+  const Tables tables_;
+  sql::Statement* append_ = nullptr;
+};
 
 /// What the log keeps: the newest rows within all three limits.
 struct LogRetention {

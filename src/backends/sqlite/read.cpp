@@ -71,8 +71,7 @@ Result<void> check_request(const PageRequest& request) {
 Result<Index::Reading> Index::begin_reading(const Call& call) {
   ARTCACHE_TRY(sql::Lease lease, readers_.acquire(call));
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(*lease, sql::TransactionKind::read));
-  ARTCACHE_CHECK(check_readable(*lease, names_));
-  ARTCACHE_TRY(HeadRow row, read_head(*lease, names_));
+  ARTCACHE_TRY(HeadRow row, read_head(*lease, names_, sql::Need::read));
   return Reading{std::move(lease), std::move(transaction), std::move(row)};
 }
 
@@ -84,7 +83,7 @@ Result<std::optional<IndexedEntry>> Index::find(const FileId& id, const Call& ca
   ARTCACHE_TRY(const bool made, s->step());
   if (!made || s->integer(0) > std::int64_t{kSchemaVersion}) {
     s->reset();
-    ARTCACHE_CHECK(check_readable(*connection, names_));
+    ARTCACHE_CHECK(check_schema(*connection, names_, sql::Need::read));
     return Error{Errc::unavailable, "index: find: its schema was changing; ask again"};
   }
   if (s->is_null(1)) {

@@ -28,7 +28,7 @@ std::string find_text() {
 
 Result<std::vector<RowWriter::Current>> RowWriter::find_all(const FileId& id) {
   static const std::string text = find_text();
-  ARTCACHE_TRY(sql::Statement * s, statement(text));
+  ARTCACHE_TRY(sql::Statement * s, tables_.statement(statements_.find, text));
   s->bind(0, bytes_of(id));
   std::vector<Current> all;
   while (true) {
@@ -48,9 +48,11 @@ Result<std::optional<RowWriter::Current>> RowWriter::find(const FileId& id) {
 }
 
 Result<std::optional<RowWriter::Glance>> RowWriter::glance(const FileId& id) {
-  ARTCACHE_TRY(sql::Statement * s,
-               statement("SELECT row, hash, revision, refreshed_at, ttl_hours, sidecar_path "
-                         "FROM {p}entry_{g} WHERE file_id = ?"));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      tables_.statement(statements_.glance,
+                        "SELECT row, hash, revision, refreshed_at, ttl_hours, sidecar_path "
+                        "FROM {p}entry_{g} WHERE file_id = ?"));
   s->bind(0, bytes_of(id));
   ARTCACHE_TRY(const bool found, s->step());
   if (!found) return std::optional<Glance>();
@@ -66,7 +68,7 @@ Result<std::optional<RowWriter::Glance>> RowWriter::glance(const FileId& id) {
 
 Result<std::int64_t> RowWriter::insert(const EntryRow& row) {
   static const std::string text = insert_text();
-  ARTCACHE_TRY(sql::Statement * s, statement(text));
+  ARTCACHE_TRY(sql::Statement * s, tables_.statement(statements_.insert, text));
   bind_entry(*s, 0, row, buffers_);
   if (next_row_ > 0)
     s->bind(kEntryColumnCount, next_row_++);
@@ -75,7 +77,8 @@ Result<std::int64_t> RowWriter::insert(const EntryRow& row) {
   ARTCACHE_CHECK(s->run());
   if (next_row_ > 0) return next_row_ - 1;
   // The first insert lets the engine choose and asks for its choice; the rest count on.
-  ARTCACHE_TRY(sql::Statement * last, statement("SELECT last_insert_rowid()"));
+  ARTCACHE_TRY(sql::Statement * last,
+               tables_.statement(statements_.last, "SELECT last_insert_rowid()"));
   ARTCACHE_CHECK(last->step());
   const std::int64_t chosen = last->integer(0);
   last->reset();
@@ -85,7 +88,7 @@ Result<std::int64_t> RowWriter::insert(const EntryRow& row) {
 
 Result<void> RowWriter::update(const Current& old, const EntryRow& row) {
   static const std::string text = update_text();
-  ARTCACHE_TRY(sql::Statement * s, statement(text));
+  ARTCACHE_TRY(sql::Statement * s, tables_.statement(statements_.update, text));
   bind_entry(*s, 0, row, buffers_);
   s->bind(kEntryColumnCount, old.row);
   ARTCACHE_CHECK(s->run());
@@ -94,15 +97,18 @@ Result<void> RowWriter::update(const Current& old, const EntryRow& row) {
 
 Result<void> RowWriter::remove(const Current& old) {
   ARTCACHE_CHECK(remove_words(old.row, search_tokens(old.entry.entry)));
-  ARTCACHE_TRY(sql::Statement * s, statement("DELETE FROM {p}entry_{g} WHERE row = ?"));
+  ARTCACHE_TRY(sql::Statement * s,
+               tables_.statement(statements_.remove, "DELETE FROM {p}entry_{g} WHERE row = ?"));
   s->bind(0, old.row);
   ARTCACHE_CHECK(s->run());
   return {};
 }
 
 Result<void> RowWriter::freshen(std::int64_t row, const Freshness& freshness) {
-  ARTCACHE_TRY(sql::Statement * s,
-               statement("UPDATE {p}entry_{g} SET refreshed_at = ?, ttl_hours = ? WHERE row = ?"));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      tables_.statement(statements_.freshen,
+                        "UPDATE {p}entry_{g} SET refreshed_at = ?, ttl_hours = ? WHERE row = ?"));
   s->bind(0, freshness.refreshed_at.micros()).bind(1, std::int64_t{freshness.ttl_hours});
   s->bind(2, row);
   ARTCACHE_CHECK(s->run());
@@ -122,7 +128,8 @@ Result<bool> RowWriter::freshen(const FileId& id, std::uint64_t newest,
 
 Result<void> RowWriter::set_sidecar_path(std::int64_t row, std::string_view path) {
   ARTCACHE_TRY(sql::Statement * s,
-               statement("UPDATE {p}entry_{g} SET sidecar_path = ? WHERE row = ?"));
+               tables_.statement(statements_.set_path,
+                                 "UPDATE {p}entry_{g} SET sidecar_path = ? WHERE row = ?"));
   path.empty() ? s->bind_null(0) : s->bind(0, path);
   s->bind(1, row);
   ARTCACHE_CHECK(s->run());
@@ -130,8 +137,10 @@ Result<void> RowWriter::set_sidecar_path(std::int64_t row, std::string_view path
 }
 
 Result<void> RowWriter::add_words(std::int64_t row, const SearchTokens& tokens) {
-  ARTCACHE_TRY(sql::Statement * s,
-               statement("INSERT INTO {p}words_{g}(rowid, name, tags, rest) VALUES(?, ?, ?, ?)"));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      tables_.statement(statements_.add_words,
+                        "INSERT INTO {p}words_{g}(rowid, name, tags, rest) VALUES(?, ?, ?, ?)"));
   s->bind(0, row).bind(1, std::string_view(tokens.name)).bind(2, std::string_view(tokens.tags));
   s->bind(3, std::string_view(tokens.rest));
   ARTCACHE_CHECK(s->run());
@@ -141,8 +150,9 @@ Result<void> RowWriter::add_words(std::int64_t row, const SearchTokens& tokens) 
 Result<void> RowWriter::remove_words(std::int64_t row, const SearchTokens& tokens) {
   // The words table holds no texts: what is taken out must be told to it.
   ARTCACHE_TRY(sql::Statement * s,
-               statement("INSERT INTO {p}words_{g}({p}words_{g}, rowid, name, tags, rest) "
-                         "VALUES('delete', ?, ?, ?, ?)"));
+               tables_.statement(statements_.remove_words,
+                                 "INSERT INTO {p}words_{g}({p}words_{g}, rowid, name, tags, rest) "
+                                 "VALUES('delete', ?, ?, ?, ?)"));
   s->bind(0, row).bind(1, std::string_view(tokens.name)).bind(2, std::string_view(tokens.tags));
   s->bind(3, std::string_view(tokens.rest));
   ARTCACHE_CHECK(s->run());

@@ -24,10 +24,9 @@ Result<void> ScanWriter::open(std::string_view folder, std::string_view name) {
   auto leaf = std::make_shared<Leaf>();
   leaf->folder = folder;
   ARTCACHE_TRY(sql::Statement * at,
-               connection_.prepare(names_.text(
-                   "SELECT row, low, files FROM {p}scan_{g} WHERE folder = ? AND low <= ? "
-                   "ORDER BY low DESC LIMIT 1",
-                   generation_)));
+               tables_.statement(statements_.find,
+                                 "SELECT row, low, files FROM {p}scan_{g} WHERE folder = ? "
+                                 "AND low <= ? ORDER BY low DESC LIMIT 1"));
   at->bind(0, folder).bind(1, name);
   ARTCACHE_TRY(const bool found, at->step());
   if (found) {
@@ -35,11 +34,10 @@ Result<void> ScanWriter::open(std::string_view folder, std::string_view name) {
     leaf->low = at->text(1);
     ARTCACHE_TRY(leaf->files, ScanLeaf::parse(at->blob(2)));
     at->reset();
-    ARTCACHE_TRY(
-        sql::Statement * next,
-        connection_.prepare(names_.text("SELECT low FROM {p}scan_{g} WHERE folder = ? AND low > ? "
-                                        "ORDER BY low LIMIT 1",
-                                        generation_)));
+    ARTCACHE_TRY(sql::Statement * next,
+                 tables_.statement(statements_.next,
+                                   "SELECT low FROM {p}scan_{g} WHERE folder = ? AND low > ? "
+                                   "ORDER BY low LIMIT 1"));
     next->bind(0, folder).bind(1, std::string_view(leaf->low));
     ARTCACHE_TRY(const bool more, next->step());
     if (more) leaf->next_low = next->text(0);
@@ -53,16 +51,16 @@ Result<void> ScanWriter::store(std::string_view low, const std::string& packed, 
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(packed.data());
   if (row == 0) {
     ARTCACHE_TRY(sql::Statement * s,
-                 connection_.prepare(names_.text(
-                     "INSERT INTO {p}scan_{g}(folder, low, files) VALUES(?, ?, ?)", generation_)));
+                 tables_.statement(statements_.insert,
+                                   "INSERT INTO {p}scan_{g}(folder, low, files) VALUES(?, ?, ?)"));
     s->bind(0, std::string_view(leaf_->folder)).bind(1, low);
     s->bind(2, sql::Bytes(bytes, packed.size()));
     ARTCACHE_CHECK(s->run());
     return {};
   }
-  ARTCACHE_TRY(sql::Statement * s,
-               connection_.prepare(
-                   names_.text("UPDATE {p}scan_{g} SET files = ? WHERE row = ?", generation_)));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      tables_.statement(statements_.update, "UPDATE {p}scan_{g} SET files = ? WHERE row = ?"));
   s->bind(0, sql::Bytes(bytes, packed.size())).bind(1, row);
   ARTCACHE_CHECK(s->run());
   return {};
@@ -73,8 +71,8 @@ Result<void> ScanWriter::flush() {
   Leaf& leaf = *leaf_;
   if (leaf.files.files().empty() && leaf.row != 0 && leaf.low.empty() && !leaf.next_low) {
     // The last file of a folder is gone: its only leaf goes with it.
-    ARTCACHE_TRY(sql::Statement * s, connection_.prepare(names_.text(
-                                         "DELETE FROM {p}scan_{g} WHERE row = ?", generation_)));
+    ARTCACHE_TRY(sql::Statement * s,
+                 tables_.statement(statements_.remove, "DELETE FROM {p}scan_{g} WHERE row = ?"));
     s->bind(0, leaf.row);
     ARTCACHE_CHECK(s->run());
     leaf_.reset();

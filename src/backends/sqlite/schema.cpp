@@ -139,12 +139,12 @@ Result<void> migrate(sql::Connection& connection, const Names& names, const Call
   return sql::migrate(connection, schema_of(names, steps), call);
 }
 
-Result<void> check_writable(sql::Connection& connection, const Names& names) {
-  return sql::check_schema(connection, schema_of(names, kVersionsKnown), sql::Need::write);
+Result<void> check_schema(sql::Connection& connection, const Names& names, sql::Need need) {
+  return sql::check_schema(connection, schema_of(names, kVersionsKnown), need);
 }
 
-Result<void> check_readable(sql::Connection& connection, const Names& names) {
-  return sql::check_schema(connection, schema_of(names, kVersionsKnown), sql::Need::read);
+Result<void> check_versions(const sql::SchemaVersions& found, const Names& names, sql::Need need) {
+  return sql::check_versions(found, schema_of(names, kVersionsKnown), need);
 }
 
 Result<void> create_generation(sql::Connection& connection, const Names& names,

@@ -34,8 +34,9 @@ class Names {
 /// do it at once. Errors: unsupported (made by a newer program), and those of the engine.
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call);
 /// Fails when a newer program has migrated the database meanwhile. Errors: unsupported.
-Result<void> check_writable(sql::Connection& connection, const Names& names);
-Result<void> check_readable(sql::Connection& connection, const Names& names);
+Result<void> check_schema(sql::Connection& connection, const Names& names, sql::Need need);
+/// The same for versions read together with something else.
+Result<void> check_versions(const sql::SchemaVersions& found, const Names& names, sql::Need need);
 
 /// The tables of one generation; its indexes are made later, which is quicker.
 Result<void> create_generation(sql::Connection& connection, const Names& names,

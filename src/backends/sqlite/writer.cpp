@@ -2,6 +2,7 @@
 #include "backends/sqlite/writer.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "backends/sqlite/scan_leaf.hpp"
 #include "util/try.hpp"
@@ -11,6 +12,12 @@ namespace {
 
 /// A leader works for others too: once it may write, its own deadline must not fail them.
 const Call kNoLimit;
+
+/// How late a deadline on a clock moved by hand may be noticed.
+constexpr std::chrono::nanoseconds kLookEvery = std::chrono::milliseconds(100);
+
+/// How often a leader lets others run before it commits without them.
+constexpr int kTurns = 4;
 
 /// The others must hear of it when there is no memory: whoever leads may not leave by an exception.
 template <class F>
@@ -46,117 +53,153 @@ Result<IndexHead> Writer::exclusively(const Work& work, const Call& call, Durabi
 }
 
 Result<void> Writer::queue_and_wait(Ticket& ticket, const Call& call) {
+  const std::stop_callback stopped(call.stop, [&] {
+    const std::scoped_lock guard(mutex_);
+    changed_.notify_all();
+  });
   std::unique_lock guard(mutex_);
   queue_.push_back(&ticket);
   while (ticket.state != Ticket::State::done) {
     if (ticket.state == Ticket::State::queued) {
       if (auto go_on = call.check("index: apply", *deps_.clock); !go_on) {
         std::erase(queue_, &ticket);
+        changed_.notify_all();  // another one may be first now
         return go_on;
       }
-      if (!leading_) {
-        lead(guard, call, ticket);
-        continue;
-      }
     }
-    // A request that is being applied is waited for whatever the deadline.
-    if (ticket.state == Ticket::State::taken || !call.has_deadline())
-      changed_.wait(guard, call.stop, [&] {
-        return ticket.state == Ticket::State::done ||
-               (ticket.state == Ticket::State::queued && !leading_);
-      });
+    if (may_lead(ticket))
+      lead(guard, ticket, call);
     else
-      changed_.wait_for(guard, call.stop, call.remaining(*deps_.clock),
-                        [&] { return ticket.state != Ticket::State::queued || !leading_; });
-    if (ticket.state == Ticket::State::taken && call.stop.stop_requested())
-      changed_.wait(guard, [&] { return ticket.state == Ticket::State::done; });
+      wait(guard, ticket, call);
   }
   return {};
 }
 
-void Writer::lead(std::unique_lock<std::mutex>& guard, const Call& call, Ticket& own) {
-  std::vector<Ticket*> batch;
-  batch.reserve(kRequestsMost);
+bool Writer::may_lead(const Ticket& ticket) const {
+  return !leading_ && !queue_.empty() && queue_.front() == &ticket;
+}
+
+/// A request that is being applied is waited for whatever the deadline.
+void Writer::wait(std::unique_lock<std::mutex>& guard, Ticket& ticket, const Call& call) {
+  if (ticket.state == Ticket::State::taken || !call.has_deadline())
+    changed_.wait(guard);
+  else
+    changed_.wait_for(guard, std::min(call.remaining(*deps_.clock), kLookEvery));
+}
+
+void Writer::lead(std::unique_lock<std::mutex>& guard, Ticket& own, const Call& call) {
   leading_ = true;
   guard.unlock();
-  connection_->set_call(&call);
-  auto begun = without_exceptions([&] { return begin(own); });
-  connection_->set_call(&kNoLimit);
+  const auto begun = without_exceptions([&] { return begin(own, call); });
   guard.lock();
-
+  Batch batch;
   if (!begun) {
     // Only the leader's own wait is over; whoever is next tries for the rest.
-    own.result = std::move(begun).error();
+    own.result = begun.error();
     own.state = Ticket::State::done;
     std::erase(queue_, &own);
   } else {
-    take_batch(own, batch);
     guard.unlock();
     IndexHead head;
     const auto ran = without_exceptions([&] { return run(batch, head); });
     if (ran) committed_(head);
     guard.lock();
-    for (Ticket* ticket : batch) {
+    for (Ticket* ticket : std::span(batch.tickets).first(batch.size)) {
       if (!ran) ticket->result = ran.error();
       ticket->head = head;
       ticket->state = Ticket::State::done;
     }
   }
   leading_ = false;
+  // Without the mutex, which whoever wakes up needs.
+  guard.unlock();
   changed_.notify_all();
+  guard.lock();
 }
 
-/// Work runs alone, because it may fail after it wrote something; requests are gathered.
-void Writer::take_batch(Ticket& own, std::vector<Ticket*>& batch) {
-  const auto take = [&](Ticket* ticket) {
-    ticket->state = Ticket::State::taken;
-    batch.push_back(ticket);
-  };
-  if (own.work != nullptr) {
-    take(&own);
-  } else {
-    for (Ticket* ticket : queue_)
-      if (ticket->work == nullptr && batch.size() < kRequestsMost) take(ticket);
-  }
-  std::erase_if(queue_, [](const Ticket* t) { return t->state == Ticket::State::taken; });
+Result<void> Writer::begin(const Ticket& own, const Call& call) {
+  connection_->set_call(&call);
+  auto begun = set_durability(own.durability);
+  if (begun) begun = connection_->begin(sql::TransactionKind::write);
+  connection_->set_call(&kNoLimit);
+  return begun;
 }
 
-/// A leader that waits for no disk leads alone, because the others want theirs to be durable.
-Result<void> Writer::begin(const Ticket& own) {
-  if (durable_) {
-    const bool lazily = own.durability == Durability::with_the_next;
-    ARTCACHE_CHECK(connection_->execute(lazily ? "PRAGMA synchronous = NORMAL"
-                                               : "PRAGMA synchronous = EXTRA"));
+/// Work that waits for no disk runs alone, so this is nobody else's durability.
+Result<void> Writer::set_durability(Durability wanted) {
+  if (!durable_ || wanted == durability_) return {};
+  ARTCACHE_CHECK(connection_->execute(wanted == Durability::now ? "PRAGMA synchronous = EXTRA"
+                                                                : "PRAGMA synchronous = NORMAL"));
+  durability_ = wanted;
+  return {};
+}
+
+/// Work runs alone, because it may fail after it wrote something; requests are gathered, in the
+/// order in which they came, up to the next work.
+bool Writer::take_more(Batch& batch) {
+  const std::scoped_lock guard(mutex_);
+  const std::size_t before = batch.size;
+  while (!queue_.empty()) {
+    Ticket& next = *queue_.front();
+    const std::size_t changes = next.request != nullptr ? next.request->changes.size() : 0;
+    const bool room = batch.size < kRequestsMost && batch.changes + changes <= kChangesMost &&
+                      next.work == nullptr;
+    if (!room && batch.size > 0) break;
+    batch.tickets[batch.size++] = &next;
+    batch.changes += changes;
+    next.state = Ticket::State::taken;
+    queue_.pop_front();
+    if (next.work != nullptr) break;
   }
-  return connection_->begin(sql::TransactionKind::write);
+  return batch.size > before;
 }
 
 /// All of the batch in the transaction that is open. A request that cannot be applied fails alone
 /// as long as it wrote nothing; an error of the engine fails all.
-Result<void> Writer::run(std::span<Ticket* const> batch, IndexHead& head) {
+Result<void> Writer::run(Batch& batch, IndexHead& head) {
   struct RollBack {
     sql::Connection& connection;
     ~RollBack() {
       if (connection.in_transaction()) connection.rollback();
     }
   } const roll_back{*connection_};
-  ARTCACHE_CHECK(check_writable(*connection_, names_));
-  ARTCACHE_TRY(HeadRow row, read_head(*connection_, names_));
-  for (Ticket* ticket : batch) ARTCACHE_CHECK(run_one(*ticket, row));
+  take_more(batch);
+  ARTCACHE_TRY(HeadRow row, read_head(*connection_, names_, sql::Need::write));
+  Ticket& first = *batch.tickets.front();
+  ARTCACHE_CHECK(first.work != nullptr ? run_work(first, row) : run_requests(batch, row));
   head = row.head;
   return connection_->commit();
 }
 
-Result<void> Writer::run_one(Ticket& ticket, HeadRow& row) {
-  if (ticket.work != nullptr) {
-    if (auto done = (*ticket.work)(*connection_, row); !done) return done;
-    ticket.result = ApplyResult{row.head.position, {}};
-    return write_head(*connection_, names_, row);
+Result<void> Writer::run_work(Ticket& ticket, HeadRow& row) {
+  ARTCACHE_CHECK((*ticket.work)(*connection_, row));
+  ticket.result = ApplyResult{row.head.position, {}};
+  return write_head(*connection_, names_, row);
+}
+
+/// Whoever shared the last commits has just been woken and will mostly be back at once, and a
+/// commit costs more than a few turns of the scheduler.
+bool Writer::wait_for_more(Batch& batch) {
+  for (int turn = 0; turn < kTurns && batch.size < expected_; ++turn) {
+    std::this_thread::yield();
+    if (take_more(batch)) return true;
   }
+  return false;
+}
+
+/// Those that come in while others are applied share the commit: it costs as much as many of them.
+Result<void> Writer::run_requests(Batch& batch, HeadRow& row) {
   Edit edit(*connection_, names_, row, deps_.clock->now());
-  ticket.result = edit.apply(*ticket.request);
-  if (!ticket.result)
-    return ticket.result.error().code == Errc::lease_lost ? Result<void>() : ticket.result.error();
+  std::size_t at = 0;
+  do {
+    for (; at < batch.size; ++at) {
+      Ticket& ticket = *batch.tickets[at];
+      ticket.result = edit.apply(*ticket.request);
+      if (!ticket.result && ticket.result.error().code != Errc::lease_lost)
+        return ticket.result.error();
+    }
+  } while (take_more(batch) || wait_for_more(batch));
+  expected_ = std::max(batch.size, expected_ - 1);
   ARTCACHE_CHECK(edit.flush(retention_));
   row = edit.head();
   return {};

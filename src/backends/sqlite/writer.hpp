@@ -2,6 +2,7 @@
 // The one way to write: callers queue up, one of them commits for all.
 #pragma once
 
+#include <array>
 #include <artcache/backends.hpp>
 #include <artcache/metadata_store.hpp>
 #include <condition_variable>
@@ -14,10 +15,11 @@
 
 namespace artcache::sqlite {
 
-/// Group commit over one connection. A caller that finds nobody writing becomes the leader: it
-/// takes the right to write, applies what is queued, commits once and wakes the others. Until the
-/// leader has the right to write a caller can still leave at its deadline; after that the work is
-/// bounded by the disk and is waited for, because the request belongs to the caller.
+/// Group commit over one connection. Whoever is first in the queue when nobody writes becomes the
+/// leader: it takes the right to write, applies what is queued and what comes in while it does,
+/// commits once and wakes the others. Until the leader has the right to write a caller can still
+/// leave at its deadline; after that the work is bounded by the disk and is waited for, because the
+/// request belongs to the caller.
 class Writer {
  public:
   using Committed = std::function<void(const IndexHead&)>;
@@ -45,7 +47,8 @@ class Writer {
                                 Durability durability = Durability::now);
 
  private:
-  static constexpr std::size_t kRequestsMost = 64;  // in one commit
+  // In one commit.
+  static constexpr std::size_t kRequestsMost = 64, kChangesMost = 2 * kApplyMost;
 
   struct Ticket {
     const ApplyRequest* request = nullptr;
@@ -55,15 +58,27 @@ class Writer {
     Result<ApplyResult> result = Error{Errc::internal, "index: never run"};
     IndexHead head;
   };
+  /// What one commit is for.
+  struct Batch {
+    std::array<Ticket*, kRequestsMost> tickets{};
+    std::size_t size = 0, changes = 0;
+  };
 
   Result<void> queue_and_wait(Ticket& ticket, const Call& call);
-  Result<void> begin(const Ticket& own);
-  void take_batch(Ticket& own, std::vector<Ticket*>& batch);
-  void lead(std::unique_lock<std::mutex>& guard, const Call& call, Ticket& own);
-  Result<void> run(std::span<Ticket* const> batch, IndexHead& head);
-  Result<void> run_one(Ticket& ticket, HeadRow& head);
+  [[nodiscard]] bool may_lead(const Ticket& ticket) const;
+  void wait(std::unique_lock<std::mutex>& guard, Ticket& ticket, const Call& call);
+  void lead(std::unique_lock<std::mutex>& guard, Ticket& own, const Call& call);
+  Result<void> begin(const Ticket& own, const Call& call);
+  Result<void> set_durability(Durability wanted);
+  bool take_more(Batch& batch);
+  bool wait_for_more(Batch& batch);
+  Result<void> run(Batch& batch, IndexHead& head);
+  Result<void> run_requests(Batch& batch, HeadRow& row);
+  Result<void> run_work(Ticket& ticket, HeadRow& row);
 
   std::unique_ptr<sql::Connection> connection_;  // the leader's
+  Durability durability_ = Durability::now;      // that it has; the leader's
+  std::size_t expected_ = 1;  // requests in a commit, by those before; the leader's
   const Names names_;
   const LogRetention retention_;
   const bool durable_;
@@ -71,9 +86,10 @@ class Writer {
   const Committed committed_;
 
   std::mutex mutex_;
-  std::condition_variable_any changed_;
   std::deque<Ticket*> queue_;  // guarded by mutex_
-  bool leading_ = false;       // guarded by mutex_
+  bool leading_ = false;       // guarded by mutex_: somebody is
+  /// One for all: most who wait, wait for the same commit.
+  std::condition_variable changed_;
 };
 
 }  // namespace artcache::sqlite
