@@ -299,4 +299,9 @@ Result<SampleResult> make_sample(StorageBackend& storage, const SampleRequest& r
   return run.result();
 }
 
+SampleSidecar sample_sidecar(std::uint64_t seed, std::uint64_t number) {
+  const Sample sample = make_one(seed, number);
+  return {(sample.folder + sample.stored_name).append(kSidecarSuffix), sidecar_of(sample)};
+}
+
 }  // namespace artcache::cli

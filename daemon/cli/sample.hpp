@@ -7,6 +7,7 @@
 #include <artcache/storage_backend.hpp>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 namespace artcache::cli {
 
@@ -30,5 +31,12 @@ using SampleProgress = std::function<void(std::uint64_t done)>;
 /// Errors: those of the storage.
 Result<SampleResult> make_sample(StorageBackend& storage, const SampleRequest& request,
                                  const SampleProgress& progress, const Call& call);
+
+struct SampleSidecar {
+  std::string path, bytes;
+};
+
+/// The sidecar that make_sample() would make for the file of this number, without any storage.
+SampleSidecar sample_sidecar(std::uint64_t seed, std::uint64_t number);
 
 }  // namespace artcache::cli
