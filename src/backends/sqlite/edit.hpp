@@ -61,8 +61,8 @@ class RowWriter {
   const Tables tables_;
   struct {
     sql::Statement *find = nullptr, *glance = nullptr, *insert = nullptr, *last = nullptr,
-                   *update = nullptr, *remove = nullptr, *freshen = nullptr, *set_path = nullptr,
-                   *add_words = nullptr, *remove_words = nullptr;
+                   *update = nullptr, *remove = nullptr, *freshen = nullptr, *freshen_id = nullptr,
+                   *set_path = nullptr, *add_words = nullptr, *remove_words = nullptr;
   } statements_;
   BindBuffers buffers_;
   std::int64_t next_row_;  // 0: not known yet

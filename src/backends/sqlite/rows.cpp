@@ -118,8 +118,9 @@ Result<void> RowWriter::freshen(std::int64_t row, const Freshness& freshness) {
 Result<bool> RowWriter::freshen(const FileId& id, std::uint64_t newest,
                                 const Freshness& freshness) {
   ARTCACHE_TRY(sql::Statement * s,
-               statement("UPDATE {p}entry_{g} SET refreshed_at = ?, ttl_hours = ? "
-                         "WHERE file_id = ? AND revision <= ?"));
+               tables_.statement(statements_.freshen_id,
+                                 "UPDATE {p}entry_{g} SET refreshed_at = ?, ttl_hours = ? "
+                                 "WHERE file_id = ? AND revision <= ?"));
   s->bind(0, freshness.refreshed_at.micros()).bind(1, std::int64_t{freshness.ttl_hours});
   s->bind(2, bytes_of(id)).bind(3, to_sql(newest));
   ARTCACHE_TRY(const std::int64_t changed, s->run());
