@@ -8,6 +8,9 @@
 #include "backends/file/storage.hpp"
 #include "backends/memory/storage.hpp"
 #include "backends/sqlite/index.hpp"
+#if ARTCACHE_WITH_POSTGRES
+#include "backends/postgres/index.hpp"
+#endif
 
 namespace artcache {
 namespace {
@@ -38,6 +41,11 @@ Backends Backends::builtin() {
     (void)all.add_index(scheme, [](const Url& url, const Deps& deps, const Call& call) {
       return sqlite::open_index(url, deps, call);
     });
+#if ARTCACHE_WITH_POSTGRES
+  (void)all.add_index("postgresql", [](const Url& url, const Deps& deps, const Call& call) {
+    return postgres::open_index(url, deps, call);
+  });
+#endif
   for (const Optional& backend : kOptional)
     (void)all.add_left_out(
         backend.scheme,

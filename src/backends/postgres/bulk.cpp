@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/postgres/bulk.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "backends/postgres/columns.hpp"
+#include "sql/postgres/wire.hpp"
+#include "util/random.hpp"
+#include "util/try.hpp"
+
+namespace artcache::postgres {
+namespace {
+
+/// Bytes of rows gathered before they are sent.
+constexpr std::size_t kChunk = std::size_t{512} * 1024;
+
+std::string_view type_name(sql::PostgresType type) {
+  switch (type) {
+    case sql::PostgresType::bytea:
+      return "bytea";
+    case sql::PostgresType::int8:
+      return "bigint";
+    case sql::PostgresType::int4:
+      return "integer";
+    case sql::PostgresType::timestamptz:
+      return "timestamptz";
+    case sql::PostgresType::uuid:
+      return "uuid";
+    case sql::PostgresType::text:
+      break;
+  }
+  return "text";
+}
+
+constexpr std::string_view kScanStage =
+    "scan_path bytea, scan_size bigint, scan_mark bytea, scan_id uuid, scan_hash bytea, "
+    "scan_updated timestamptz";
+constexpr std::uint64_t kScanColumns = 6;
+
+std::string stage_text() {
+  std::string text = "CREATE TEMP TABLE artcache_stage(";
+  for (const Column& column : columns())
+    text.append(column.name).append(" ").append(type_name(column.sent)).append(", ");
+  return text.append(kScanStage).append(")");
+}
+
+void put_row(std::string& out, const BulkLoad::Row& row) {
+  sql::PostgresFields fields;
+  put_columns(row.put, row.freshness,
+              [&](std::size_t) -> sql::PostgresFields& { return fields; });
+  const ScannedFile& file = row.scanned;
+  if (file.path.empty())
+    fields.null();
+  else
+    fields.bytes(std::string_view(file.path));
+  fields.number(to_sql(file.stamp.size)).bytes(sql::Bytes(file.stamp.mark));
+  fields.bytes(file.id.bytes()).bytes(sql::Bytes(file.hash.bytes));
+  fields.time(file.updated_at.micros());
+  sql::put_big_endian(out, kColumnCount + kScanColumns, 2);
+  out.append(fields.data());
+}
+
+// What others changed since the load began stays as they left it. Rows that nobody touched make
+// way; whoever inserts the same id from now on waits for this commit and changes its row.
+constexpr std::string_view kMoveText = R"(
+SELECT set_config('artcache.reset', 'on', true);
+CREATE TEMP TABLE artcache_touched ON COMMIT DROP AS
+  SELECT DISTINCT c.file_id FROM {p}log l JOIN {p}change c ON c.id = l.change
+  WHERE l.seq > {begun} AND c.file_id IS NOT NULL;
+INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at)
+  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM artcache_stage s
+  WHERE scan_path IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM artcache_touched t WHERE t.file_id = s.scan_id)
+  ON CONFLICT (path) DO UPDATE SET size = excluded.size, mark = excluded.mark,
+    file_id = excluded.file_id, hash = excluded.hash, updated_at = excluded.updated_at;
+DELETE FROM artcache_stage WHERE ctid IN (SELECT ctid FROM (
+  SELECT ctid, row_number() OVER (PARTITION BY file_id ORDER BY updated_at DESC, scan_path) AS n
+  FROM artcache_stage) AS ranked WHERE n > 1);
+DELETE FROM {p}files f WHERE NOT EXISTS (
+  SELECT 1 FROM artcache_touched t WHERE t.file_id = f.file_id);
+)";
+
+std::string insert_text() {
+  return "INSERT INTO {p}files(" + column_names() + ") SELECT " + column_values("s") +
+         " FROM artcache_stage s WHERE NOT EXISTS (SELECT 1 FROM artcache_touched t "
+         "WHERE t.file_id = s.file_id) ON CONFLICT (file_id) DO NOTHING";
+}
+
+// With the head taken nothing moves any more: what was deleted since the first look stays deleted.
+constexpr std::string_view kLateText =
+    "DELETE FROM {p}files f USING (SELECT DISTINCT ON (c.file_id) c.file_id, c.kind "
+    "FROM {p}log l JOIN {p}change c ON c.id = l.change WHERE l.seq > $1 AND c.file_id IS NOT NULL "
+    "ORDER BY c.file_id, l.seq DESC) AS late WHERE late.kind = 1 AND f.file_id = late.file_id";
+
+Error overtaken() {
+  return {Errc::lease_lost,
+          "index: bulk load: it has ended, or another one has begun; nothing is lost"};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Bulk>> Bulk::begin(Links& links, const Names& names,
+                                          const LogRetention& retention, const Deps& deps,
+                                          std::uint64_t expected_rows, std::uint64_t fence,
+                                          const Call& call) {
+  ARTCACHE_TRY(auto connection, links.open(call));
+  std::unique_ptr<Bulk> bulk(new Bulk(names, retention, deps, fence, std::move(connection)));
+  std::array<std::uint8_t, 8> random{};
+  util::fill_random(random);
+  std::memcpy(&bulk->token_, random.data(), sizeof bulk->token_);
+  bulk->connection_->set_call(&call);
+  auto opened = bulk->open(expected_rows);
+  bulk->connection_->set_call(nullptr);
+  if (!opened) return std::move(opened).error();
+  return bulk;
+}
+
+Result<void> Bulk::open(std::uint64_t expected_rows) {
+  sql::PostgresConnection& connection = *connection_;
+  ARTCACHE_TRY(auto transaction,
+               sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_CHECK(check_fence(connection, names_, fence_));
+  ARTCACHE_TRY(sql::Statement * s, connection.prepare(names_.text(kHeadText)));
+  ARTCACHE_TRY(const HeadRow row, read_head(*s, names_, sql::Need::write));
+  if (row.head.count > expected_rows / 10)
+    return Error{Errc::conflict, "index: bulk load: it holds " + std::to_string(row.head.count) +
+                                     " rows already, too many for " +
+                                     std::to_string(expected_rows) + " new ones"};
+  begun_at_ = row.head.position.seq;
+  ARTCACHE_TRY(sql::Statement * mine,
+               connection.prepare(names_.text(
+                   "INSERT INTO {p}load(one, token) VALUES(1, $1) "
+                   "ON CONFLICT (one) DO UPDATE SET token = excluded.token")));
+  mine->bind(0, token_);
+  ARTCACHE_CHECK(mine->run());
+  ARTCACHE_CHECK(connection.execute(stage_text()));
+  return transaction.commit();
+}
+
+Result<void> Bulk::check_mine() {
+  if (finished_) return overtaken();
+  ARTCACHE_CHECK(check_fence(*connection_, names_, fence_));
+  ARTCACHE_TRY(sql::Statement * s,
+               connection_->prepare(
+                   names_.text("SELECT token FROM {p}load WHERE one = 1 FOR KEY SHARE")));
+  ARTCACHE_TRY(const bool found, s->step());
+  const bool mine = found && s->integer(0) == token_;
+  s->reset();
+  if (!mine) return overtaken();
+  return {};
+}
+
+Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
+  sql::PostgresConnection& connection = *connection_;
+  connection.set_call(&call);
+  struct Unset {
+    sql::PostgresConnection& connection;
+    ~Unset() { connection.set_call(nullptr); }
+  } const unset{connection};
+  ARTCACHE_TRY(auto transaction,
+               sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_CHECK(check_mine());
+  ARTCACHE_CHECK(connection.copy_begin("COPY artcache_stage FROM STDIN (FORMAT binary)"));
+  std::string chunk(sql::copy_header());
+  for (const Row& row : rows) {
+    put_row(chunk, row);
+    if (chunk.size() < kChunk) continue;
+    ARTCACHE_CHECK(connection.copy_data(chunk));
+    chunk.clear();
+  }
+  chunk.append(sql::copy_trailer());
+  ARTCACHE_CHECK(connection.copy_data(chunk));
+  ARTCACHE_CHECK(connection.copy_end());
+  return transaction.commit();
+}
+
+Result<Position> Bulk::finish(const Call& call) {
+  connection_->set_call(&call);
+  auto position = move_over();
+  connection_->set_call(nullptr);
+  return position;
+}
+
+Result<void> Bulk::fill() {
+  std::string move = names_.text(kMoveText);
+  constexpr std::string_view kBegun = "{begun}";
+  move.replace(move.find(kBegun), kBegun.size(), std::to_string(begun_at_));
+  ARTCACHE_CHECK(connection_->execute(move));
+  return connection_->execute(names_.text(insert_text()));
+}
+
+Result<Position> Bulk::move_over() {
+  sql::PostgresConnection& connection = *connection_;
+  ARTCACHE_TRY(auto transaction,
+               sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_CHECK(check_mine());
+  ARTCACHE_CHECK(fill());
+  ARTCACHE_TRY(auto numbering, number_statements(connection, names_, retention_, 0));
+  sql::Statement* const head = numbering.back();
+  ARTCACHE_CHECK(connection.run_all(numbering));
+  ARTCACHE_TRY(const HeadRow row, read_head(*head, names_, sql::Need::write));
+  if (row.head.oldest_seq > begun_at_ + 1)
+    return Error{Errc::conflict,
+                 "index: bulk load: more was written meanwhile than the log keeps; run it again"};
+  ARTCACHE_CHECK(connection.execute(
+      names_.text("SELECT set_config('artcache.reset', '', true);"
+                  "UPDATE {p}head SET generation = generation + 1; DELETE FROM {p}load")));
+  ARTCACHE_TRY(sql::Statement * late, connection.prepare(names_.text(kLateText)));
+  late->bind(0, to_sql(begun_at_));
+  ARTCACHE_TRY(auto again, number_statements(connection, names_, retention_, 0));
+  again.insert(again.begin(), late);
+  if (auto done = connection.commit_with(again); !done) return std::move(done).error();
+  ARTCACHE_TRY(const HeadRow last, read_head(*again.back(), names_, sql::Need::write));
+  finished_ = true;
+  return last.head.position;
+}
+
+}  // namespace artcache::postgres

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows copied into a stage of this session, and moved over in one transaction.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/metadata_store.hpp>
+
+#include "backends/postgres/link.hpp"
+#include "backends/postgres/writer.hpp"
+
+namespace artcache::postgres {
+
+class Bulk final : public BulkLoad {
+ public:
+  /// Errors: conflict (the index is not nearly empty), lease_lost, and those of the engine.
+  static Result<std::unique_ptr<Bulk>> begin(Links& links, const Names& names,
+                                             const LogRetention& retention, const Deps& deps,
+                                             std::uint64_t expected_rows, std::uint64_t fence,
+                                             const Call& call);
+
+  Result<void> add(std::span<const Row> rows, const Call& call) override;
+  Result<Position> finish(const Call& call) override;
+
+ private:
+  Bulk(const Names& names, const LogRetention& retention, const Deps& deps, std::uint64_t fence,
+       std::unique_ptr<sql::PostgresConnection> connection)
+      : names_(names),
+        retention_(retention),
+        deps_(deps),
+        fence_(fence),
+        connection_(std::move(connection)) {}
+
+  Result<void> open(std::uint64_t expected_rows);
+  /// Fails when the lock is lost or another load has begun since.
+  Result<void> check_mine();
+  Result<Position> move_over();
+  Result<void> fill();
+
+  const Names& names_;
+  const LogRetention retention_;
+  const Deps deps_;
+  const std::uint64_t fence_;
+  /// Its own for the whole load: the stage is a temporary table, and gone with it.
+  const std::unique_ptr<sql::PostgresConnection> connection_;
+  std::int64_t token_ = 0;  // random; the table `load` holds that of the load begun last
+  std::uint64_t begun_at_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace artcache::postgres

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/postgres/edit.hpp"
+
+#include <algorithm>
+
+#include "backends/postgres/columns.hpp"
+#include "sql/postgres/wire.hpp"
+#include "util/try.hpp"
+
+namespace artcache::postgres {
+namespace {
+
+using Type = sql::PostgresType;
+
+std::string insert_text() {
+  return "INSERT INTO {p}files(" + column_names() + ") SELECT " + column_values("n") + " FROM " +
+         unnest_text();
+}
+
+std::string update_text() {
+  return "UPDATE {p}files f SET (" + column_names() + ") = ROW(" + column_values("n") + ") FROM " +
+         unnest_text() + " WHERE f.file_id = n.file_id";
+}
+
+}  // namespace
+
+std::vector<FileId> Edit::ids_of(std::span<const ApplyRequest* const> requests) {
+  std::set<FileId> ids;
+  for (const ApplyRequest* request : requests)
+    for (const EntryChange& change : request->changes) ids.insert(change.id);
+  return {ids.begin(), ids.end()};
+}
+
+void Edit::know(const FileId& id, const StoredRow& row) {
+  Row& mine = rows_[id];
+  mine.before = row;
+  mine.there = true;
+  mine.hash = row.hash;
+  mine.freshness = row.freshness;
+}
+
+std::vector<ChangeOutcome> Edit::apply(const ApplyRequest& request) {
+  std::vector<ChangeOutcome> outcomes;
+  outcomes.reserve(request.changes.size());
+  std::set<FileId> moved;
+  for (const EntryChange& one : request.changes) {
+    outcomes.push_back(change(one));
+    if (outcomes.back() == ChangeOutcome::moved)
+      moved.insert(one.id);
+    else
+      moved.erase(one.id);
+  }
+  scan(request, moved);
+  finished_.insert(finished_.end(), request.finished_intents.begin(),
+                   request.finished_intents.end());
+  return outcomes;
+}
+
+ChangeOutcome Edit::change(const EntryChange& change) {
+  const auto [at, first] = rows_.try_emplace(change.id);
+  Row& row = at->second;
+  if (change.base) {
+    // A row that this very commit changes has no revision yet that anybody could have compared with.
+    const bool same = *change.base == 0
+                          ? !row.there
+                          : row.there && !row.changed && *change.base == row.before->revision;
+    if (!same) return ChangeOutcome::moved;
+  }
+  const auto touch = [&] {
+    if (!row.changed) order_.push_back(change.id);
+    row.changed = true;
+  };
+  switch (change.kind) {
+    case EntryChange::Kind::remove:
+      if (!row.there) return ChangeOutcome::unchanged;
+      touch();
+      row.there = false;
+      row.put = nullptr;
+      return ChangeOutcome::removed;
+    case EntryChange::Kind::freshen:
+      row.freshness = change.freshness;
+      return ChangeOutcome::unchanged;
+    case EntryChange::Kind::put:
+      break;
+  }
+  const bool was_there = std::exchange(row.there, true);
+  row.freshness = change.freshness;
+  if (was_there && row.hash == change.put.hash) return ChangeOutcome::unchanged;
+  touch();
+  row.put = &change.put;
+  row.hash = change.put.hash;
+  return was_there ? ChangeOutcome::updated : ChangeOutcome::inserted;
+}
+
+/// What was not applied must be read again, so it must not look as if it had been.
+void Edit::scan(const ApplyRequest& request, const std::set<FileId>& moved) {
+  for (const ScannedFile& file : request.scanned)
+    if (!moved.contains(file.id)) scanned_[file.path] = &file;
+  for (const std::string_view path : request.unscanned) scanned_[std::string(path)] = nullptr;
+}
+
+Result<std::vector<sql::Statement*>> Edit::statements(sql::Connection& connection,
+                                                      const Names& names) const {
+  std::vector<sql::Statement*> out;
+  ARTCACHE_CHECK(rows(connection, names, out));
+  ARTCACHE_CHECK(scanned(connection, names, out));
+  if (!finished_.empty()) {
+    sql::PostgresArray ids(Type::uuid);
+    for (const FileId& id : finished_) ids.add().bytes(id.bytes());
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(names.text("DELETE FROM {p}intent WHERE file_id = ANY($1)")));
+    ids.bind(*s, 0);
+    out.push_back(s);
+  }
+  return out;
+}
+
+Result<void> Edit::rows(sql::Connection& connection, const Names& names,
+                        std::vector<sql::Statement*>& out) const {
+  sql::PostgresArray removed(Type::uuid);
+  ColumnArrays inserted, updated;
+  for (const FileId& id : order_) {
+    const Row& row = rows_.at(id);
+    if (row.before && !row.there) removed.add().bytes(id.bytes());
+    if (!row.there || row.put == nullptr) continue;
+    if (!row.before)
+      inserted.add(*row.put, row.freshness);
+    else if (row.before->hash != row.hash)
+      updated.add(*row.put, row.freshness);
+  }
+  sql::PostgresArray fresh(Type::uuid), times(Type::timestamptz), hours(Type::int4);
+  for (const auto& [id, row] : rows_) {
+    if (!row.before || !row.there || row.before->hash != row.hash) continue;
+    if (row.before->freshness == row.freshness) continue;
+    fresh.add().bytes(id.bytes());
+    times.add().time(row.freshness.refreshed_at.micros());
+    hours.add().small(row.freshness.ttl_hours);
+  }
+  static const std::string insert = insert_text(), update = update_text();
+  if (!removed.empty()) {
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(names.text("DELETE FROM {p}files WHERE file_id = ANY($1)")));
+    removed.bind(*s, 0);
+    out.push_back(s);
+  }
+  for (const auto& [arrays, text] : {std::pair(&inserted, &insert), {&updated, &update}}) {
+    if (arrays->empty()) continue;
+    ARTCACHE_TRY(sql::Statement * s, connection.prepare(names.text(*text)));
+    arrays->bind(*s);
+    out.push_back(s);
+  }
+  if (fresh.empty()) return {};
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names.text(
+                   "UPDATE {p}files f SET cache_updated_at = n.at, cache_ttl_hours = n.hours "
+                   "FROM unnest($1::uuid[], $2::timestamptz[], $3::integer[]) AS n(id, at, hours) "
+                   "WHERE f.file_id = n.id")));
+  fresh.bind(*s, 0);
+  times.bind(*s, 1);
+  hours.bind(*s, 2);
+  out.push_back(s);
+  return {};
+}
+
+Result<void> Edit::scanned(sql::Connection& connection, const Names& names,
+                           std::vector<sql::Statement*>& out) const {
+  sql::PostgresArray gone(Type::bytea), paths(Type::bytea), sizes(Type::int8), marks(Type::bytea),
+      ids(Type::uuid), hashes(Type::bytea), times(Type::timestamptz);
+  // In one order for all, so that two writers never wait for each other.
+  std::vector<std::pair<std::string_view, const ScannedFile*>> sorted(scanned_.begin(),
+                                                                      scanned_.end());
+  std::ranges::sort(sorted);
+  for (const auto& [path, file] : sorted) {
+    if (file == nullptr) {
+      gone.add().bytes(path);
+      continue;
+    }
+    paths.add().bytes(path);
+    sizes.add().number(to_sql(file->stamp.size));
+    marks.add().bytes(sql::Bytes(file->stamp.mark));
+    ids.add().bytes(file->id.bytes());
+    hashes.add().bytes(sql::Bytes(file->hash.bytes));
+    times.add().time(file->updated_at.micros());
+  }
+  if (!gone.empty()) {
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(names.text("DELETE FROM {p}scan WHERE path = ANY($1)")));
+    gone.bind(*s, 0);
+    out.push_back(s);
+  }
+  if (paths.empty()) return {};
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection.prepare(names.text(
+          "INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at) "
+          "SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::uuid[], "
+          "$5::bytea[], $6::timestamptz[]) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
+          "mark = excluded.mark, file_id = excluded.file_id, hash = excluded.hash, "
+          "updated_at = excluded.updated_at")));
+  int parameter = 0;
+  for (const auto* array : {&paths, &sizes, &marks, &ids, &hashes, &times})
+    array->bind(*s, parameter++);
+  out.push_back(s);
+  return {};
+}
+
+}  // namespace artcache::postgres

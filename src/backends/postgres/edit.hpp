@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What several requests together make of the rows they name: decided here, written in one go.
+#pragma once
+
+#include <artcache/metadata_store.hpp>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "backends/postgres/schema.hpp"
+#include "sql/postgres/connection.hpp"
+
+namespace artcache::postgres {
+
+/// One row as it stands, locked.
+struct StoredRow {
+  ContentHash hash;
+  std::uint64_t revision = 0;
+  Freshness freshness;
+};
+
+/// Applies requests to rows in memory, in order. No I/O.
+class Edit {
+ public:
+  /// Every id that the requests change.
+  static std::vector<FileId> ids_of(std::span<const ApplyRequest* const> requests);
+
+  void know(const FileId& id, const StoredRow& row);
+  /// The outcome of each change. Requests must outlive the edit.
+  std::vector<ChangeOutcome> apply(const ApplyRequest& request);
+
+  /// Binds what is to be written and returns the statements, to be run in their order.
+  Result<std::vector<sql::Statement*>> statements(sql::Connection& connection,
+                                                  const Names& names) const;
+
+ private:
+  struct Row {
+    std::optional<StoredRow> before;  ///< in the table
+    bool there = false;
+    bool changed = false;                 ///< content, by this edit: its revision is not known yet
+    const PreparedEntry* put = nullptr;   ///< its content, if this edit gave it one
+    ContentHash hash;
+    Freshness freshness;
+  };
+  ChangeOutcome change(const EntryChange& change);
+  void scan(const ApplyRequest& request, const std::set<FileId>& moved);
+  Result<void> rows(sql::Connection& connection, const Names& names,
+                    std::vector<sql::Statement*>& out) const;
+  Result<void> scanned(sql::Connection& connection, const Names& names,
+                       std::vector<sql::Statement*>& out) const;
+
+  std::unordered_map<FileId, Row> rows_;
+  std::vector<FileId> order_;  ///< ids in the order of their first change: that of the log
+  std::unordered_map<std::string, const ScannedFile*> scanned_;  ///< nullptr: to be taken out
+  std::vector<FileId> finished_;
+};
+
+}  // namespace artcache::postgres

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SQL of version 1: tables, and the triggers that keep log, digest and head.
+#include <array>
+
+#include "backends/postgres/schema.hpp"
+#include "util/random.hpp"
+
+namespace artcache::postgres {
+namespace {
+
+// Functions are pinned to where the tables are: nobody's temporary table takes the place of one.
+constexpr std::string_view kPath = R"(
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+)";
+
+// The documented table, made or adopted. What it had keeps its names, grants and defaults; only
+// limits of lengths go, since limits are the codec's. Columns of ours begin with artcache_.
+constexpr std::string_view kFiles = R"(
+CREATE TABLE IF NOT EXISTS {p}files(
+  file_id uuid PRIMARY KEY,
+  original_filename text NOT NULL, storage_filename text NOT NULL, file_size bigint NOT NULL,
+  content_type text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(),
+  cache_updated_at timestamptz NOT NULL DEFAULT now(), cache_ttl_hours integer NOT NULL DEFAULT 24,
+  created_by_id text NOT NULL, created_by_username text NOT NULL, created_by_fullname text,
+  description text, version text, storage_path text NOT NULL, checksum text NOT NULL,
+  search_vector tsvector, metadata_json jsonb);
+DO $body$ DECLARE narrow text; BEGIN
+  FOR narrow IN SELECT attname FROM pg_attribute WHERE attrelid = '{p}files'::regclass
+    AND atttypid = 'varchar'::regtype AND NOT attisdropped
+  LOOP EXECUTE format('ALTER TABLE {p}files ALTER COLUMN %I TYPE text', narrow); END LOOP;
+END $body$;
+ALTER TABLE {p}files
+  ADD COLUMN IF NOT EXISTS cache_updated_at timestamptz NOT NULL DEFAULT now(),
+  ADD COLUMN IF NOT EXISTS cache_ttl_hours integer NOT NULL DEFAULT 24,
+  ADD COLUMN IF NOT EXISTS search_vector tsvector, ADD COLUMN IF NOT EXISTS metadata_json jsonb,
+  ADD COLUMN IF NOT EXISTS tags text[], ADD COLUMN IF NOT EXISTS retention_policy text,
+  ADD COLUMN IF NOT EXISTS ttl_days bigint,
+  ADD COLUMN IF NOT EXISTS retention_expires_at timestamptz,
+  ADD COLUMN IF NOT EXISTS artcache_hash bytea,
+  ADD COLUMN IF NOT EXISTS artcache_part numeric(39,0),
+  ADD COLUMN IF NOT EXISTS artcache_content bytea;
+CREATE INDEX IF NOT EXISTS idx_{p}created ON {p}files(created_at, file_id);
+CREATE INDEX IF NOT EXISTS idx_{p}search_vector ON {p}files USING gin(search_vector);
+)";
+
+constexpr std::string_view kTables = R"(
+CREATE TABLE {p}head(
+  one integer PRIMARY KEY CHECK(one = 1), epoch bigint NOT NULL, seq bigint NOT NULL,
+  digest numeric(39,0) NOT NULL, count bigint NOT NULL, bytes numeric NOT NULL,
+  generation bigint NOT NULL, base bigint NOT NULL, oldest_seq bigint NOT NULL,
+  log_bytes bigint NOT NULL, suspect text) WITH (fillfactor = 20);
+CREATE TABLE {p}change(
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tx xid8 NOT NULL DEFAULT pg_current_xact_id(), kind smallint NOT NULL,
+  file_id uuid, hash bytea, part numeric NOT NULL, rows bigint NOT NULL, bytes numeric NOT NULL,
+  payload bytea);
+CREATE TABLE {p}pending(
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  first bigint NOT NULL, last bigint NOT NULL, clears boolean NOT NULL DEFAULT false);
+CREATE TABLE {p}log(
+  seq bigint PRIMARY KEY, change bigint NOT NULL, digest numeric(39,0) NOT NULL,
+  committed_at timestamptz NOT NULL);
+CREATE TABLE {p}revision(
+  file_id uuid PRIMARY KEY, seq bigint NOT NULL) WITH (fillfactor = 80);
+CREATE TABLE {p}scan(
+  path bytea PRIMARY KEY, size bigint NOT NULL, mark bytea NOT NULL, file_id uuid NOT NULL,
+  hash bytea NOT NULL, updated_at timestamptz NOT NULL);
+CREATE INDEX {p}scan_file ON {p}scan(file_id);
+CREATE TABLE {p}intent(
+  file_id uuid PRIMARY KEY, path bytea NOT NULL, operation integer NOT NULL,
+  begun_at timestamptz NOT NULL);
+CREATE TABLE {p}load(one integer PRIMARY KEY CHECK(one = 1), token bigint NOT NULL);
+CREATE TABLE {p}fence(one integer PRIMARY KEY CHECK(one = 1), fence bigint NOT NULL);
+CREATE TABLE {p}holder(
+  fence bigint PRIMARY KEY, element text NOT NULL, class integer NOT NULL, record text NOT NULL);
+CREATE TABLE {p}waiter(
+  element text NOT NULL, class integer NOT NULL, name text NOT NULL, record text NOT NULL,
+  PRIMARY KEY(element, class, name));
+)";
+
+// The part of one record in the digest, as Digest::of() computes it.
+constexpr std::string_view kPart = R"(
+CREATE FUNCTION {p}unsigned(eight bytea) RETURNS numeric LANGUAGE sql IMMUTABLE AS $body$
+  SELECT n + CASE WHEN n < 0 THEN 18446744073709551616::numeric ELSE 0 END
+  FROM (SELECT ('x' || encode(eight, 'hex'))::bit(64)::bigint::numeric AS n) AS signed
+$body$;
+CREATE FUNCTION {p}part(id uuid, hash bytea) RETURNS numeric LANGUAGE plpgsql IMMUTABLE
+SET search_path FROM CURRENT AS $body$
+DECLARE sum bytea := sha256(hash || convert_to(id::text, 'UTF8'));
+BEGIN
+  RETURN {p}unsigned(substr(sum, 1, 8)) * 18446744073709551616::numeric
+    + {p}unsigned(substr(sum, 9, 8));
+END $body$;
+)";
+
+// Rows that come without a hash, or change their content without changing it, were made by hand.
+constexpr std::string_view kMark = R"(
+CREATE FUNCTION {p}mark() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $body$
+BEGIN
+  NEW.artcache_hash := uuid_send(gen_random_uuid());
+  NEW.artcache_part := {p}part(NEW.file_id, NEW.artcache_hash);
+  NEW.artcache_content := NULL;
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE {p}scan SET mark = decode(repeat('00', 24), 'hex') WHERE file_id = OLD.file_id;
+  END IF;
+  RETURN NEW;
+END $body$;
+CREATE TRIGGER artcache_mark_insert BEFORE INSERT ON {p}files FOR EACH ROW
+  WHEN (NEW.artcache_hash IS NULL) EXECUTE FUNCTION {p}mark();
+CREATE TRIGGER artcache_mark_update BEFORE UPDATE ON {p}files FOR EACH ROW
+  WHEN (NEW.artcache_hash IS NULL OR (NEW.artcache_hash = OLD.artcache_hash AND
+    (OLD.file_id, OLD.original_filename, OLD.storage_filename, OLD.file_size, OLD.content_type,
+     OLD.created_at, OLD.updated_at, OLD.created_by_id, OLD.created_by_username,
+     OLD.created_by_fullname, OLD.description, OLD.version, OLD.storage_path, OLD.checksum,
+     OLD.metadata_json, OLD.tags, OLD.retention_policy, OLD.ttl_days, OLD.retention_expires_at,
+     OLD.artcache_part, OLD.artcache_content)
+    IS DISTINCT FROM
+    (NEW.file_id, NEW.original_filename, NEW.storage_filename, NEW.file_size, NEW.content_type,
+     NEW.created_at, NEW.updated_at, NEW.created_by_id, NEW.created_by_username,
+     NEW.created_by_fullname, NEW.description, NEW.version, NEW.storage_path, NEW.checksum,
+     NEW.metadata_json, NEW.tags, NEW.retention_policy, NEW.ttl_days, NEW.retention_expires_at,
+     NEW.artcache_part, NEW.artcache_content)))
+  EXECUTE FUNCTION {p}mark();
+)";
+
+// One statement: its rows, or one reset when they are too many. artcache.reset asks for one, and
+// then names the row to which the statements after the first add.
+constexpr std::string_view kLogStatements = R"(
+CREATE FUNCTION {p}log_reset(parts numeric, count bigint, sizes numeric) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $body$
+DECLARE asked text := current_setting('artcache.reset', true); made bigint;
+BEGIN
+  IF asked ~ '^[0-9]+$' THEN
+    UPDATE {p}change SET part = part + parts, rows = rows + count, bytes = bytes + sizes
+      WHERE id = asked::bigint AND tx = pg_current_xact_id();
+    IF FOUND THEN RETURN; END IF;
+  END IF;
+  INSERT INTO {p}change(kind, part, rows, bytes) VALUES(2, parts, count, sizes)
+    RETURNING id INTO made;
+  IF asked = 'on' THEN PERFORM set_config('artcache.reset', made::text, true); END IF;
+  INSERT INTO {p}pending(first, last) VALUES(made, made);
+END $body$;
+
+CREATE FUNCTION {p}inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $body$
+DECLARE n bigint := (SELECT count(*) FROM new_rows); from_id bigint; to_id bigint;
+BEGIN
+  IF n = 0 THEN RETURN NULL; END IF;
+  IF n > 10000 OR current_setting('artcache.reset', true) <> '' THEN
+    PERFORM {p}log_reset(sum(artcache_part), n, sum(file_size)) FROM new_rows;
+    RETURN NULL;
+  END IF;
+  WITH w AS (INSERT INTO {p}change(kind, file_id, hash, part, rows, bytes, payload)
+    SELECT 0, file_id, artcache_hash, artcache_part, 1, file_size, artcache_content FROM new_rows
+    RETURNING id) SELECT min(id), max(id) INTO from_id, to_id FROM w;
+  INSERT INTO {p}pending(first, last) VALUES(from_id, to_id);
+  RETURN NULL;
+END $body$;
+
+CREATE FUNCTION {p}deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $body$
+DECLARE n bigint := (SELECT count(*) FROM old_rows); from_id bigint; to_id bigint;
+BEGIN
+  IF n = 0 THEN RETURN NULL; END IF;
+  IF current_setting('artcache.writer', true) IS DISTINCT FROM 'on' THEN
+    UPDATE {p}scan SET mark = decode(repeat('00', 24), 'hex')
+      WHERE file_id IN (SELECT file_id FROM old_rows);
+  END IF;
+  IF n > 10000 OR current_setting('artcache.reset', true) <> '' THEN
+    PERFORM {p}log_reset(-sum(artcache_part), -n, -sum(file_size)) FROM old_rows;
+    RETURN NULL;
+  END IF;
+  WITH w AS (INSERT INTO {p}change(kind, file_id, hash, part, rows, bytes)
+    SELECT 1, file_id, artcache_hash, -artcache_part, -1, -file_size FROM old_rows
+    RETURNING id) SELECT min(id), max(id) INTO from_id, to_id FROM w;
+  INSERT INTO {p}pending(first, last) VALUES(from_id, to_id);
+  RETURN NULL;
+END $body$;
+
+CREATE FUNCTION {p}updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $body$
+DECLARE many bigint; from_id bigint; to_id bigint;
+BEGIN
+  IF (SELECT count(*) FROM new_rows) > 10000 THEN
+    SELECT count(*) INTO many FROM new_rows n FULL JOIN old_rows o USING(file_id)
+      WHERE n.artcache_hash IS DISTINCT FROM o.artcache_hash;
+    IF many > 10000 THEN
+      PERFORM {p}log_reset((SELECT sum(artcache_part) FROM new_rows)
+        - (SELECT sum(artcache_part) FROM old_rows), 0, (SELECT sum(file_size) FROM new_rows)
+        - (SELECT sum(file_size) FROM old_rows));
+      RETURN NULL;
+    END IF;
+  END IF;
+  WITH w AS (INSERT INTO {p}change(kind, file_id, hash, part, rows, bytes, payload)
+    SELECT CASE WHEN n.file_id IS NULL THEN 1 ELSE 0 END, coalesce(n.file_id, o.file_id),
+      coalesce(n.artcache_hash, o.artcache_hash),
+      coalesce(n.artcache_part, 0) - coalesce(o.artcache_part, 0),
+      (n.file_id IS NOT NULL)::int - (o.file_id IS NOT NULL)::int,
+      coalesce(n.file_size, 0) - coalesce(o.file_size, 0), n.artcache_content
+    FROM new_rows n FULL JOIN old_rows o ON n.file_id = o.file_id
+    WHERE n.artcache_hash IS DISTINCT FROM o.artcache_hash
+    RETURNING id) SELECT min(id), max(id) INTO from_id, to_id FROM w;
+  IF from_id IS NOT NULL THEN
+    INSERT INTO {p}pending(first, last) VALUES(from_id, to_id);
+  END IF;
+  RETURN NULL;
+END $body$;
+
+CREATE FUNCTION {p}truncated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $body$
+DECLARE made bigint;
+BEGIN
+  TRUNCATE {p}scan;
+  INSERT INTO {p}change(kind, part, rows, bytes) VALUES(2, 0, 0, 0) RETURNING id INTO made;
+  INSERT INTO {p}pending(first, last, clears) VALUES(made, made, true);
+  RETURN NULL;
+END $body$;
+)";
+
+// At commit: the head is taken, so commits are in the order of their numbers, and let go of by it.
+constexpr std::string_view kNumber = R"(
+CREATE FUNCTION {p}number() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET enable_seqscan = off AS $body$
+DECLARE h {p}head%ROWTYPE; n bigint; parts numeric; counts bigint; sizes numeric; logged bigint;
+  resets boolean; modulus CONSTANT numeric := 340282366920938463463374607431768211456;
+BEGIN
+  SELECT * INTO STRICT h FROM {p}head WHERE one = 1 FOR UPDATE;
+  IF NEW.clears THEN
+    h.digest := 0; h.count := 0; h.bytes := 0; h.suspect := 'truncated by hand';
+  END IF;
+  WITH mine AS MATERIALIZED (
+    SELECT c.*, h.seq + row_number() OVER w AS seq, sum(c.part) OVER w AS moved
+    FROM {p}change c WHERE c.id BETWEEN NEW.first AND NEW.last AND c.tx = pg_current_xact_id()
+    WINDOW w AS (ORDER BY c.id)),
+  logging AS (INSERT INTO {p}log(seq, change, digest, committed_at)
+    SELECT seq, id, mod(mod(h.digest + moved, modulus) + modulus, modulus), clock_timestamp()
+    FROM mine),
+  putting AS (INSERT INTO {p}revision(file_id, seq) SELECT file_id, seq FROM mine WHERE kind = 0
+    ON CONFLICT (file_id) DO UPDATE SET seq = excluded.seq),
+  removing AS (DELETE FROM {p}revision r USING mine WHERE mine.kind = 1
+    AND r.file_id = mine.file_id)
+  SELECT count(*), sum(part), sum(rows), sum(bytes),
+    sum(80 + coalesce(length(payload), 0)), bool_or(kind = 2)
+    INTO n, parts, counts, sizes, logged, resets FROM mine;
+  IF n > 0 THEN
+    IF resets THEN
+      DELETE FROM {p}revision;
+      h.base := h.seq + n;
+    END IF;
+    UPDATE {p}head SET seq = h.seq + n,
+      digest = mod(mod(h.digest + parts, modulus) + modulus, modulus),
+      count = h.count + counts, bytes = h.bytes + sizes, base = h.base, suspect = h.suspect,
+      log_bytes = h.log_bytes + logged WHERE one = 1;
+    PERFORM pg_notify('{p}head', '');
+  END IF;
+  DELETE FROM {p}pending WHERE id = NEW.id;
+  RETURN NULL;
+END $body$;
+CREATE CONSTRAINT TRIGGER {p}number AFTER INSERT ON {p}pending DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION {p}number();
+)";
+
+// Takes what is beyond the limits off the old end, and the head where there is something.
+constexpr std::string_view kTrim = R"(
+CREATE FUNCTION {p}trim(rows_most bigint, bytes_most bigint, age_most interval, at_once bigint)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET enable_seqscan = off AS $body$
+DECLARE h {p}head%ROWTYPE; cut bigint; freed bigint;
+BEGIN
+  SELECT * INTO STRICT h FROM {p}head WHERE one = 1;
+  IF h.seq - h.oldest_seq < rows_most AND h.log_bytes <= bytes_most AND NOT EXISTS (
+    SELECT 1 FROM {p}log WHERE seq = h.oldest_seq AND committed_at < clock_timestamp() - age_most)
+  THEN RETURN; END IF;
+  SELECT * INTO STRICT h FROM {p}head WHERE one = 1 FOR UPDATE;
+  SELECT max(seq), max(gone) INTO cut, freed FROM (
+    SELECT l.seq, l.committed_at,
+      sum(80 + coalesce(length(c.payload), 0)) OVER (ORDER BY l.seq) AS gone,
+      80 + coalesce(length(c.payload), 0) AS own
+    FROM {p}log l JOIN {p}change c ON c.id = l.change
+    WHERE l.seq >= h.oldest_seq AND l.seq < h.oldest_seq + at_once) AS old
+  WHERE h.seq - seq >= rows_most OR h.log_bytes - gone + own > bytes_most
+    OR committed_at < clock_timestamp() - age_most;
+  IF cut IS NULL THEN RETURN; END IF;
+  WITH dropped AS (DELETE FROM {p}log WHERE seq <= cut RETURNING change)
+  DELETE FROM {p}change c USING dropped WHERE c.id = dropped.change;
+  UPDATE {p}head SET oldest_seq = cut + 1, log_bytes = greatest(log_bytes - freed, 0)
+    WHERE one = 1;
+END $body$;
+)";
+
+// What an adopted table holds is the first change; then the triggers watch.
+constexpr std::string_view kBeginning = R"(
+UPDATE {p}files SET artcache_hash = uuid_send(gen_random_uuid()), artcache_content = NULL;
+UPDATE {p}files SET artcache_part = {p}part(file_id, artcache_hash);
+INSERT INTO {p}change(kind, part, rows, bytes)
+  SELECT 2, mod(sum(artcache_part), 340282366920938463463374607431768211456), count(*),
+    sum(file_size) FROM {p}files HAVING count(*) > 0;
+INSERT INTO {p}log(seq, change, digest, committed_at)
+  SELECT 1, id, part, clock_timestamp() FROM {p}change;
+INSERT INTO {p}fence VALUES(1, 0);
+INSERT INTO {p}head SELECT 1, {epoch}, count(*), coalesce(sum(part), 0),
+  coalesce(sum(rows), 0), coalesce(sum(bytes), 0), 1, count(*), 1, 80 * count(*),
+  'no complete rebuild yet' FROM {p}change;
+CREATE TRIGGER artcache_inserted AFTER INSERT ON {p}files REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION {p}inserted();
+CREATE TRIGGER artcache_updated AFTER UPDATE ON {p}files
+  REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION {p}updated();
+CREATE TRIGGER artcache_deleted AFTER DELETE ON {p}files REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION {p}deleted();
+CREATE TRIGGER artcache_truncated AFTER TRUNCATE ON {p}files
+  FOR EACH STATEMENT EXECUTE FUNCTION {p}truncated();
+)";
+
+/// Random, and never 0, which stands for no epoch.
+std::string random_epoch() {
+  std::array<std::uint8_t, 8> random{};
+  util::fill_random(random);
+  std::uint64_t epoch = 0;
+  for (const std::uint8_t byte : random) epoch = epoch << 8 | byte;
+  // The least number of all has no positive twin, so SQL cannot spell it.
+  epoch = epoch == 0 || epoch == std::uint64_t{1} << 63 ? 1 : epoch;
+  return std::to_string(static_cast<std::int64_t>(epoch));
+}
+
+}  // namespace
+
+std::string first_version(const Names& names) {
+  std::string beginning(kBeginning);
+  constexpr std::string_view kEpoch = "{epoch}";
+  beginning.replace(beginning.find(kEpoch), kEpoch.size(), "(" + random_epoch() + ")");
+  std::string text;
+  for (const std::string_view part :
+       {kPath, kFiles, kTables, kPart, kLogStatements, kNumber, kTrim})
+    text.append(names.text(part));
+  return text + names.text(beginning) + names.text(kMark);
+}
+
+}  // namespace artcache::postgres
