@@ -23,7 +23,12 @@ class IndexPlace {
   [[nodiscard]] virtual bool shared() const = 0;
 };
 
-/// `mem:`, a SQLite file, and what ARTCACHE_TEST_INDEXES names.
+/// The addresses of ARTCACHE_TEST_INDEXES, separated by spaces.
+std::vector<std::string> named_servers();
+/// The address of an index that does not exist yet, with its prefix as the first parameter.
+std::string fresh_prefix(const std::string& address);
+
+/// The servers that are named, else `mem:` and a SQLite file.
 std::vector<std::unique_ptr<IndexPlace>> index_places();
 
 std::unique_ptr<MetadataStore> open_index(const std::string& address);

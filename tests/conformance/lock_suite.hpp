@@ -33,8 +33,10 @@ inline LockRequest wanting(LockClass lock_class, std::string element = "se-01") 
 struct Site {
   explicit Site(std::string scheme) : name(std::move(scheme)) {
     deps.clock = &clock;
-    const std::string address =
-        name == "mem" ? "mem:" : "sqlite://" + (folder / "i.db") + "?prefix=storage_elem_01";
+    std::string address = "mem:";
+    if (name == "sqlite") address = "sqlite://" + (folder / "i.db") + "?prefix=storage_elem_01";
+    if (name.find(':') != std::string::npos)
+      address = fresh_prefix(name) + "&owners=" + folder.path();
     url.emplace(good(Url::parse(address)));
     index = good(Backends::builtin().open_index(*url, deps, {}));
     a = manager();
@@ -72,9 +74,11 @@ struct Site {
 inline constexpr Errc kDone = Errc::internal;
 
 inline void for_each_site(const std::function<void(Site&)>& test) {
-  for (const char* scheme : {"mem", "sqlite"}) {
-    INFO("locks of: " << scheme);
-    Site site(scheme);
+  std::vector<std::string> names = named_servers();
+  if (names.empty()) names = {"mem", "sqlite"};
+  for (const std::string& name : names) {
+    INFO("locks of: " << name.substr(0, name.find(':')));
+    Site site(name);
     test(site);
   }
 }

@@ -160,7 +160,7 @@ Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
     ARTCACHE_TRY(sql::Statement * count,
                  connection.prepare(names_.text("SELECT count(*) FROM (SELECT 1 FROM {p}files f" +
                                                 filter.text() + " LIMIT " + filter.next() +
-                                                ") AS some")));
+                                                ") AS few")));
     count->bind(filter.bind(*count), kCountMost + 1);
     ARTCACHE_CHECK(count->step());
     page.total = from_sql(count->integer(0));
