@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only an index in PostgreSQL knows: operators at its table, and tables that were there before.
+#include <cstdlib>
+
+#include "conformance/postgres_suite.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+
+namespace {
+
+std::string id_text(std::uint64_t n) { return "'" + to_string(sample_id(n)) + "'"; }
+
+/// The table of the original system with its indexes, as its program creates it (facts 2.1).
+std::string original_ddl(const std::string& p) {
+  std::string sql = R"(
+CREATE TABLE {p}files(
+  file_id uuid NOT NULL PRIMARY KEY, original_filename varchar(500) NOT NULL,
+  storage_filename varchar(500) NOT NULL, file_size bigint NOT NULL,
+  content_type varchar(255) NOT NULL, created_at timestamptz DEFAULT now() NOT NULL,
+  updated_at timestamptz DEFAULT now() NOT NULL,
+  cache_updated_at timestamptz DEFAULT now() NOT NULL, cache_ttl_hours integer DEFAULT 24 NOT NULL,
+  created_by_id varchar(255) NOT NULL, created_by_username varchar(255) NOT NULL,
+  created_by_fullname varchar(500), description text, version varchar(50),
+  storage_path varchar(1000) NOT NULL, checksum varchar(64) NOT NULL,
+  search_vector tsvector, metadata_json jsonb);
+CREATE INDEX ix_{p}files_file_id ON {p}files(file_id);
+CREATE INDEX idx_{p}filename ON {p}files(original_filename);
+CREATE UNIQUE INDEX ix_{p}files_storage_filename ON {p}files(storage_filename);
+CREATE INDEX idx_{p}user_date ON {p}files(created_by_id, created_at);
+CREATE INDEX idx_{p}search_vector ON {p}files USING gin(search_vector);
+CREATE INDEX idx_{p}metadata ON {p}files USING gin(metadata_json);
+INSERT INTO {p}files SELECT gen_random_uuid(), 'old ' || n || '.pdf',
+  'old_' || n || '_x.pdf', 100 + n, 'application/pdf', now(), now(), now(), 24, 'u', 'user', NULL,
+  NULL, '1', '2026/03/02/10/', repeat('ab', 32), NULL, '{"pages": 3}'
+  FROM generate_series(1, 50) AS n;
+)";
+  for (std::size_t at = 0; (at = sql.find("{p}", at)) != std::string::npos;)
+    sql.replace(at, 3, p);
+  return sql;
+}
+
+/// Names, defaults, grants, indexes and triggers of the table, as one text.
+std::string shape_of(Psql& psql, const std::string& table) {
+  return psql.text("SELECT coalesce(string_agg(part, E'\\n' ORDER BY part), '') FROM ("
+                   "SELECT attname || ' ' || atttypid::regtype::text || ' ' || "
+                   "coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS part FROM pg_attribute a "
+                   "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+                   "WHERE a.attrelid = '" + table + "'::regclass AND attnum > 0 "
+                   "UNION ALL SELECT indexdef FROM pg_indexes WHERE tablename = '" + table + "' "
+                   "UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger "
+                   "WHERE tgrelid = '" + table + "'::regclass "
+                   "UNION ALL SELECT coalesce(relacl::text, '') FROM pg_class "
+                   "WHERE oid = '" + table + "'::regclass) AS parts");
+}
+
+}  // namespace
+
+TEST_SUITE("postgres") {
+  TEST_CASE("rows changed, added and removed in psql are logged and count as different") {
+    const PostgresSite site;
+    const auto index = site.open();
+    const Position before = put(*index, 0, 10).position;
+    Psql psql(site.address);
+    psql("UPDATE " + site.files() + " SET description = 'by hand' WHERE file_id = " + id_text(1));
+    psql("DELETE FROM " + site.files() + " WHERE file_id = " + id_text(2));
+    psql("INSERT INTO " + site.files() +
+         "(file_id, original_filename, storage_filename, file_size, content_type, created_by_id, "
+         "created_by_username, storage_path, checksum) VALUES(gen_random_uuid(), 'n', 'n', 5, 't', "
+         "'u', 'u', 'a', 'no checksum')");
+    const auto log = log_of(*index, before);
+    REQUIRE(log.size() == 3);
+    CHECK(log[0].kind == LogRow::Kind::put);
+    CHECK(log[0].record.key == to_string(sample_id(1)));
+    CHECK(log[0].record.hash != content_hash(sample_entry(1)));
+    CHECK(log[0].record.payload.empty());
+    CHECK(log[1].kind == LogRow::Kind::remove);
+    CHECK(log[2].kind == LogRow::Kind::put);
+    const IndexHead head = good(index->head({}));
+    CHECK(head.position == log[2].position);
+    CHECK(head.count == 10);
+    CHECK(head.position.digest == digest_of_rows(*index));
+    const auto shown = good(index->find(sample_id(1), {}));
+    CHECK(shown->entry.description == "by hand");
+    CHECK(shown->hash == log[0].record.hash);
+    CHECK(shown->revision == log[0].position.seq);
+  }
+
+  TEST_CASE("what was changed in psql looks unread to an incremental rebuild") {
+    const PostgresSite site;
+    const auto index = site.open();
+    put(*index, 0, 3);
+    Psql psql(site.address);
+    psql("UPDATE " + site.files() + " SET file_size = 1 WHERE file_id = " + id_text(1));
+    psql("DELETE FROM " + site.files() + " WHERE file_id = " + id_text(2));
+    const auto stamp = [&](std::uint64_t n) {
+      const std::string path = scanned_of(prepare(sample_entry(n))).path;
+      return good(index->find_scanned({{std::string_view(path)}}, {})).front()->stamp;
+    };
+    CHECK(stamp(0) == scanned_of(prepare(sample_entry(0))).stamp);
+    CHECK(stamp(1).mark == decltype(Stamp::mark){});
+    CHECK(stamp(2).mark == decltype(Stamp::mark){});
+  }
+
+  TEST_CASE("freshness set by hand shows at once and moves neither log nor digest") {
+    const PostgresSite site;
+    const auto index = site.open();
+    const Position before = put(*index, 0, 20).position;
+    Psql psql(site.address);
+    psql("UPDATE " + site.files() + " SET cache_updated_at = '2020-01-01', cache_ttl_hours = 5 "
+         "WHERE file_id IN (" + id_text(3) + ", " + id_text(4) + ")");
+    CHECK(good(index->head({})).position == before);
+    const auto entry = good(index->find(sample_id(3), {}));
+    CHECK(entry->freshness.ttl_hours == 5);
+    CHECK(entry->hash == content_hash(sample_entry(3)));
+    EntryFilter expired;
+    expired.expired_at = sample_freshness().refreshed_at;
+    CHECK(good(index->page({.filter = expired}, {})).total == 2);
+  }
+
+  TEST_CASE("TRUNCATE CASCADE is one reset, empties the scan table and makes the index suspect") {
+    const PostgresSite site;
+    const auto index = site.open();
+    const Position before = put(*index, 0, 20).position;
+    good(index->set_suspect("", 0, {}));
+    Psql psql(site.address);
+    psql("TRUNCATE " + site.files() + " CASCADE");
+    const auto log = log_of(*index, before);
+    REQUIRE(log.size() == 1);
+    CHECK(log.front().kind == LogRow::Kind::reset);
+    CHECK(log.front().position.digest == Digest());
+    const IndexHead head = good(index->head({}));
+    CHECK(head.count == 0);
+    CHECK(head.bytes == 0);
+    CHECK_FALSE(head.suspect_reason.empty());
+    const std::string path = scanned_of(prepare(sample_entry(1))).path;
+    CHECK_FALSE(good(index->find_scanned({{std::string_view(path)}}, {})).front().has_value());
+    put(*index, 0, 5);
+    CHECK(good(index->head({})).position.digest == digest_of_rows(*index));
+  }
+
+  TEST_CASE("many rows changed at once by hand are one reset") {
+    const PostgresSite site;
+    const auto index = site.open();
+    Psql psql(site.address);
+    psql("INSERT INTO " + site.files() +
+         "(file_id, original_filename, storage_filename, file_size, content_type, created_by_id, "
+         "created_by_username, storage_path, checksum) SELECT gen_random_uuid(), 'n', 'n', 5, 't', "
+         "'u', 'u', 'a/', '' FROM generate_series(1, 10001)");
+    psql("UPDATE " + site.files() + " SET file_size = 6");
+    const auto log = log_of(*index, start_of(*index));
+    REQUIRE(log.size() == 2);
+    CHECK(log[0].kind == LogRow::Kind::reset);
+    CHECK(log[1].kind == LogRow::Kind::reset);
+    const IndexHead head = good(index->head({}));
+    CHECK(head.count == 10'001);
+    CHECK(head.bytes == 60'006);
+    CHECK(head.position.digest == digest_of_rows(*index));
+  }
+
+  TEST_CASE("the table of the original system is adopted with its rows") {
+    const PostgresSite site;
+    Psql psql(site.address);
+    psql(original_ddl(site.prefix));
+    psql("GRANT SELECT ON " + site.files() + " TO PUBLIC");
+    const auto index = site.open();
+    const IndexHead head = good(index->head({}));
+    CHECK(head.count == 50);
+    CHECK(head.bytes == 50 * 100 + 50 * 51 / 2);
+    CHECK(head.position.digest == digest_of_rows(*index));
+    CHECK_FALSE(head.suspect_reason.empty());
+    const auto log = log_of(*index, start_of(*index));
+    REQUIRE(log.size() == 1);
+    CHECK(log.front().kind == LogRow::Kind::reset);
+    const auto page = good(index->page({.filter = {.filename = "old 7.pdf"}}, {}));
+    REQUIRE(page.entries.size() == 1);
+    CHECK(page.entries.front().entry.storage_filename == "old_7_x.pdf");
+    CHECK(page.entries.front().entry.metadata == "{\"pages\":3}");
+
+    EntryChange change = put_of(sample_entry(1));
+    change.put.entry.id = page.entries.front().entry.id;
+    change.put = prepare(change.put.entry);
+    change.id = change.put.entry.id;
+    change.base = page.entries.front().revision;
+    CHECK(good(index->apply({.changes = {{change}}}, {})).outcomes.front() ==
+          ChangeOutcome::updated);
+    CHECK(good(index->find(change.id, {}))->entry == change.put.entry);
+    CHECK(good(index->head({})).position.digest == digest_of_rows(*index));
+  }
+
+  TEST_CASE("no operation changes columns, defaults, grants, indexes or triggers of the table") {
+    const PostgresSite site;
+    Psql psql(site.address);
+    psql(original_ddl(site.prefix));
+    psql("GRANT SELECT ON " + site.files() + " TO PUBLIC");
+    const auto index = site.open();
+    const std::string shape = shape_of(psql, site.files());
+    put(*index, 0, 3);
+    const auto bulk = good(index->bulk_load(10'000, 0, {}));
+    std::vector<BulkLoad::Row> rows;
+    for (std::uint64_t n = 0; n < 40; ++n) {
+      PreparedEntry one = prepare(sample_entry(n));
+      ScannedFile scanned = scanned_of(one);
+      rows.push_back({std::move(one), sample_freshness(), std::move(scanned)});
+    }
+    good(bulk->add(rows, {}));
+    good(bulk->finish({}));
+    CHECK(good(site.open()->head({})).count == 40);
+    CHECK(shape_of(psql, site.files()) == shape);
+  }
+
+  TEST_CASE("a bulk load over a few old rows is one reset, and brings no deleted row back") {
+    const PostgresSite site;
+    const auto index = site.open();
+    const Position before = put(*index, 100, 103).position;
+    const auto bulk = good(index->bulk_load(1000, 0, {}));
+    std::vector<BulkLoad::Row> rows;
+    for (std::uint64_t n = 101; n < 110; ++n) {
+      PreparedEntry one = prepare(sample_entry(n));
+      ScannedFile scanned = scanned_of(one);
+      rows.push_back({std::move(one), sample_freshness(), std::move(scanned)});
+    }
+    good(bulk->add(rows, {}));
+    const EntryChange remove = remove_of(sample_id(101));
+    good(index->apply({.changes = {{remove}}}, {}));
+    good(bulk->finish({}));
+    CHECK_FALSE(good(index->find(sample_id(100), {})).has_value());
+    CHECK_FALSE(good(index->find(sample_id(101), {})).has_value());
+    CHECK(good(index->find(sample_id(102), {})).has_value());
+    const auto log = log_of(*index, before);
+    REQUIRE(log.size() == 2);
+    CHECK(log[0].kind == LogRow::Kind::remove);
+    CHECK(log[1].kind == LogRow::Kind::reset);
+    CHECK(good(index->head({})).count == 8);
+    CHECK(good(index->head({})).position.digest == digest_of_rows(*index));
+  }
+
+  TEST_CASE("a role with rights on the table alone is watched like any other") {
+    const PostgresSite site;
+    const auto index = site.open();
+    const Position before = put(*index, 0, 3).position;
+    const std::string role = site.prefix + "operator";
+    std::string superuser = std::getenv("ARTCACHE_TEST_POSTGRES_SUPERUSER");
+    superuser.replace(superuser.rfind('/'), std::string::npos, "/artstore");
+    Psql psql(superuser);
+    psql("CREATE ROLE " + role + "; GRANT SELECT, DELETE, TRUNCATE ON " + site.files() + " TO " +
+         role + "; SET ROLE " + role);
+    CHECK(psql.error_of("SELECT 1 FROM " + site.prefix + "log").find("42501") !=
+          std::string::npos);
+    psql("DELETE FROM " + site.files() + " WHERE file_id = " + id_text(1));
+    CHECK(log_of(*index, before).size() == 1);
+    psql("TRUNCATE " + site.files());
+    CHECK(log_of(*index, before).size() == 2);
+    CHECK(good(index->head({})).count == 0);
+  }
+}
