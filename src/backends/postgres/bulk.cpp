@@ -16,39 +16,11 @@ namespace {
 /// Bytes of rows gathered before they are sent.
 constexpr std::size_t kChunk = std::size_t{512} * 1024;
 
-std::string_view type_name(sql::PostgresType type) {
-  switch (type) {
-    case sql::PostgresType::bytea:
-      return "bytea";
-    case sql::PostgresType::int8:
-      return "bigint";
-    case sql::PostgresType::int4:
-      return "integer";
-    case sql::PostgresType::timestamptz:
-      return "timestamptz";
-    case sql::PostgresType::uuid:
-      return "uuid";
-    case sql::PostgresType::text:
-      break;
-  }
-  return "text";
-}
-
-constexpr std::string_view kScanStage =
-    "scan_path bytea, scan_size bigint, scan_mark bytea, scan_id uuid, scan_hash bytea, "
-    "scan_updated timestamptz";
 constexpr std::uint64_t kScanColumns = 6;
-
-std::string stage_text() {
-  std::string text = "CREATE TEMP TABLE artcache_stage(";
-  for (const Column& column : columns())
-    text.append(column.name).append(" ").append(type_name(column.sent)).append(", ");
-  return text.append(kScanStage).append(")");
-}
 
 void put_row(std::string& out, const BulkLoad::Row& row) {
   sql::PostgresFields fields;
-  put_columns(row.put, row.freshness,
+  put_columns(row.put, row.freshness, row.scanned.path,
               [&](std::size_t) -> sql::PostgresFields& { return fields; });
   const ScannedFile& file = row.scanned;
   if (file.path.empty())
@@ -69,22 +41,28 @@ SELECT set_config('artcache.reset', 'on', true);
 CREATE TEMP TABLE artcache_touched ON COMMIT DROP AS
   SELECT DISTINCT c.file_id FROM {p}log l JOIN {p}change c ON c.id = l.change
   WHERE l.seq > {begun} AND c.file_id IS NOT NULL;
+DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
+  SELECT ctid, row_number() OVER (PARTITION BY scan_path ORDER BY added DESC) AS n
+  FROM {p}stage WHERE scan_path IS NOT NULL) AS ranked WHERE n > 1);
+DELETE FROM {p}scan s WHERE NOT EXISTS (
+  SELECT 1 FROM artcache_touched t WHERE t.file_id = s.file_id);
 INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at)
-  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM artcache_stage s
+  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM {p}stage s
   WHERE scan_path IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM artcache_touched t WHERE t.file_id = s.scan_id)
   ON CONFLICT (path) DO UPDATE SET size = excluded.size, mark = excluded.mark,
     file_id = excluded.file_id, hash = excluded.hash, updated_at = excluded.updated_at;
-DELETE FROM artcache_stage WHERE ctid IN (SELECT ctid FROM (
-  SELECT ctid, row_number() OVER (PARTITION BY file_id ORDER BY updated_at DESC, scan_path) AS n
-  FROM artcache_stage) AS ranked WHERE n > 1);
+DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
+  SELECT ctid, row_number() OVER (
+    PARTITION BY file_id ORDER BY updated_at DESC, scan_path, added DESC) AS n
+  FROM {p}stage) AS ranked WHERE n > 1);
 DELETE FROM {p}files f WHERE NOT EXISTS (
   SELECT 1 FROM artcache_touched t WHERE t.file_id = f.file_id);
 )";
 
 std::string insert_text() {
   return "INSERT INTO {p}files(" + column_names() + ") SELECT " + column_values("s") +
-         " FROM artcache_stage s WHERE NOT EXISTS (SELECT 1 FROM artcache_touched t "
+         " FROM {p}stage s WHERE NOT EXISTS (SELECT 1 FROM artcache_touched t "
          "WHERE t.file_id = s.file_id) ON CONFLICT (file_id) DO NOTHING";
 }
 
@@ -93,6 +71,16 @@ constexpr std::string_view kLateText =
     "DELETE FROM {p}files f USING (SELECT DISTINCT ON (c.file_id) c.file_id, c.kind "
     "FROM {p}log l JOIN {p}change c ON c.id = l.change WHERE l.seq > $1 AND c.file_id IS NOT NULL "
     "ORDER BY c.file_id, l.seq DESC) AS late WHERE late.kind = 1 AND f.file_id = late.file_id";
+
+/// Of a load that is over.
+constexpr std::string_view kEndText =
+    "DELETE FROM {p}load; DROP INDEX IF EXISTS {p}stage_path; TRUNCATE {p}stage RESTART IDENTITY";
+
+std::string copy_text() {
+  return "COPY {p}stage(" + column_names() +
+         ", scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated) "
+         "FROM STDIN (FORMAT binary)";
+}
 
 Error overtaken() {
   return {Errc::lease_lost,
@@ -106,7 +94,7 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Links& links, const Names& names,
                                           std::uint64_t expected_rows, std::uint64_t fence,
                                           const Call& call) {
   ARTCACHE_TRY(auto connection, links.open(call));
-  std::unique_ptr<Bulk> bulk(new Bulk(names, retention, deps, fence, std::move(connection)));
+  std::unique_ptr<Bulk> bulk(new Bulk(links, names, retention, deps, fence, std::move(connection)));
   std::array<std::uint8_t, 8> random{};
   util::fill_random(random);
   std::memcpy(&bulk->token_, random.data(), sizeof bulk->token_);
@@ -128,19 +116,71 @@ Result<void> Bulk::open(std::uint64_t expected_rows) {
     return Error{Errc::conflict, "index: bulk load: it holds " + std::to_string(row.head.count) +
                                      " rows already, too many for " +
                                      std::to_string(expected_rows) + " new ones"};
-  begun_at_ = row.head.position.seq;
+  ARTCACHE_TRY(const bool whole, resume(row));
+  if (!whole) {
+    begun_at_ = row.head.position.seq;
+    ARTCACHE_CHECK(connection.execute(names_.text("TRUNCATE {p}stage RESTART IDENTITY")));
+  } else if (resumed_ > 0) {
+    // Only one that goes on with another's rows is asked for them by path.
+    ARTCACHE_CHECK(connection.execute(
+        names_.text("CREATE INDEX IF NOT EXISTS {p}stage_path ON {p}stage(scan_path)")));
+  }
   ARTCACHE_TRY(sql::Statement * mine,
                connection.prepare(names_.text(
-                   "INSERT INTO {p}load(one, token) VALUES(1, $1) "
-                   "ON CONFLICT (one) DO UPDATE SET token = excluded.token")));
-  mine->bind(0, token_);
+                   "INSERT INTO {p}load(one, token, generation, begun) VALUES(1, $1, $2, $3) "
+                   "ON CONFLICT (one) DO UPDATE SET token = excluded.token, "
+                   "generation = excluded.generation, begun = excluded.begun")));
+  mine->bind(0, token_).bind(1, to_sql(row.head.generation)).bind(2, to_sql(begun_at_));
   ARTCACHE_CHECK(mine->run());
-  ARTCACHE_CHECK(connection.execute(stage_text()));
+  return transaction.commit();
+}
+
+/// What was begun can be gone on with as long as the log still tells what was written since. The
+/// stage itself is empty after a crash of the server, which does no harm.
+Result<bool> Bulk::resume(const HeadRow& row) {
+  ARTCACHE_TRY(sql::Statement * s,
+               connection_->prepare(names_.text(
+                   "SELECT generation, begun FROM {p}load WHERE one = 1 FOR UPDATE")));
+  ARTCACHE_TRY(const bool found, s->step());
+  if (!found) return false;
+  begun_at_ = from_sql(s->integer(1));
+  const bool whole = from_sql(s->integer(0)) == row.head.generation &&
+                     row.head.oldest_seq <= begun_at_ + 1;
+  s->reset();
+  if (!whole) return false;
+  ARTCACHE_TRY(sql::Statement * rows,
+               connection_->prepare(names_.text("SELECT count(*) FROM {p}stage")));
+  ARTCACHE_CHECK(rows->step());
+  resumed_ = from_sql(rows->integer(0));
+  rows->reset();
+  return true;
+}
+
+Result<std::vector<std::optional<ScannedFile>>> Bulk::find_scanned(
+    std::span<const std::string_view> paths, const Call& call) {
+  if (resumed_ == 0) return std::vector<std::optional<ScannedFile>>(paths.size());
+  ARTCACHE_TRY(const Link link, links_.acquire(call));
+  return postgres::find_scanned(
+      *link, names_,
+      "(SELECT scan_path AS path, scan_size AS size, scan_mark AS mark, scan_id AS file_id, "
+      "scan_hash AS hash, scan_updated AS updated_at, added FROM {p}stage)",
+      paths);
+}
+
+Result<void> Bulk::discard(const Call& call) {
+  connection_->set_call(&call);
+  struct Unset {
+    sql::PostgresConnection& connection;
+    ~Unset() { connection.set_call(nullptr); }
+  } const unset{*connection_};
+  ARTCACHE_TRY(auto transaction,
+               sql::Transaction::begin(*connection_, sql::TransactionKind::write));
+  ARTCACHE_CHECK(check_mine());
+  ARTCACHE_CHECK(connection_->execute(names_.text(kEndText)));
   return transaction.commit();
 }
 
 Result<void> Bulk::check_mine() {
-  if (finished_) return overtaken();
   ARTCACHE_CHECK(check_fence(*connection_, names_, fence_));
   ARTCACHE_TRY(sql::Statement * s,
                connection_->prepare(
@@ -162,7 +202,7 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
   ARTCACHE_TRY(auto transaction,
                sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());
-  ARTCACHE_CHECK(connection.copy_begin("COPY artcache_stage FROM STDIN (FORMAT binary)"));
+  ARTCACHE_CHECK(connection.copy_begin(names_.text(copy_text())));
   std::string chunk(sql::copy_header());
   for (const Row& row : rows) {
     put_row(chunk, row);
@@ -206,14 +246,14 @@ Result<Position> Bulk::move_over() {
                  "index: bulk load: more was written meanwhile than the log keeps; run it again"};
   ARTCACHE_CHECK(connection.execute(
       names_.text("SELECT set_config('artcache.reset', '', true);"
-                  "UPDATE {p}head SET generation = generation + 1; DELETE FROM {p}load")));
+                  "UPDATE {p}head SET generation = generation + 1;" +
+                  std::string(kEndText))));
   ARTCACHE_TRY(sql::Statement * late, connection.prepare(names_.text(kLateText)));
   late->bind(0, to_sql(begun_at_));
   ARTCACHE_TRY(auto again, number_statements(connection, names_, retention_, 0));
   again.insert(again.begin(), late);
   if (auto done = connection.commit_with(again); !done) return std::move(done).error();
   ARTCACHE_TRY(const HeadRow last, read_head(*again.back(), names_, sql::Need::write));
-  finished_ = true;
   return last.head.position;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows copied into a stage of this session, and moved over in one transaction.
+// Rows copied into a stage, and moved over in one transaction.
 #pragma once
 
 #include <artcache/backends.hpp>
@@ -18,33 +18,46 @@ class Bulk final : public BulkLoad {
                                              std::uint64_t expected_rows, std::uint64_t fence,
                                              const Call& call);
 
+  [[nodiscard]] std::uint64_t resumed_rows() const override { return resumed_; }
+  Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+      std::span<const std::string_view> paths, const Call& call) override;
   Result<void> add(std::span<const Row> rows, const Call& call) override;
   Result<Position> finish(const Call& call) override;
+  Result<void> discard(const Call& call) override;
 
  private:
-  Bulk(const Names& names, const LogRetention& retention, const Deps& deps, std::uint64_t fence,
+  Bulk(Links& links, const Names& names, const LogRetention& retention, const Deps& deps, std::uint64_t fence,
        std::unique_ptr<sql::PostgresConnection> connection)
-      : names_(names),
+      : links_(links),
+        names_(names),
         retention_(retention),
         deps_(deps),
         fence_(fence),
         connection_(std::move(connection)) {}
 
   Result<void> open(std::uint64_t expected_rows);
+  Result<bool> resume(const HeadRow& row);
   /// Fails when the lock is lost or another load has begun since.
   Result<void> check_mine();
   Result<Position> move_over();
   Result<void> fill();
 
+  Links& links_;
   const Names& names_;
   const LogRetention retention_;
   const Deps deps_;
   const std::uint64_t fence_;
-  /// Its own for the whole load: the stage is a temporary table, and gone with it.
+  /// Its own for the whole load, which is long.
   const std::unique_ptr<sql::PostgresConnection> connection_;
   std::int64_t token_ = 0;  // random; the table `load` holds that of the load begun last
   std::uint64_t begun_at_ = 0;
-  bool finished_ = false;
+  std::uint64_t resumed_ = 0;  // rows that an earlier load has left
 };
+
+/// The scan rows of these paths, in their order, from a table or query with the scan table's
+/// columns.
+Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+    sql::Connection& connection, const Names& names, std::string_view from,
+    std::span<const std::string_view> paths);
 
 }  // namespace artcache::postgres

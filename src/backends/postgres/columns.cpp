@@ -38,6 +38,7 @@ constexpr std::array<Column, kColumnCount> kColumns{{
     {"artcache_hash", Type::bytea, ""},
     {"artcache_part", Type::text, "numeric"},
     {"artcache_content", Type::bytea, ""},
+    {"artcache_path", Type::bytea, ""},
 }};
 
 std::string_view name_of(Type type) {
@@ -79,7 +80,13 @@ bool copy_exactly(sql::Bytes from, std::array<std::uint8_t, N>& to) {
 
 const std::array<Column, kColumnCount>& columns() { return kColumns; }
 
-void put_columns(const PreparedEntry& put, const Freshness& freshness,
+std::string expected_path(std::string_view folder, std::string_view name) {
+  std::string path(folder);
+  if (!path.empty() && !path.ends_with('/')) path.push_back('/');
+  return path.append(name).append(kSidecarSuffix);
+}
+
+void put_columns(const PreparedEntry& put, const Freshness& freshness, std::string_view path,
                  const std::function<sql::PostgresFields&(std::size_t)>& field) {
   const FileEntry& e = put.entry;
   std::size_t i = 0;
@@ -109,14 +116,20 @@ void put_columns(const PreparedEntry& put, const Freshness& freshness,
   next().bytes(put.hash.bytes);
   next().bytes(to_decimal(put.part));
   next().bytes(put.content);
+  // Only a path that cannot be told from the entry is worth its bytes.
+  if (path.empty() || path == expected_path(e.storage_path, e.storage_filename))
+    next().null();
+  else
+    next().bytes(path);
 }
 
 ColumnArrays::ColumnArrays() {
   for (const Column& column : kColumns) arrays_.emplace_back(column.sent);
 }
 
-void ColumnArrays::add(const PreparedEntry& put, const Freshness& freshness) {
-  put_columns(put, freshness,
+void ColumnArrays::add(const PreparedEntry& put, const Freshness& freshness,
+                       std::string_view path) {
+  put_columns(put, freshness, path,
               [this](std::size_t i) -> sql::PostgresFields& { return arrays_[i].add(); });
 }
 
@@ -134,6 +147,16 @@ std::string unnest_text() {
         .append(name_of(kColumns[i].sent))
         .append("[]");
   return text + ") AS n(" + column_names() + ")";
+}
+
+std::string stage_text() {
+  std::string text = "CREATE UNLOGGED TABLE {p}stage(";
+  for (const Column& column : kColumns)
+    text.append(column.name).append(" ").append(name_of(column.sent)).append(", ");
+  return text.append(
+      "scan_path bytea, scan_size bigint, scan_mark bytea, scan_id uuid, scan_hash bytea, "
+      "scan_updated timestamptz, added bigint GENERATED ALWAYS AS IDENTITY) "
+      "WITH (autovacuum_enabled = off);\n");
 }
 
 std::string column_names() {
@@ -167,6 +190,11 @@ Result<FileId> read_id(const sql::Statement& statement, int column) {
   FileId::Bytes bytes{};
   if (!copy_exactly(statement.blob(column), bytes)) return damaged("id");
   return FileId(bytes);
+}
+
+Freshness read_freshness(const sql::Statement& statement, int first) {
+  return {Timestamp(std::chrono::microseconds(statement.integer(first))),
+          static_cast<std::int32_t>(statement.integer(first + 1))};
 }
 
 Result<ContentHash> read_hash(const sql::Statement& statement, int column) {
@@ -219,8 +247,7 @@ Result<IndexedEntry> read_entry(const sql::Statement& s, int first) {
   ARTCACHE_TRY(const FileId id, read_id(s, first));
   ARTCACHE_TRY(out.hash, read_hash(s, first + 1));
   out.revision = from_sql(s.integer(first + 2));
-  out.freshness.refreshed_at = Timestamp(std::chrono::microseconds(s.integer(first + 3)));
-  out.freshness.ttl_hours = static_cast<std::int32_t>(s.integer(first + 4));
+  out.freshness = read_freshness(s, first + 3);
   if (s.is_null(first + 5)) {
     out.entry = read_people_columns(s, first + 6);
     out.entry.id = id;

@@ -20,19 +20,19 @@ struct Column {
   sql::PostgresType sent;
   std::string_view cast;  ///< empty where it is stored as sent
 };
-inline constexpr std::size_t kColumnCount = 25;
+inline constexpr std::size_t kColumnCount = 26;
 /// In the order in which put_columns() writes them.
 const std::array<Column, kColumnCount>& columns();
 
-/// Writes one row; `field(i)` is where column i goes.
-void put_columns(const PreparedEntry& put, const Freshness& freshness,
+/// Writes one row, found under `path` if that is not empty; `field(i)` is where column i goes.
+void put_columns(const PreparedEntry& put, const Freshness& freshness, std::string_view path,
                  const std::function<sql::PostgresFields&(std::size_t)>& field);
 
 /// Rows for INSERT and UPDATE, as one array a column.
 class ColumnArrays {
  public:
   ColumnArrays();
-  void add(const PreparedEntry& put, const Freshness& freshness);
+  void add(const PreparedEntry& put, const Freshness& freshness, std::string_view path);
   [[nodiscard]] bool empty() const { return arrays_.front().empty(); }
   /// Binds kColumnCount parameters from the first on.
   void bind(sql::Statement& statement) const;
@@ -43,6 +43,9 @@ class ColumnArrays {
 
 /// "unnest($1::uuid[], …) AS n(file_id, …)".
 std::string unnest_text();
+/// The table into which a bulk load copies: the same columns as sent, those of the scan table, and
+/// the order in which rows came.
+std::string stage_text();
 /// "file_id, original_filename, …".
 std::string column_names();
 /// "n.file_id, …, n.search_vector::tsvector, …" with the alias given.
@@ -58,7 +61,12 @@ inline constexpr std::string_view kEntryTables =
 /// Reads entry_columns() from column `first` on. Errors: corrupt.
 Result<IndexedEntry> read_entry(const sql::Statement& statement, int first);
 
+/// The path of the sidecar that an entry of this folder and name is expected under.
+std::string expected_path(std::string_view folder, std::string_view name);
+
 Result<FileId> read_id(const sql::Statement& statement, int column);
+/// cache_updated_at and cache_ttl_hours.
+Freshness read_freshness(const sql::Statement& statement, int first);
 Result<ContentHash> read_hash(const sql::Statement& statement, int column);
 /// A number of 128 bits, selected as text.
 Result<Digest> read_digest(const sql::Statement& statement, int column);

@@ -37,14 +37,22 @@ void Edit::know(const FileId& id, const StoredRow& row) {
   mine.there = true;
   mine.hash = row.hash;
   mine.freshness = row.freshness;
+  mine.updated_at = row.updated_at;
+  mine.path = row.path;
 }
 
 std::vector<ChangeOutcome> Edit::apply(const ApplyRequest& request) {
   std::vector<ChangeOutcome> outcomes;
   outcomes.reserve(request.changes.size());
+  // Where an entry was found: its row shall tell the path that its scan row stands under.
+  std::unordered_map<FileId, std::string_view> paths;
+  if (!request.changes.empty())
+    for (const ScannedFile& file : request.scanned) paths.try_emplace(file.id, file.path);
   std::set<FileId> moved;
   for (const EntryChange& one : request.changes) {
-    outcomes.push_back(change(one));
+    const auto at = paths.find(one.id);
+    outcomes.push_back(
+        change(one, at == paths.end() ? std::string_view() : at->second, request.twins));
     if (outcomes.back() == ChangeOutcome::moved)
       moved.insert(one.id);
     else
@@ -56,39 +64,62 @@ std::vector<ChangeOutcome> Edit::apply(const ApplyRequest& request) {
   return outcomes;
 }
 
-ChangeOutcome Edit::change(const EntryChange& change) {
-  const auto [at, first] = rows_.try_emplace(change.id);
-  Row& row = at->second;
+/// A row that this very commit changes has no revision yet that anybody could have compared with.
+bool Edit::moved(const EntryChange& change, const Row& row) const {
   if (change.base) {
-    // A row that this very commit changes has no revision yet that anybody could have compared with.
     const bool same = *change.base == 0
                           ? !row.there
                           : row.there && !row.changed && *change.base == row.before->revision;
-    if (!same) return ChangeOutcome::moved;
+    if (!same) return true;
   }
-  const auto touch = [&] {
-    if (!row.changed) order_.push_back(change.id);
-    row.changed = true;
-  };
+  if (!change.as_of) return false;
+  if (row.changed) return true;
+  if (row.there) return row.before->revision > *change.as_of;
+  return row.removed_at > *change.as_of || oldest_seq_ > *change.as_of + 1;
+}
+
+void Edit::touch(const FileId& id, Row& row) {
+  if (!row.changed) order_.push_back(id);
+  row.changed = true;
+}
+
+ChangeOutcome Edit::change(const EntryChange& change, std::string_view path, TwinRule twins) {
+  Row& row = rows_[change.id];
+  if (moved(change, row)) return ChangeOutcome::moved;
   switch (change.kind) {
+    case EntryChange::Kind::put:
+      return put(change, row, path, twins);
     case EntryChange::Kind::remove:
-      if (!row.there) return ChangeOutcome::unchanged;
-      touch();
+      if (!row.there) break;
+      touch(change.id, row);
       row.there = false;
       row.put = nullptr;
       return ChangeOutcome::removed;
     case EntryChange::Kind::freshen:
       row.freshness = change.freshness;
-      return ChangeOutcome::unchanged;
-    case EntryChange::Kind::put:
       break;
+  }
+  return ChangeOutcome::unchanged;
+}
+
+ChangeOutcome Edit::put(const EntryChange& change, Row& row, std::string_view path,
+                        TwinRule twins) {
+  const FileEntry& entry = change.put.entry;
+  const bool same = row.there && row.hash == change.put.hash;
+  if (row.there && !same && twins == TwinRule::newest_wins && !path.empty() && row.path != path) {
+    const bool newer = entry.updated_at > row.updated_at;
+    const bool first = entry.updated_at == row.updated_at && path < row.path;
+    if (!newer && !first) return ChangeOutcome::older;
   }
   const bool was_there = std::exchange(row.there, true);
   row.freshness = change.freshness;
-  if (was_there && row.hash == change.put.hash) return ChangeOutcome::unchanged;
-  touch();
+  row.path = path.empty() ? expected_path(entry.storage_path, entry.storage_filename)
+                          : std::string(path);
+  if (same) return ChangeOutcome::unchanged;
+  touch(change.id, row);
   row.put = &change.put;
   row.hash = change.put.hash;
+  row.updated_at = entry.updated_at;
   return was_there ? ChangeOutcome::updated : ChangeOutcome::inserted;
 }
 
@@ -124,17 +155,9 @@ Result<void> Edit::rows(sql::Connection& connection, const Names& names,
     if (row.before && !row.there) removed.add().bytes(id.bytes());
     if (!row.there || row.put == nullptr) continue;
     if (!row.before)
-      inserted.add(*row.put, row.freshness);
+      inserted.add(*row.put, row.freshness, row.path);
     else if (row.before->hash != row.hash)
-      updated.add(*row.put, row.freshness);
-  }
-  sql::PostgresArray fresh(Type::uuid), times(Type::timestamptz), hours(Type::int4);
-  for (const auto& [id, row] : rows_) {
-    if (!row.before || !row.there || row.before->hash != row.hash) continue;
-    if (row.before->freshness == row.freshness) continue;
-    fresh.add().bytes(id.bytes());
-    times.add().time(row.freshness.refreshed_at.micros());
-    hours.add().small(row.freshness.ttl_hours);
+      updated.add(*row.put, row.freshness, row.path);
   }
   static const std::string insert = insert_text(), update = update_text();
   if (!removed.empty()) {
@@ -149,15 +172,32 @@ Result<void> Edit::rows(sql::Connection& connection, const Names& names,
     arrays->bind(*s);
     out.push_back(s);
   }
-  if (fresh.empty()) return {};
-  ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names.text(
-                   "UPDATE {p}files f SET cache_updated_at = n.at, cache_ttl_hours = n.hours "
-                   "FROM unnest($1::uuid[], $2::timestamptz[], $3::integer[]) AS n(id, at, hours) "
-                   "WHERE f.file_id = n.id")));
-  fresh.bind(*s, 0);
-  times.bind(*s, 1);
-  hours.bind(*s, 2);
+  return freshened(connection, names, out);
+}
+
+/// What is beside the content of rows that keep theirs.
+Result<void> Edit::freshened(sql::Connection& connection, const Names& names,
+                             std::vector<sql::Statement*>& out) const {
+  sql::PostgresArray ids(Type::uuid), times(Type::timestamptz), hours(Type::int4),
+      paths(Type::bytea);
+  for (const auto& [id, row] : rows_) {
+    if (!row.before || !row.there || row.before->hash != row.hash) continue;
+    if (row.before->freshness == row.freshness && row.before->path == row.path) continue;
+    ids.add().bytes(id.bytes());
+    times.add().time(row.freshness.refreshed_at.micros());
+    hours.add().small(row.freshness.ttl_hours);
+    row.before->path == row.path ? paths.add().null() : paths.add().bytes(row.path);
+  }
+  if (ids.empty()) return {};
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection.prepare(names.text(
+          "UPDATE {p}files f SET cache_updated_at = n.at, cache_ttl_hours = n.hours, "
+          "artcache_path = coalesce(n.path, f.artcache_path) "
+          "FROM unnest($1::uuid[], $2::timestamptz[], $3::integer[], $4::bytea[]) "
+          "AS n(id, at, hours, path) WHERE f.file_id = n.id")));
+  int parameter = 0;
+  for (const auto* array : {&ids, &times, &hours, &paths}) array->bind(*s, parameter++);
   out.push_back(s);
   return {};
 }

@@ -20,6 +20,8 @@ struct StoredRow {
   ContentHash hash;
   std::uint64_t revision = 0;
   Freshness freshness;
+  Timestamp updated_at;
+  std::string path;  ///< of the sidecar that gave it its content
 };
 
 /// Applies requests to rows in memory, in order. No I/O.
@@ -29,6 +31,10 @@ class Edit {
   static std::vector<FileId> ids_of(std::span<const ApplyRequest* const> requests);
 
   void know(const FileId& id, const StoredRow& row);
+  /// A row that is not there, and the seq of its removal.
+  void know_removed(const FileId& id, std::uint64_t seq) { rows_[id].removed_at = seq; }
+  /// The first seq that the log still tells of.
+  void know_oldest(std::uint64_t seq) { oldest_seq_ = seq; }
   /// The outcome of each change. Requests must outlive the edit.
   std::vector<ChangeOutcome> apply(const ApplyRequest& request);
 
@@ -44,11 +50,19 @@ class Edit {
     const PreparedEntry* put = nullptr;   ///< its content, if this edit gave it one
     ContentHash hash;
     Freshness freshness;
+    Timestamp updated_at;
+    std::string path;
+    std::uint64_t removed_at = 0;
   };
-  ChangeOutcome change(const EntryChange& change);
+  [[nodiscard]] bool moved(const EntryChange& change, const Row& row) const;
+  ChangeOutcome change(const EntryChange& change, std::string_view path, TwinRule twins);
+  ChangeOutcome put(const EntryChange& change, Row& row, std::string_view path, TwinRule twins);
+  void touch(const FileId& id, Row& row);
   void scan(const ApplyRequest& request, const std::set<FileId>& moved);
   Result<void> rows(sql::Connection& connection, const Names& names,
                     std::vector<sql::Statement*>& out) const;
+  Result<void> freshened(sql::Connection& connection, const Names& names,
+                         std::vector<sql::Statement*>& out) const;
   Result<void> scanned(sql::Connection& connection, const Names& names,
                        std::vector<sql::Statement*>& out) const;
 
@@ -56,6 +70,7 @@ class Edit {
   std::vector<FileId> order_;  ///< ids in the order of their first change: that of the log
   std::unordered_map<std::string, const ScannedFile*> scanned_;  ///< nullptr: to be taken out
   std::vector<FileId> finished_;
+  std::uint64_t oldest_seq_ = 1;
 };
 
 }  // namespace artcache::postgres

@@ -64,6 +64,9 @@ class Index final : public MetadataStore, public LockStore {
   [[nodiscard]] LockStore* locks() override { return this; }
 
   Result<std::optional<IndexedEntry>> find(const FileId& id, const Call& call) override;
+  Result<std::vector<std::optional<RowBrief>>> briefs(std::span<const FileId> ids,
+                                                      const Call& call) override;
+  Result<std::string> note(std::string_view name, const Call& call) override;
   Result<EntryPage> page(const PageRequest& request, const Call& call) override;
   Result<EntryPage> search(const SearchRequest& request, const Call& call) override;
   Result<Position> scan(const std::function<Result<void>(std::span<const KeyAndHash>)>& sink,
@@ -80,6 +83,9 @@ class Index final : public MetadataStore, public LockStore {
                           const Call& call) override;
   Result<void> add_intent(const Intent& intent, const Call& call) override;
   Result<std::vector<Intent>> intents(const Call& call) override;
+  Result<void> set_note(std::string_view name, std::string_view text, std::uint64_t fence,
+                        const Call& call) override;
+  Result<void> drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) override;
   Result<void> set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) override;
 
   Result<IndexHead> head(const Call& call) override;
@@ -106,9 +112,10 @@ class Index final : public MetadataStore, public LockStore {
   Result<void> stream(sql::PostgresConnection& connection, const std::string& select,
                       const std::function<Result<void>(const sql::Statement&)>& row,
                       const std::function<Result<void>()>& batch, const Call& call);
-  Result<std::vector<ScannedFile>> scan_rows(std::string_view where,
-                                             const std::function<void(sql::Statement&)>& bind,
-                                             const Call& call);
+  /// Runs one statement that writes, under a fence.
+  using Bind = std::function<void(sql::Statement&)>;
+  Result<void> write_one(std::string_view text, const Bind& bind, std::uint64_t fence,
+                         LockStore::Durability durability, const Call& call);
 
   const IndexOptions options_;
   const Names names_;

@@ -5,6 +5,7 @@
 #include "backends/postgres/columns.hpp"
 #include "backends/postgres/filter.hpp"
 #include "backends/postgres/index.hpp"
+#include "sql/postgres/wire.hpp"
 #include "util/try.hpp"
 
 namespace artcache::postgres {
@@ -126,6 +127,53 @@ Result<std::optional<IndexedEntry>> Index::find(const FileId& id, const Call& ca
   }
 }
 
+Result<std::vector<std::optional<RowBrief>>> Index::briefs(std::span<const FileId> ids,
+                                                           const Call& call) {
+  std::vector<std::optional<RowBrief>> briefs(ids.size());
+  sql::PostgresArray wanted(sql::PostgresType::uuid);
+  for (const FileId& id : ids) wanted.add().bytes(id.bytes());
+  const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(names_.text(
+                     "SELECT wanted.place, f.artcache_hash, coalesce(r.seq, h.base), f.updated_at, "
+                     "f.file_size, f.cache_updated_at, f.cache_ttl_hours, f.artcache_path, "
+                     "f.storage_path, f.storage_filename "
+                     "FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place) "
+                     "CROSS JOIN {p}head h JOIN {p}files f ON f.file_id = wanted.id "
+                     "LEFT JOIN {p}revision r ON r.file_id = f.file_id")));
+    wanted.bind(*s, 0);
+    while (true) {
+      ARTCACHE_TRY(const bool found, s->step());
+      if (!found) return {};
+      RowBrief& brief = briefs.at(static_cast<std::size_t>(s->integer(0)) - 1).emplace();
+      ARTCACHE_TRY(brief.hash, read_hash(*s, 1));
+      brief.revision = from_sql(s->integer(2));
+      brief.updated_at = Timestamp(std::chrono::microseconds(s->integer(3)));
+      brief.file_size = from_sql(s->integer(4));
+      brief.freshness = read_freshness(*s, 5);
+      brief.sidecar_path = s->is_null(7) ? expected_path(s->text(8), s->text(9))
+                                         : std::string(text_of(s->blob(7)));
+    }
+  };
+  ARTCACHE_CHECK(reading(read, call));
+  return briefs;
+}
+
+Result<std::string> Index::note(std::string_view name, const Call& call) {
+  std::string text;
+  const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
+    ARTCACHE_TRY(sql::Statement * s,
+                 connection.prepare(names_.text("SELECT text FROM {p}note WHERE name = $1")));
+    s->bind(0, bytes_of(name));
+    ARTCACHE_TRY(const bool found, s->step());
+    if (found) text = text_of(s->blob(0));
+    s->reset();
+    return {};
+  };
+  ARTCACHE_CHECK(reading(read, call));
+  return text;
+}
+
 Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
   ARTCACHE_CHECK(check_request(request));
   const bool down = request.order == SortOrder::descending;
@@ -184,12 +232,16 @@ Result<Position> Index::scan(const std::function<Result<void>(std::span<const Ke
     batch.reserve(kScanBatch);
     return stream(
         connection,
-        "SELECT f.file_id, f.artcache_hash, coalesce(r.seq, h.base)" + std::string(kEntryTables),
+        "SELECT f.file_id, f.artcache_hash, coalesce(r.seq, h.base), f.file_size, "
+        "f.cache_updated_at, f.cache_ttl_hours" +
+            std::string(kEntryTables),
         [&](const sql::Statement& s) -> Result<void> {
           KeyAndHash& one = batch.emplace_back();
           ARTCACHE_TRY(one.id, read_id(s, 0));
           ARTCACHE_TRY(one.hash, read_hash(s, 1));
           one.revision = from_sql(s.integer(2));
+          one.file_size = from_sql(s.integer(3));
+          one.freshness = read_freshness(s, 4);
           return {};
         },
         [&]() -> Result<void> {

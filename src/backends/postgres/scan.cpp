@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Index as IndexWriter: apply, the scan table, intents, suspicion.
-#include <filesystem>
+#include <algorithm>
 
 #include "backends/postgres/bulk.hpp"
 #include "backends/postgres/columns.hpp"
@@ -39,24 +39,32 @@ Result<std::unique_ptr<BulkLoad>> Index::bulk_load(std::uint64_t expected_rows, 
   return std::unique_ptr<BulkLoad>(std::move(bulk));
 }
 
-Result<std::vector<std::optional<ScannedFile>>> Index::find_scanned(
-    std::span<const std::string_view> paths, const Call& call) {
+Result<std::vector<std::optional<ScannedFile>>> find_scanned(
+    sql::Connection& connection, const Names& names, std::string_view from,
+    std::span<const std::string_view> paths) {
   std::vector<std::optional<ScannedFile>> files(paths.size());
   sql::PostgresArray wanted(sql::PostgresType::bytea);
   for (const std::string_view path : paths) wanted.add().bytes(path);
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names.text(
+                   "SELECT wanted.place, " + std::string(kScanColumns) +
+                   " FROM unnest($1::bytea[]) WITH ORDINALITY AS wanted(path, place) JOIN " +
+                   std::string(from) + " s ON s.path = wanted.path")));
+  wanted.bind(*s, 0);
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return files;
+    ARTCACHE_TRY(auto file, read_scanned(*s, 1));
+    files.at(static_cast<std::size_t>(s->integer(0)) - 1) = std::move(file);
+  }
+}
+
+Result<std::vector<std::optional<ScannedFile>>> Index::find_scanned(
+    std::span<const std::string_view> paths, const Call& call) {
+  std::vector<std::optional<ScannedFile>> files;
   const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names_.text(
-                     "SELECT wanted.place, " + std::string(kScanColumns) +
-                     " FROM unnest($1::bytea[]) WITH ORDINALITY AS wanted(path, place) "
-                     "JOIN {p}scan s ON s.path = wanted.path")));
-    wanted.bind(*s, 0);
-    while (true) {
-      ARTCACHE_TRY(const bool found, s->step());
-      if (!found) return {};
-      ARTCACHE_TRY(auto file, read_scanned(*s, 1));
-      files.at(static_cast<std::size_t>(s->integer(0)) - 1) = std::move(file);
-    }
+    ARTCACHE_TRY(files, postgres::find_scanned(connection, names_, "{p}scan", paths));
+    return {};
   };
   ARTCACHE_CHECK(reading(read, call));
   return files;
@@ -119,23 +127,55 @@ Result<void> Index::scan_table(
   return reading(read, call);
 }
 
-Result<void> Index::add_intent(const Intent& intent, const Call& call) {
+Result<void> Index::write_one(std::string_view text, const Bind& bind, std::uint64_t fence,
+                              LockStore::Durability durability, const Call& call) {
   const auto work =
       [&](sql::PostgresConnection& connection) -> Result<std::vector<sql::Statement*>> {
     ARTCACHE_TRY(sql::Statement * head, connection.prepare(names_.text(kHeadText)));
     ARTCACHE_CHECK(read_head(*head, names_, sql::Need::write));
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names_.text(
-                     "INSERT INTO {p}intent(file_id, path, operation, begun_at) "
-                     "VALUES($1, $2, $3, $4) ON CONFLICT (file_id) DO UPDATE SET "
-                     "path = excluded.path, operation = excluded.operation, "
-                     "begun_at = excluded.begun_at")));
-    s->bind(0, bytes_of(intent.id)).bind(1, bytes_of(std::string_view(intent.path)));
-    s->bind(2, std::int64_t{static_cast<int>(intent.operation)});
-    sql::bind_time(*s, 3, intent.begun_at.micros());
-    return std::vector{s};
+    ARTCACHE_CHECK(check_fence(connection, names_, fence));
+    ARTCACHE_TRY(sql::Statement * s, connection.prepare(names_.text(text)));
+    bind(*s);
+    if (durability == LockStore::Durability::now) return std::vector{s};
+    ARTCACHE_TRY(sql::Statement * relaxed,
+                 connection.prepare("SET LOCAL synchronous_commit = off"));
+    return std::vector{relaxed, s};
   };
   return links_.write(work, [] { return Result<void>(); }, call);
+}
+
+Result<void> Index::add_intent(const Intent& intent, const Call& call) {
+  return write_one(
+      "INSERT INTO {p}intent(file_id, path, operation, begun_at) VALUES($1, $2, $3, $4) "
+      "ON CONFLICT (file_id) DO UPDATE SET path = excluded.path, operation = excluded.operation, "
+      "begun_at = excluded.begun_at",
+      [&](sql::Statement& s) {
+        s.bind(0, bytes_of(intent.id)).bind(1, bytes_of(std::string_view(intent.path)));
+        s.bind(2, std::int64_t{static_cast<int>(intent.operation)});
+        sql::bind_time(s, 3, intent.begun_at.micros());
+      },
+      0, LockStore::Durability::now, call);
+}
+
+Result<void> Index::set_note(std::string_view name, std::string_view text, std::uint64_t fence,
+                             const Call& call) {
+  if (name.empty() || std::max(name.size(), text.size()) > kNoteMost)
+    return Error{Errc::invalid_argument, "index: note: its name or its text is too long"};
+  return write_one(text.empty() ? "DELETE FROM {p}note WHERE name = $1"
+                                : "INSERT INTO {p}note(name, text) VALUES($1, $2) "
+                                  "ON CONFLICT (name) DO UPDATE SET text = excluded.text",
+                   [&](sql::Statement& s) {
+                     s.bind(0, bytes_of(name));
+                     if (!text.empty()) s.bind(1, bytes_of(text));
+                   },
+                   fence, LockStore::Durability::relaxed, call);
+}
+
+Result<void> Index::drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) {
+  return write_one(
+      "DELETE FROM {p}note WHERE substr(name, 1, octet_length($1::bytea)) = $1::bytea",
+      [&](sql::Statement& s) { s.bind(0, bytes_of(prefix)); }, fence,
+      LockStore::Durability::relaxed, call);
 }
 
 Result<std::vector<Intent>> Index::intents(const Call& call) {
@@ -160,17 +200,10 @@ Result<std::vector<Intent>> Index::intents(const Call& call) {
 }
 
 Result<void> Index::set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) {
-  const auto work =
-      [&](sql::PostgresConnection& connection) -> Result<std::vector<sql::Statement*>> {
-    ARTCACHE_TRY(sql::Statement * head, connection.prepare(names_.text(kHeadText)));
-    ARTCACHE_CHECK(read_head(*head, names_, sql::Need::write));
-    ARTCACHE_CHECK(check_fence(connection, names_, fence));
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names_.text("UPDATE {p}head SET suspect = $1 WHERE one = 1")));
-    reason.empty() ? s->bind_null(0) : s->bind(0, reason);
-    return std::vector{s};
-  };
-  return links_.write(work, [] { return Result<void>(); }, call);
+  return write_one(
+      "UPDATE {p}head SET suspect = $1 WHERE one = 1",
+      [&](sql::Statement& s) { reason.empty() ? s.bind_null(0) : s.bind(0, reason); }, fence,
+      LockStore::Durability::now, call);
 }
 
 }  // namespace artcache::postgres

@@ -2,6 +2,7 @@
 // The SQL of version 1: tables, and the triggers that keep log, digest and head.
 #include <array>
 
+#include "backends/postgres/columns.hpp"
 #include "backends/postgres/schema.hpp"
 #include "util/random.hpp"
 
@@ -39,7 +40,8 @@ ALTER TABLE {p}files
   ADD COLUMN IF NOT EXISTS retention_expires_at timestamptz,
   ADD COLUMN IF NOT EXISTS artcache_hash bytea,
   ADD COLUMN IF NOT EXISTS artcache_part numeric(39,0),
-  ADD COLUMN IF NOT EXISTS artcache_content bytea;
+  ADD COLUMN IF NOT EXISTS artcache_content bytea,
+  ADD COLUMN IF NOT EXISTS artcache_path bytea;
 CREATE INDEX IF NOT EXISTS idx_{p}created ON {p}files(created_at, file_id);
 CREATE INDEX IF NOT EXISTS idx_{p}search_vector ON {p}files USING gin(search_vector);
 )";
@@ -62,7 +64,8 @@ CREATE TABLE {p}log(
   seq bigint PRIMARY KEY, change bigint NOT NULL, digest numeric(39,0) NOT NULL,
   committed_at timestamptz NOT NULL);
 CREATE TABLE {p}revision(
-  file_id uuid PRIMARY KEY, seq bigint NOT NULL) WITH (fillfactor = 80);
+  file_id uuid PRIMARY KEY, seq bigint NOT NULL, gone boolean NOT NULL DEFAULT false)
+  WITH (fillfactor = 80);
 CREATE TABLE {p}scan(
   path bytea PRIMARY KEY, size bigint NOT NULL, mark bytea NOT NULL, file_id uuid NOT NULL,
   hash bytea NOT NULL, updated_at timestamptz NOT NULL);
@@ -70,7 +73,10 @@ CREATE INDEX {p}scan_file ON {p}scan(file_id);
 CREATE TABLE {p}intent(
   file_id uuid PRIMARY KEY, path bytea NOT NULL, operation integer NOT NULL,
   begun_at timestamptz NOT NULL);
-CREATE TABLE {p}load(one integer PRIMARY KEY CHECK(one = 1), token bigint NOT NULL);
+CREATE TABLE {p}note(name bytea PRIMARY KEY, text bytea NOT NULL);
+CREATE TABLE {p}load(
+  one integer PRIMARY KEY CHECK(one = 1), token bigint NOT NULL, generation bigint NOT NULL,
+  begun bigint NOT NULL);
 CREATE TABLE {p}fence(one integer PRIMARY KEY CHECK(one = 1), fence bigint NOT NULL);
 CREATE TABLE {p}holder(
   fence bigint PRIMARY KEY, element text NOT NULL, class integer NOT NULL, record text NOT NULL);
@@ -237,10 +243,9 @@ BEGIN
   logging AS (INSERT INTO {p}log(seq, change, digest, committed_at)
     SELECT seq, id, mod(mod(h.digest + moved, modulus) + modulus, modulus), clock_timestamp()
     FROM mine),
-  putting AS (INSERT INTO {p}revision(file_id, seq) SELECT file_id, seq FROM mine WHERE kind = 0
-    ON CONFLICT (file_id) DO UPDATE SET seq = excluded.seq),
-  removing AS (DELETE FROM {p}revision r USING mine WHERE mine.kind = 1
-    AND r.file_id = mine.file_id)
+  putting AS (INSERT INTO {p}revision(file_id, seq, gone)
+    SELECT file_id, seq, kind = 1 FROM mine WHERE file_id IS NOT NULL
+    ON CONFLICT (file_id) DO UPDATE SET seq = excluded.seq, gone = excluded.gone)
   SELECT count(*), sum(part), sum(rows), sum(bytes),
     sum(80 + coalesce(length(payload), 0)), bool_or(kind = 2)
     INTO n, parts, counts, sizes, logged, resets FROM mine;
@@ -283,8 +288,11 @@ BEGIN
   WHERE h.seq - seq >= rows_most OR h.log_bytes - gone + own > bytes_most
     OR committed_at < clock_timestamp() - age_most;
   IF cut IS NULL THEN RETURN; END IF;
-  WITH dropped AS (DELETE FROM {p}log WHERE seq <= cut RETURNING change)
-  DELETE FROM {p}change c USING dropped WHERE c.id = dropped.change;
+  WITH dropped AS (DELETE FROM {p}log WHERE seq <= cut RETURNING change),
+  forgotten AS (DELETE FROM {p}change c USING dropped WHERE c.id = dropped.change
+    RETURNING c.file_id, c.kind)
+  DELETE FROM {p}revision r USING forgotten f
+    WHERE f.kind = 1 AND r.file_id = f.file_id AND r.gone AND r.seq <= cut;
   UPDATE {p}head SET oldest_seq = cut + 1, log_bytes = greatest(log_bytes - freed, 0)
     WHERE one = 1;
 END $body$;
@@ -335,7 +343,7 @@ std::string first_version(const Names& names) {
   for (const std::string_view part :
        {kPath, kFiles, kTables, kPart, kLogStatements, kNumber, kTrim})
     text.append(names.text(part));
-  return text + names.text(beginning) + names.text(kMark);
+  return text + names.text(stage_text()) + names.text(beginning) + names.text(kMark);
 }
 
 }  // namespace artcache::postgres

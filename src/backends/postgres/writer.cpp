@@ -170,22 +170,27 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
                            &fences));
   }
   if (!ids.empty()) {
-    ARTCACHE_TRY(rows, add("SELECT file_id, artcache_hash, cache_updated_at, cache_ttl_hours "
+    ARTCACHE_TRY(rows, add("SELECT file_id, artcache_hash, cache_updated_at, cache_ttl_hours, "
+                           "updated_at, artcache_path, storage_path, storage_filename "
                            "FROM {p}files WHERE file_id = ANY($1) ORDER BY file_id FOR UPDATE",
                            &ids));
     ARTCACHE_TRY(revisions,
-                 add("SELECT file_id, seq FROM {p}revision WHERE file_id = ANY($1)", &ids));
+                 add("SELECT file_id, seq, gone FROM {p}revision WHERE file_id = ANY($1)", &ids));
   }
   ARTCACHE_TRY(head, add(kHeadText, nullptr));
   ARTCACHE_CHECK(connection.run_all(all));
 
   ARTCACHE_TRY(const HeadRow row, read_head(*head, names_, sql::Need::write));
+  edit.know_oldest(row.head.oldest_seq);
   std::unordered_map<FileId, std::uint64_t> revision_of;
   while (revisions != nullptr) {
     ARTCACHE_TRY(const bool found, revisions->step());
     if (!found) break;
     ARTCACHE_TRY(const FileId id, read_id(*revisions, 0));
-    revision_of[id] = from_sql(revisions->integer(1));
+    if (revisions->integer(2) != 0)
+      edit.know_removed(id, from_sql(revisions->integer(1)));
+    else
+      revision_of[id] = from_sql(revisions->integer(1));
   }
   while (rows != nullptr) {
     ARTCACHE_TRY(const bool found, rows->step());
@@ -193,8 +198,10 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
     ARTCACHE_TRY(const FileId id, read_id(*rows, 0));
     StoredRow stored;
     ARTCACHE_TRY(stored.hash, read_hash(*rows, 1));
-    stored.freshness = {Timestamp(std::chrono::microseconds(rows->integer(2))),
-                        static_cast<std::int32_t>(rows->integer(3))};
+    stored.freshness = read_freshness(*rows, 2);
+    stored.updated_at = Timestamp(std::chrono::microseconds(rows->integer(4)));
+    stored.path = rows->is_null(5) ? expected_path(rows->text(6), rows->text(7))
+                                   : std::string(text_of(rows->blob(5)));
     const auto at = revision_of.find(id);
     stored.revision = at == revision_of.end() ? row.base : at->second;
     edit.know(id, stored);
