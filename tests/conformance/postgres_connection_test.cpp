@@ -29,8 +29,8 @@ Error refusal(const std::string& from, const std::string& to) {
   const std::size_t at = address.rfind(from);
   REQUIRE(at != std::string::npos);
   address.replace(at, from.size(), to);
-  const auto opened = Backends::builtin().open_index(
-      good(Url::parse(address)), {}, Call().within(std::chrono::seconds(10)));
+  const auto opened = Backends::builtin().open_index(good(Url::parse(address)), {},
+                                                     Call().within(std::chrono::seconds(10)));
   REQUIRE_FALSE(opened.has_value());
   return opened.error();
 }
@@ -94,7 +94,8 @@ TEST_SUITE("postgres") {
     CHECK(connection->healthy());
   }
 
-  TEST_CASE("a transaction that commits with its last statements is there, one rolled back is not") {
+  TEST_CASE(
+      "a transaction that commits with its last statements is there, one rolled back is not") {
     const auto connection = connect();
     const Call call;
     connection->set_call(&call);
@@ -198,8 +199,8 @@ TEST_SUITE("postgres") {
     REQUIRE(::bind(silent.get(), generic, size) == 0);
     REQUIRE(::listen(silent.get(), 4) == 0);
     REQUIRE(::getsockname(silent.get(), generic, &size) == 0);
-    const Url url = good(Url::parse("postgresql://u:secret@127.0.0.1:" +
-                                    std::to_string(ntohs(place.sin_port)) + "/x"));
+    const Url url = good(Url::parse(
+        "postgresql://u:secret@127.0.0.1:" + std::to_string(ntohs(place.sin_port)) + "/x"));
     const auto opened =
         Backends::builtin().open_index(url, {}, Call().within(std::chrono::milliseconds(100)));
     REQUIRE_FALSE(opened.has_value());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only an index in PostgreSQL knows: operators at its table, and tables that were there before.
+// What only an index in PostgreSQL knows: operators at its table, and tables that were there
+// before.
 #include <cstdlib>
 
 #include "conformance/postgres_suite.hpp"
@@ -35,23 +36,30 @@ INSERT INTO {p}files SELECT gen_random_uuid(), 'old ' || n || '.pdf',
   NULL, '1', '2026/03/02/10/', repeat('ab', 32), NULL, '{"pages": 3}'
   FROM generate_series(1, 50) AS n;
 )";
-  for (std::size_t at = 0; (at = sql.find("{p}", at)) != std::string::npos;)
-    sql.replace(at, 3, p);
+  for (std::size_t at = 0; (at = sql.find("{p}", at)) != std::string::npos;) sql.replace(at, 3, p);
   return sql;
 }
 
 /// Names, defaults, grants, indexes and triggers of the table, as one text.
 std::string shape_of(Psql& psql, const std::string& table) {
-  return psql.text("SELECT coalesce(string_agg(part, E'\\n' ORDER BY part), '') FROM ("
-                   "SELECT attname || ' ' || atttypid::regtype::text || ' ' || "
-                   "coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS part FROM pg_attribute a "
-                   "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
-                   "WHERE a.attrelid = '" + table + "'::regclass AND attnum > 0 "
-                   "UNION ALL SELECT indexdef FROM pg_indexes WHERE tablename = '" + table + "' "
-                   "UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger "
-                   "WHERE tgrelid = '" + table + "'::regclass "
-                   "UNION ALL SELECT coalesce(relacl::text, '') FROM pg_class "
-                   "WHERE oid = '" + table + "'::regclass) AS parts");
+  return psql.text(
+      "SELECT coalesce(string_agg(part, E'\\n' ORDER BY part), '') FROM ("
+      "SELECT attname || ' ' || atttypid::regtype::text || ' ' || "
+      "coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS part FROM pg_attribute a "
+      "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+      "WHERE a.attrelid = '" +
+      table +
+      "'::regclass AND attnum > 0 "
+      "UNION ALL SELECT indexdef FROM pg_indexes WHERE tablename = '" +
+      table +
+      "' "
+      "UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger "
+      "WHERE tgrelid = '" +
+      table +
+      "'::regclass "
+      "UNION ALL SELECT coalesce(relacl::text, '') FROM pg_class "
+      "WHERE oid = '" +
+      table + "'::regclass) AS parts");
 }
 
 }  // namespace
@@ -107,8 +115,10 @@ TEST_SUITE("postgres") {
     const auto index = site.open();
     const Position before = put(*index, 0, 20).position;
     Psql psql(site.address);
-    psql("UPDATE " + site.files() + " SET cache_updated_at = '2020-01-01', cache_ttl_hours = 5 "
-         "WHERE file_id IN (" + id_text(3) + ", " + id_text(4) + ")");
+    psql("UPDATE " + site.files() +
+         " SET cache_updated_at = '2020-01-01', cache_ttl_hours = 5 "
+         "WHERE file_id IN (" +
+         id_text(3) + ", " + id_text(4) + ")");
     CHECK(good(index->head({})).position == before);
     const auto entry = good(index->find(sample_id(3), {}));
     CHECK(entry->freshness.ttl_hours == 5);
@@ -245,8 +255,7 @@ TEST_SUITE("postgres") {
     Psql psql(superuser);
     psql("CREATE ROLE " + role + "; GRANT SELECT, DELETE, TRUNCATE ON " + site.files() + " TO " +
          role + "; SET ROLE " + role);
-    CHECK(psql.error_of("SELECT 1 FROM " + site.prefix + "log").find("42501") !=
-          std::string::npos);
+    CHECK(psql.error_of("SELECT 1 FROM " + site.prefix + "log").find("42501") != std::string::npos);
     psql("DELETE FROM " + site.files() + " WHERE file_id = " + id_text(1));
     CHECK(log_of(*index, before).size() == 1);
     psql("TRUNCATE " + site.files());

@@ -21,8 +21,8 @@ TEST_SUITE("postgres") {
     const auto index = site.open();
     put(*index, 0, 1);
     Psql idle(site.address);
-    idle("BEGIN; UPDATE " + site.files() + " SET description = 'held' WHERE file_id = " +
-         id_text(0));
+    idle("BEGIN; UPDATE " + site.files() +
+         " SET description = 'held' WHERE file_id = " + id_text(0));
 
     // The order in which a watcher sees commits is that of the numbers, without a gap.
     std::atomic<bool> over{false};
@@ -58,8 +58,8 @@ TEST_SUITE("postgres") {
           const std::string id = "'" + to_string(sample_id(90'000 + 10 * w + n)) + "'";
           psql("BEGIN; INSERT INTO " + site.files() +
                "(file_id, original_filename, storage_filename, file_size, content_type, "
-               "created_by_id, created_by_username, storage_path, checksum) VALUES(" + id +
-               ", 'n', 'n', 5, 't', 'u', 'u', 'a/', '')");
+               "created_by_id, created_by_username, storage_path, checksum) VALUES(" +
+               id + ", 'n', 'n', 5, 't', 'u', 'u', 'a/', '')");
           psql("SELECT pg_sleep(0.02)");
           psql("UPDATE " + site.files() + " SET file_size = 6 WHERE file_id = " + id);
           psql(n == 4 ? "ROLLBACK" : "COMMIT");
@@ -84,8 +84,7 @@ TEST_SUITE("postgres") {
     const auto index = site.open();
     put(*index, 0, 2);
     Psql idle(site.address);
-    idle("BEGIN; SELECT 1 FROM " + site.files() + " WHERE file_id = " + id_text(0) +
-         " FOR UPDATE");
+    idle("BEGIN; SELECT 1 FROM " + site.files() + " WHERE file_id = " + id_text(0) + " FOR UPDATE");
     std::atomic<bool> waiting{true};
     Errc refused = Errc::internal;
     std::jthread blocked([&] {
@@ -114,8 +113,8 @@ TEST_SUITE("postgres") {
     Psql psql(site.address);
     psql("BEGIN; INSERT INTO " + site.files() +
          "(file_id, original_filename, storage_filename, file_size, content_type, created_by_id, "
-         "created_by_username, storage_path, checksum) VALUES(" + id_text(1) +
-         ", 'n', 'n', 5, 't', 'u', 'u', 'a/', '')");
+         "created_by_username, storage_path, checksum) VALUES(" +
+         id_text(1) + ", 'n', 'n', 5, 't', 'u', 'u', 'a/', '')");
     std::jthread commit([&] {
       std::this_thread::sleep_for(150ms);
       psql("COMMIT");

@@ -107,8 +107,7 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Links& links, const Names& names,
 
 Result<void> Bulk::open(std::uint64_t expected_rows) {
   sql::PostgresConnection& connection = *connection_;
-  ARTCACHE_TRY(auto transaction,
-               sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_fence(connection, names_, fence_));
   ARTCACHE_TRY(sql::Statement * s, connection.prepare(names_.text(kHeadText)));
   ARTCACHE_TRY(const HeadRow row, read_head(*s, names_, sql::Need::write));
@@ -139,13 +138,13 @@ Result<void> Bulk::open(std::uint64_t expected_rows) {
 /// stage itself is empty after a crash of the server, which does no harm.
 Result<bool> Bulk::resume(const HeadRow& row) {
   ARTCACHE_TRY(sql::Statement * s,
-               connection_->prepare(names_.text(
-                   "SELECT generation, begun FROM {p}load WHERE one = 1 FOR UPDATE")));
+               connection_->prepare(
+                   names_.text("SELECT generation, begun FROM {p}load WHERE one = 1 FOR UPDATE")));
   ARTCACHE_TRY(const bool found, s->step());
   if (!found) return false;
   begun_at_ = from_sql(s->integer(1));
-  const bool whole = from_sql(s->integer(0)) == row.head.generation &&
-                     row.head.oldest_seq <= begun_at_ + 1;
+  const bool whole =
+      from_sql(s->integer(0)) == row.head.generation && row.head.oldest_seq <= begun_at_ + 1;
   s->reset();
   if (!whole) return false;
   ARTCACHE_TRY(sql::Statement * rows,
@@ -182,9 +181,9 @@ Result<void> Bulk::discard(const Call& call) {
 
 Result<void> Bulk::check_mine() {
   ARTCACHE_CHECK(check_fence(*connection_, names_, fence_));
-  ARTCACHE_TRY(sql::Statement * s,
-               connection_->prepare(
-                   names_.text("SELECT token FROM {p}load WHERE one = 1 FOR KEY SHARE")));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection_->prepare(names_.text("SELECT token FROM {p}load WHERE one = 1 FOR KEY SHARE")));
   ARTCACHE_TRY(const bool found, s->step());
   const bool mine = found && s->integer(0) == token_;
   s->reset();
@@ -199,8 +198,7 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
     sql::PostgresConnection& connection;
     ~Unset() { connection.set_call(nullptr); }
   } const unset{connection};
-  ARTCACHE_TRY(auto transaction,
-               sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());
   ARTCACHE_CHECK(connection.copy_begin(names_.text(copy_text())));
   std::string chunk(sql::copy_header());
@@ -233,8 +231,7 @@ Result<void> Bulk::fill() {
 
 Result<Position> Bulk::move_over() {
   sql::PostgresConnection& connection = *connection_;
-  ARTCACHE_TRY(auto transaction,
-               sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());
   ARTCACHE_CHECK(fill());
   ARTCACHE_TRY(auto numbering, number_statements(connection, names_, retention_, 0));
@@ -244,10 +241,10 @@ Result<Position> Bulk::move_over() {
   if (row.head.oldest_seq > begun_at_ + 1)
     return Error{Errc::conflict,
                  "index: bulk load: more was written meanwhile than the log keeps; run it again"};
-  ARTCACHE_CHECK(connection.execute(
-      names_.text("SELECT set_config('artcache.reset', '', true);"
-                  "UPDATE {p}head SET generation = generation + 1;" +
-                  std::string(kEndText))));
+  ARTCACHE_CHECK(
+      connection.execute(names_.text("SELECT set_config('artcache.reset', '', true);"
+                                     "UPDATE {p}head SET generation = generation + 1;" +
+                                     std::string(kEndText))));
   ARTCACHE_TRY(sql::Statement * late, connection.prepare(names_.text(kLateText)));
   late->bind(0, to_sql(begun_at_));
   ARTCACHE_TRY(auto again, number_statements(connection, names_, retention_, 0));

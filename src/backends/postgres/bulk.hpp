@@ -26,8 +26,8 @@ class Bulk final : public BulkLoad {
   Result<void> discard(const Call& call) override;
 
  private:
-  Bulk(Links& links, const Names& names, const LogRetention& retention, const Deps& deps, std::uint64_t fence,
-       std::unique_ptr<sql::PostgresConnection> connection)
+  Bulk(Links& links, const Names& names, const LogRetention& retention, const Deps& deps,
+       std::uint64_t fence, std::unique_ptr<sql::PostgresConnection> connection)
       : links_(links),
         names_(names),
         retention_(retention),

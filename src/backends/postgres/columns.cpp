@@ -134,8 +134,7 @@ void ColumnArrays::add(const PreparedEntry& put, const Freshness& freshness,
 }
 
 void ColumnArrays::bind(sql::Statement& statement) const {
-  for (std::size_t i = 0; i < arrays_.size(); ++i)
-    arrays_[i].bind(statement, static_cast<int>(i));
+  for (std::size_t i = 0; i < arrays_.size(); ++i) arrays_[i].bind(statement, static_cast<int>(i));
 }
 
 std::string unnest_text() {

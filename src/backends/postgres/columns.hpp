@@ -51,8 +51,8 @@ std::string column_names();
 /// "n.file_id, …, n.search_vector::tsvector, …" with the alias given.
 std::string column_values(std::string_view alias);
 
-/// What is selected for an entry, of {p}files f, {p}revision r and {p}head h. Columns for people are
-/// read only of rows that were made by hand: all others carry their exact content.
+/// What is selected for an entry, of {p}files f, {p}revision r and {p}head h. Columns for people
+/// are read only of rows that were made by hand: all others carry their exact content.
 inline constexpr int kEntryColumnCount = 24;
 std::string entry_columns();
 /// " FROM {p}head h CROSS JOIN {p}files f LEFT JOIN {p}revision r ON …".

@@ -113,8 +113,8 @@ ChangeOutcome Edit::put(const EntryChange& change, Row& row, std::string_view pa
   }
   const bool was_there = std::exchange(row.there, true);
   row.freshness = change.freshness;
-  row.path = path.empty() ? expected_path(entry.storage_path, entry.storage_filename)
-                          : std::string(path);
+  row.path =
+      path.empty() ? expected_path(entry.storage_path, entry.storage_filename) : std::string(path);
   if (same) return ChangeOutcome::unchanged;
   touch(change.id, row);
   row.put = &change.put;
@@ -189,13 +189,12 @@ Result<void> Edit::freshened(sql::Connection& connection, const Names& names,
     row.before->path == row.path ? paths.add().null() : paths.add().bytes(row.path);
   }
   if (ids.empty()) return {};
-  ARTCACHE_TRY(
-      sql::Statement * s,
-      connection.prepare(names.text(
-          "UPDATE {p}files f SET cache_updated_at = n.at, cache_ttl_hours = n.hours, "
-          "artcache_path = coalesce(n.path, f.artcache_path) "
-          "FROM unnest($1::uuid[], $2::timestamptz[], $3::integer[], $4::bytea[]) "
-          "AS n(id, at, hours, path) WHERE f.file_id = n.id")));
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names.text(
+                   "UPDATE {p}files f SET cache_updated_at = n.at, cache_ttl_hours = n.hours, "
+                   "artcache_path = coalesce(n.path, f.artcache_path) "
+                   "FROM unnest($1::uuid[], $2::timestamptz[], $3::integer[], $4::bytea[]) "
+                   "AS n(id, at, hours, path) WHERE f.file_id = n.id")));
   int parameter = 0;
   for (const auto* array : {&ids, &times, &hours, &paths}) array->bind(*s, parameter++);
   out.push_back(s);

@@ -46,8 +46,8 @@ class Edit {
   struct Row {
     std::optional<StoredRow> before;  ///< in the table
     bool there = false;
-    bool changed = false;                 ///< content, by this edit: its revision is not known yet
-    const PreparedEntry* put = nullptr;   ///< its content, if this edit gave it one
+    bool changed = false;                ///< content, by this edit: its revision is not known yet
+    const PreparedEntry* put = nullptr;  ///< its content, if this edit gave it one
     ContentHash hash;
     Freshness freshness;
     Timestamp updated_at;

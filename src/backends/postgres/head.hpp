@@ -25,5 +25,4 @@ struct HeadRow {
 /// newer program).
 Result<HeadRow> read_head(sql::Statement& statement, const Names& names, sql::Need need);
 
-
 }  // namespace artcache::postgres

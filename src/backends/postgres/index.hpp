@@ -50,9 +50,9 @@ class HeadWatch {
   const Names& names_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::uint64_t seq_ = 0;    // guarded by mutex_
-  std::uint64_t heard_ = 0;  // notifications; guarded by mutex_
-  bool listening_ = false;   // guarded by mutex_
+  std::uint64_t seq_ = 0;                         // guarded by mutex_
+  std::uint64_t heard_ = 0;                       // notifications; guarded by mutex_
+  bool listening_ = false;                        // guarded by mutex_
   std::unique_ptr<sql::PostgresConnection> ear_;  // the listener's
 };
 

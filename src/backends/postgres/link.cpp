@@ -91,9 +91,9 @@ Error lease_lost(std::uint64_t fence) {
 Result<void> check_fence(sql::PostgresConnection& connection, const Names& names,
                          std::uint64_t fence) {
   if (fence == 0) return {};
-  ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names.text(
-                   "SELECT 1 FROM {p}holder WHERE fence = $1 FOR KEY SHARE")));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection.prepare(names.text("SELECT 1 FROM {p}holder WHERE fence = $1 FOR KEY SHARE")));
   s->bind(0, to_sql(fence));
   ARTCACHE_TRY(const bool held, s->step());
   s->reset();

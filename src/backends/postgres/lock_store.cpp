@@ -16,8 +16,8 @@ LockClass class_of(std::int64_t number) { return static_cast<LockClass>(number);
 Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& names,
                            std::string_view element, std::string_view end) {
   ARTCACHE_TRY(sql::Statement * fence,
-               connection.prepare(names.text("SELECT fence FROM {p}fence WHERE one = 1" +
-                                             std::string(end))));
+               connection.prepare(
+                   names.text("SELECT fence FROM {p}fence WHERE one = 1" + std::string(end))));
   ARTCACHE_TRY(sql::Statement * holders,
                connection.prepare(names.text("SELECT element, fence, class, record FROM {p}holder "
                                              "WHERE element = $1 OR $1 = '' ORDER BY fence")));

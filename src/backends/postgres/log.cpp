@@ -78,8 +78,7 @@ void HeadWatch::wait(std::uint64_t seq, const Call& call, const Clock& clock) {
       changed_.notify_all();
       return;
     }
-    changed_.wait_for(guard, kSlice,
-                      [&] { return seq_ > seq || heard_ != heard || !listening_; });
+    changed_.wait_for(guard, kSlice, [&] { return seq_ > seq || heard_ != heard || !listening_; });
   }
 }
 
@@ -99,8 +98,8 @@ void HeadWatch::listen(std::uint64_t seq, const Call& call, const Clock& clock) 
   while (clock.steady() < until && call.check("wait", clock)) {
     bool told = false;
     if (ear_ != nullptr) {
-      const auto came = ear_->wait_notified(
-          std::min<std::chrono::nanoseconds>(kSlice, call.remaining(clock)));
+      const auto came =
+          ear_->wait_notified(std::min<std::chrono::nanoseconds>(kSlice, call.remaining(clock)));
       if (!came) ear_.reset();
       told = came && *came;
     }

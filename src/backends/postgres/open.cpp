@@ -35,16 +35,14 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
     ARTCACHE_TRY(auto connection, sql::open_postgres(options.connection, call));
     ARTCACHE_CHECK(migrate(*connection, names, call));
   }
-  return std::unique_ptr<MetadataStore>(
-      std::make_unique<Index>(options, std::move(names), deps));
+  return std::unique_ptr<MetadataStore>(std::make_unique<Index>(options, std::move(names), deps));
 }
 
 Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
                                                   const Call& call) {
   IndexOptions options;
-  ARTCACHE_TRY(options.connection,
-               sql::postgres_options(url, {"prefix", "connections", "log_rows", "log_bytes",
-                                           "log_age", "owners"}));
+  ARTCACHE_TRY(options.connection, sql::postgres_options(url, {"prefix", "connections", "log_rows",
+                                                               "log_bytes", "log_age", "owners"}));
   options.connection.clock = deps.clock;
   options.prefix = url.parameter("prefix").value_or("");
   options.owners = url.parameter("owners").value_or(std::string(kOwnersFolder));

@@ -126,7 +126,8 @@ FileEntry read_people_columns(const sql::Statement& s, int first) {
   e.updated_at = time_at(s, c++);
   e.created_by_id = s.text(c++);
   e.created_by_username = s.text(c++);
-  for (auto* text : {&e.created_by_fullname, &e.description, &e.version}) *text = maybe_text(s, c++);
+  for (auto* text : {&e.created_by_fullname, &e.description, &e.version})
+    *text = maybe_text(s, c++);
   if (const auto checksum = Sha256Sum::parse(s.text(c++))) e.checksum = *checksum;
   e.tags = parse_tags(s.text(c++));
   e.retention_policy = maybe_text(s, c++);

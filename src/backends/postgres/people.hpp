@@ -23,13 +23,24 @@ std::optional<std::string> people_json(std::string_view json);
 std::optional<std::string> array_literal(const std::vector<std::string>& texts);
 
 /// What read_people_columns() reads, of {p}files f.
-inline constexpr std::array<std::string_view, 18> kPeopleColumns{
-    "f.original_filename", "f.storage_filename",      "f.storage_path",
-    "f.file_size",         "f.content_type",          "f.created_at",
-    "f.updated_at",        "f.created_by_id",         "f.created_by_username",
-    "f.created_by_fullname", "f.description",         "f.version",
-    "f.checksum",          "array_to_json(f.tags)::text", "f.retention_policy",
-    "f.ttl_days",          "f.retention_expires_at",  "f.metadata_json::text"};
+inline constexpr std::array<std::string_view, 18> kPeopleColumns{"f.original_filename",
+                                                                 "f.storage_filename",
+                                                                 "f.storage_path",
+                                                                 "f.file_size",
+                                                                 "f.content_type",
+                                                                 "f.created_at",
+                                                                 "f.updated_at",
+                                                                 "f.created_by_id",
+                                                                 "f.created_by_username",
+                                                                 "f.created_by_fullname",
+                                                                 "f.description",
+                                                                 "f.version",
+                                                                 "f.checksum",
+                                                                 "array_to_json(f.tags)::text",
+                                                                 "f.retention_policy",
+                                                                 "f.ttl_days",
+                                                                 "f.retention_expires_at",
+                                                                 "f.metadata_json::text"};
 /// An entry made of them, for a row that was made by hand or adopted: what cannot be understood is
 /// left empty, since the next rebuild replaces it.
 FileEntry read_people_columns(const sql::Statement& statement, int first);

@@ -65,8 +65,8 @@ Result<void> check_request(const PageRequest& request) {
 std::string page_text(const PageRequest& request, const Where& where) {
   const std::string direction = request.order == SortOrder::descending ? " DESC" : " ASC";
   return "SELECT " + entry_columns() + std::string(kEntryTables) + where.text() + " ORDER BY " +
-         std::string(column_of(request.sort)) + direction + ", f.file_id" + direction +
-         " LIMIT " + where.next() + " OFFSET " + where.next(1);
+         std::string(column_of(request.sort)) + direction + ", f.file_id" + direction + " LIMIT " +
+         where.next() + " OFFSET " + where.next(1);
 }
 
 }  // namespace
@@ -151,8 +151,8 @@ Result<std::vector<std::optional<RowBrief>>> Index::briefs(std::span<const FileI
       brief.updated_at = Timestamp(std::chrono::microseconds(s->integer(3)));
       brief.file_size = from_sql(s->integer(4));
       brief.freshness = read_freshness(*s, 5);
-      brief.sidecar_path = s->is_null(7) ? expected_path(s->text(8), s->text(9))
-                                         : std::string(text_of(s->blob(7)));
+      brief.sidecar_path =
+          s->is_null(7) ? expected_path(s->text(8), s->text(9)) : std::string(text_of(s->blob(7)));
     }
   };
   ARTCACHE_CHECK(reading(read, call));
@@ -205,10 +205,10 @@ Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
     }
     page.total = row.head.count;
     if (filter.empty()) return {};
-    ARTCACHE_TRY(sql::Statement * count,
-                 connection.prepare(names_.text("SELECT count(*) FROM (SELECT 1 FROM {p}files f" +
-                                                filter.text() + " LIMIT " + filter.next() +
-                                                ") AS few")));
+    ARTCACHE_TRY(
+        sql::Statement * count,
+        connection.prepare(names_.text("SELECT count(*) FROM (SELECT 1 FROM {p}files f" +
+                                       filter.text() + " LIMIT " + filter.next() + ") AS few")));
     count->bind(filter.bind(*count), kCountMost + 1);
     ARTCACHE_CHECK(count->step());
     page.total = from_sql(count->integer(0));

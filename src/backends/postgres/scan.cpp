@@ -34,8 +34,8 @@ Result<ApplyResult> Index::apply(const ApplyRequest& request, const Call& call) 
 
 Result<std::unique_ptr<BulkLoad>> Index::bulk_load(std::uint64_t expected_rows, std::uint64_t fence,
                                                    const Call& call) {
-  ARTCACHE_TRY(auto bulk, Bulk::begin(links_, names_, options_.retention, deps_, expected_rows,
-                                      fence, call));
+  ARTCACHE_TRY(auto bulk,
+               Bulk::begin(links_, names_, options_.retention, deps_, expected_rows, fence, call));
   return std::unique_ptr<BulkLoad>(std::move(bulk));
 }
 
@@ -141,7 +141,8 @@ Result<void> Index::write_one(std::string_view text, const Bind& bind, std::uint
                  connection.prepare("SET LOCAL synchronous_commit = off"));
     return std::vector{relaxed, s};
   };
-  return links_.write(work, [] { return Result<void>(); }, call);
+  return links_.write(
+      work, [] { return Result<void>(); }, call);
 }
 
 Result<void> Index::add_intent(const Intent& intent, const Call& call) {
@@ -161,14 +162,15 @@ Result<void> Index::set_note(std::string_view name, std::string_view text, std::
                              const Call& call) {
   if (name.empty() || std::max(name.size(), text.size()) > kNoteMost)
     return Error{Errc::invalid_argument, "index: note: its name or its text is too long"};
-  return write_one(text.empty() ? "DELETE FROM {p}note WHERE name = $1"
-                                : "INSERT INTO {p}note(name, text) VALUES($1, $2) "
-                                  "ON CONFLICT (name) DO UPDATE SET text = excluded.text",
-                   [&](sql::Statement& s) {
-                     s.bind(0, bytes_of(name));
-                     if (!text.empty()) s.bind(1, bytes_of(text));
-                   },
-                   fence, LockStore::Durability::relaxed, call);
+  return write_one(
+      text.empty() ? "DELETE FROM {p}note WHERE name = $1"
+                   : "INSERT INTO {p}note(name, text) VALUES($1, $2) "
+                     "ON CONFLICT (name) DO UPDATE SET text = excluded.text",
+      [&](sql::Statement& s) {
+        s.bind(0, bytes_of(name));
+        if (!text.empty()) s.bind(1, bytes_of(text));
+      },
+      fence, LockStore::Durability::relaxed, call);
 }
 
 Result<void> Index::drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) {
@@ -181,10 +183,9 @@ Result<void> Index::drop_notes(std::string_view prefix, std::uint64_t fence, con
 Result<std::vector<Intent>> Index::intents(const Call& call) {
   std::vector<Intent> all;
   const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names_.text(
-                     "SELECT file_id, path, operation, begun_at FROM {p}intent "
-                     "ORDER BY begun_at, file_id")));
+    ARTCACHE_TRY(sql::Statement * s, connection.prepare(names_.text(
+                                         "SELECT file_id, path, operation, begun_at FROM {p}intent "
+                                         "ORDER BY begun_at, file_id")));
     while (true) {
       ARTCACHE_TRY(const bool found, s->step());
       if (!found) return {};

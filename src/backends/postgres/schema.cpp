@@ -62,8 +62,7 @@ std::string Names::text(std::string_view text) const {
 
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call) {
   connection.set_call(&call);
-  ARTCACHE_TRY(const auto found,
-               sql::read_versions(connection, schema_of(names, kVersionsKnown)));
+  ARTCACHE_TRY(const auto found, sql::read_versions(connection, schema_of(names, kVersionsKnown)));
   const std::string first = first_version(names);
   const std::array steps{sql::Migration{kSchemaVersion, first}};
   const sql::Schema schema = schema_of(names, steps);

@@ -54,10 +54,11 @@ std::string_view sort_column(SortBy sort) {
 }
 
 std::string hits_text(SortBy sort, const Where& where, bool ranked) {
-  const std::string rank =
-      ranked ? "CASE WHEN f.search_vector @@ " + where.next(1) + "::text::tsquery THEN 3 WHEN "
-                   "f.search_vector @@ " + where.next(2) + "::text::tsquery THEN 2 ELSE 1 END"
-             : "1";
+  const std::string rank = ranked ? "CASE WHEN f.search_vector @@ " + where.next(1) +
+                                        "::text::tsquery THEN 3 WHEN "
+                                        "f.search_vector @@ " +
+                                        where.next(2) + "::text::tsquery THEN 2 ELSE 1 END"
+                                  : "1";
   return "SELECT f.file_id, f.created_at, " + std::string(sort_column(sort)) + ", " + rank +
          " FROM {p}files f" + where.text() + " ORDER BY f.created_at DESC, f.file_id DESC LIMIT " +
          where.next();
@@ -112,8 +113,7 @@ Result<std::vector<Hit>> find_hits(sql::Connection& connection, const Names& nam
   if (!query.has_words() && !query.filename) return std::vector<Hit>();
   Where where(request.filter);
   if (query.filename) where.add("f.original_filename = ?", {*query.filename});
-  if (query.has_words())
-    where.add("f.search_vector @@ ?::text::tsquery", {match_text(query, "")});
+  if (query.has_words()) where.add("f.search_vector @@ ?::text::tsquery", {match_text(query, "")});
   const bool ranked = query.has_words() && request.sort == SortBy::relevance;
   ARTCACHE_TRY(sql::Statement * s,
                connection.prepare(names.text(hits_text(request.sort, where, ranked))));
@@ -183,8 +183,7 @@ Result<EntryPage> Index::search(const SearchRequest& request, const Call& call) 
     sort_hits(hits, request);
     const std::size_t begin = std::min<std::uint64_t>(request.offset, hits.size());
     const std::size_t size = std::min<std::uint64_t>(request.limit, hits.size() - begin);
-    ARTCACHE_TRY(page.entries,
-                 fetch(connection, names_, std::span(hits).subspan(begin, size)));
+    ARTCACHE_TRY(page.entries, fetch(connection, names_, std::span(hits).subspan(begin, size)));
     return {};
   };
   ARTCACHE_CHECK(reading(read, call));

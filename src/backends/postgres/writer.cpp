@@ -228,9 +228,9 @@ Result<std::vector<sql::Statement*>> number_statements(sql::Connection& connecti
                                                        std::size_t changes) {
   ARTCACHE_TRY(sql::Statement * number,
                connection.prepare(names.text("SET CONSTRAINTS {p}number IMMEDIATE")));
-  ARTCACHE_TRY(sql::Statement * trim,
-               connection.prepare(names.text(
-                   "SELECT {p}trim($1, $2, make_interval(secs => $3), $4)")));
+  ARTCACHE_TRY(
+      sql::Statement * trim,
+      connection.prepare(names.text("SELECT {p}trim($1, $2, make_interval(secs => $3), $4)")));
   trim->bind(0, to_sql(retention.rows_most)).bind(1, to_sql(retention.bytes_most));
   trim->bind(2, static_cast<double>(retention.age_most.count()) / 1000.0);
   trim->bind(3, to_sql(changes + kTrimBesides));

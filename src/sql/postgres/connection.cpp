@@ -61,8 +61,8 @@ Error PgConnection::broken(std::string_view doing) {
   std::string_view text = handle_ == nullptr ? "" : PQerrorMessage(handle_.get());
   text = text.substr(0, text.find('\n'));
   if (text.empty()) text = "the connection is closed";
-  return closed({Errc::unavailable, "postgresql: " + std::string(doing) + ": " + address_ + ": " +
-                                        std::string(text)});
+  return closed({Errc::unavailable,
+                 "postgresql: " + std::string(doing) + ": " + address_ + ": " + std::string(text)});
 }
 
 Error PgConnection::failed(const PGresult* result, std::string_view doing) {
@@ -126,7 +126,8 @@ Result<void> PgConnection::simple(const std::string& sql, std::string_view doing
 Result<Statement*> PgConnection::prepare(std::string_view sql) {
   auto& statement = statements_[std::string(sql)];
   if (statement == nullptr)
-    statement = std::make_unique<PgStatement>(*this, std::string(sql), "s" + std::to_string(++names_));
+    statement =
+        std::make_unique<PgStatement>(*this, std::string(sql), "s" + std::to_string(++names_));
   statement->reset();
   return statement.get();
 }
@@ -167,11 +168,12 @@ Result<void> PgConnection::run_batch(std::span<Statement* const> statements, boo
   if (done) done = receive_batch(sent, &committed);
   if (handle_ != nullptr && PQexitPipelineMode(handle_.get()) == 0 && done) done = broken(kDoing);
   if (!done && state_ == State::open) state_ = State::failed;
-  if (!done && commit && handle_ == nullptr) done = [&] {
-    Error error = std::move(done).error();
-    error.outcome = Outcome::unknown;  // it may have become durable
-    return error;
-  }();
+  if (!done && commit && handle_ == nullptr)
+    done = [&] {
+      Error error = std::move(done).error();
+      error.outcome = Outcome::unknown;  // it may have become durable
+      return error;
+    }();
   if (done && commit && !committed) {
     state_ = State::failed;
     return Error{Errc::unavailable, "postgresql: commit: the server rolled back"};
@@ -260,8 +262,8 @@ std::vector<std::string> PgConnection::begin_texts() {
                          : "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE");
   if (call_ != nullptr && call_->has_deadline()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(call_->remaining(*clock_));
-    const auto most = std::min<std::chrono::milliseconds>(left + kBehindDeadline,
-                                                          std::chrono::hours(24 * 20));
+    const auto most =
+        std::min<std::chrono::milliseconds>(left + kBehindDeadline, std::chrono::hours(24 * 20));
     texts.push_back("SET LOCAL statement_timeout = " + std::to_string(most.count()));
   }
   return texts;
@@ -323,8 +325,7 @@ Result<void> PgConnection::copy_data(std::string_view bytes) {
   while (!bytes.empty()) {
     if (handle_ == nullptr) return broken("copy");
     const std::string_view piece = bytes.substr(0, kPiece);
-    const int queued =
-        PQputCopyData(handle_.get(), piece.data(), static_cast<int>(piece.size()));
+    const int queued = PQputCopyData(handle_.get(), piece.data(), static_cast<int>(piece.size()));
     if (queued < 0) return broken("copy");
     if (queued == 1) bytes.remove_prefix(piece.size());
     ARTCACHE_CHECK(flush("copy"));

@@ -51,8 +51,8 @@ bool is_state(std::string_view text) {
 }  // namespace
 
 Errc errc_of_state(std::string_view state) {
-  const auto* const at = std::ranges::find_if(
-      kStates, [&](const Row& row) { return state.starts_with(row.state); });
+  const auto* const at =
+      std::ranges::find_if(kStates, [&](const Row& row) { return state.starts_with(row.state); });
   return at != kStates.end() ? at->code : Errc::internal;
 }
 

@@ -18,11 +18,21 @@ constexpr int kOldestServer = 130000;
 constexpr std::chrono::milliseconds kFirstPause{25}, kLongestPause{1000};
 
 /// What libpq may be told in an address beside host, port, user, password and database.
-constexpr std::array<std::string_view, 15> kPassedOn{
-    "application_name", "connect_timeout", "gssencmode",  "keepalives",  "keepalives_count",
-    "keepalives_idle",  "keepalives_interval", "krbsrvname", "passfile", "sslcert",
-    "sslkey",           "sslmode",         "sslrootcert", "target_session_attrs",
-    "tcp_user_timeout"};
+constexpr std::array<std::string_view, 15> kPassedOn{"application_name",
+                                                     "connect_timeout",
+                                                     "gssencmode",
+                                                     "keepalives",
+                                                     "keepalives_count",
+                                                     "keepalives_idle",
+                                                     "keepalives_interval",
+                                                     "krbsrvname",
+                                                     "passfile",
+                                                     "sslcert",
+                                                     "sslkey",
+                                                     "sslmode",
+                                                     "sslrootcert",
+                                                     "target_session_attrs",
+                                                     "tcp_user_timeout"};
 
 // A server that lost its client ends its statement; what is acknowledged is durable whatever the
 // database's default; texts and moments come in one form; a short query never waits for a compiler.
@@ -58,8 +68,8 @@ Result<PgHandle> connect(const PostgresOptions& options, const Call& call) {
   while (PQstatus(handle.get()) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
          state != PGRES_POLLING_FAILED) {
     const auto events = static_cast<short>(state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
-    ARTCACHE_TRY(const bool ready, wait_for_socket(PQsocket(handle.get()), events, &call,
-                                                   *options.clock, doing));
+    ARTCACHE_TRY(const bool ready,
+                 wait_for_socket(PQsocket(handle.get()), events, &call, *options.clock, doing));
     if (ready) state = PQconnectPoll(handle.get());
   }
   if (PQstatus(handle.get()) != CONNECTION_OK)
@@ -124,8 +134,8 @@ Result<std::unique_ptr<PostgresConnection>> open_postgres(const PostgresOptions&
                                                           const Call& call) {
   const auto until = options.clock->steady() + options.retry_for;
   auto handle = connect(options, call);
-  for (auto pause = kFirstPause; !handle && handle.error().code == Errc::unavailable &&
-                                 options.clock->steady() < until;
+  for (auto pause = kFirstPause;
+       !handle && handle.error().code == Errc::unavailable && options.clock->steady() < until;
        pause = std::min(2 * pause, kLongestPause)) {
     pause_for(pause, call, *options.clock);
     handle = connect(options, call);

@@ -31,8 +31,8 @@ std::int64_t to_unix(std::int64_t since_2000) {
 
 Statement& bind_time(Statement& statement, int parameter, std::int64_t micros) {
   const std::string bytes = time_bytes(micros);
-  return statement.bind(
-      parameter, Bytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
+  return statement.bind(parameter,
+                        Bytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
 }
 
 PgStatement::Parameter& PgStatement::at(int parameter) {
@@ -138,8 +138,8 @@ std::int64_t PgStatement::integer(int column) const {
       return static_cast<std::int32_t>(number);
     case 8: {
       const auto value = static_cast<std::int64_t>(number);
-      const bool moment = PQftype(result_.get(), column) ==
-                          static_cast<Oid>(PostgresType::timestamptz);
+      const bool moment =
+          PQftype(result_.get(), column) == static_cast<Oid>(PostgresType::timestamptz);
       return moment ? to_unix(value) : value;
     }
     default:

@@ -44,7 +44,9 @@ PostgresFields& PostgresFields::small(std::int32_t value) {
   return *this;
 }
 
-PostgresFields& PostgresFields::time(std::int64_t micros) { return number(micros - kPostgresEpoch); }
+PostgresFields& PostgresFields::time(std::int64_t micros) {
+  return number(micros - kPostgresEpoch);
+}
 
 void PostgresArray::bind(Statement& statement, int parameter) const {
   std::string out;
@@ -60,9 +62,7 @@ void PostgresArray::bind(Statement& statement, int parameter) const {
   statement.bind(parameter, Bytes(reinterpret_cast<const std::uint8_t*>(out.data()), out.size()));
 }
 
-std::string_view copy_header() {
-  return {"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
-}
+std::string_view copy_header() { return {"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19}; }
 
 std::string_view copy_trailer() { return "\377\377"; }
 

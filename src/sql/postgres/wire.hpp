@@ -35,9 +35,9 @@ class PostgresFields {
   PostgresFields& bytes(std::string_view value);
   PostgresFields& bytes(Bytes value);
   PostgresFields& null();
-  PostgresFields& number(std::int64_t value);       ///< int8
-  PostgresFields& small(std::int32_t value);        ///< int4
-  PostgresFields& time(std::int64_t micros);        ///< timestamptz
+  PostgresFields& number(std::int64_t value);  ///< int8
+  PostgresFields& small(std::int32_t value);   ///< int4
+  PostgresFields& time(std::int64_t micros);   ///< timestamptz
   PostgresFields& maybe(const std::optional<std::string>& value) {
     return value ? bytes(std::string_view(*value)) : null();
   }
