@@ -126,6 +126,9 @@ struct LockRows {
   std::vector<Holder> holders;
   std::vector<Waiter> waiters;
   std::uint64_t fence = 0;  ///< minted last by the index
+  /// The time of the store, where several machines keep their records in it: nobody's own clock
+  /// means anything to the others. Nothing: all are on one machine, whose steady clock counts.
+  std::optional<std::chrono::microseconds> now = {};
 };
 
 /// What to write, the removals first.

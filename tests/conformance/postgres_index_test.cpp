@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only an index in PostgreSQL knows: operators at its table, and tables that were there
 // before.
+#include <artcache/lock_manager.hpp>
 #include <cstdlib>
 
 #include "conformance/postgres_suite.hpp"
@@ -65,6 +66,28 @@ std::string shape_of(Psql& psql, const std::string& table) {
 }  // namespace
 
 TEST_SUITE("postgres") {
+  TEST_CASE("a lock held on another machine lasts until its time is over by the server's clock") {
+    const PostgresSite site;
+    const Backends backends = Backends::builtin();
+    const Url url = good(Url::parse(site.address));
+    const auto here = good(backends.open_locks(url, {}, {}));
+    const auto there = good(backends.open_locks(url, {}, {}));
+    LockRequest request;
+    request.element = "se-01";
+    request.lock_class = LockClass::manual_rebuild;
+    request.operation = "test";
+    request.ttl = std::chrono::seconds(600);
+    (void)good(there->try_acquire(request, {}));
+    Psql psql(site.address);
+    psql("UPDATE " + site.prefix +
+         "holder SET record = regexp_replace(record, '\"place\":\"[^/]*', '\"place\":\"other')");
+    CHECK(here->try_acquire(request, {}).error().code == Errc::busy);
+    psql("UPDATE " + site.prefix +
+         "holder SET record = regexp_replace(record, '\"expires_us\":[0-9]+', '\"expires_us\":' "
+         "|| ((extract(epoch FROM clock_timestamp()) - 1) * 1000000)::bigint)");
+    (void)good(here->try_acquire(request, {}));
+  }
+
   TEST_CASE("rows changed, added and removed in psql are logged and count as different") {
     const PostgresSite site;
     const auto index = site.open();

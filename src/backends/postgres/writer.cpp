@@ -41,7 +41,9 @@ Result<ApplyResult> Writer::apply(const ApplyRequest& request, const Call& call)
     if (ticket.state == Ticket::State::alone) {
       guard.unlock();
       Ticket* const self = &ticket;
-      const auto ran = without_exceptions([&] { return run({&self, 1}, call); });
+      const auto ran = without_exceptions([&] {
+        return run({&self, 1}, Patience::to_the_deadline, call);
+      });
       if (!ran) return ran.error();
       return std::move(ticket.result);
     }
@@ -80,7 +82,7 @@ void Writer::lead(std::unique_lock<std::mutex>& guard, Ticket& own) {
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(group.size()));
   leading_ = true;
   guard.unlock();
-  const auto ran = without_exceptions([&] { return run(group, call); });
+  const auto ran = without_exceptions([&] { return run(group, Patience::little, call); });
   guard.lock();
   settle(group, ran);
   leading_ = false;
@@ -100,7 +102,7 @@ void Writer::settle(std::span<Ticket* const> group, const Result<void>& ran) {
     }
     const Errc code = ran.error().code;
     const bool cut_short = code == Errc::timed_out || code == Errc::cancelled;
-    if (group.size() > 1 && !cut_short)
+    if (!cut_short && (group.size() > 1 || code == Errc::busy))
       ticket->state = Ticket::State::alone;  // so that one fails alone, or waits alone
     else if (cut_short && ticket->call->check("index: apply", *deps_.clock))
       ticket->state = Ticket::State::alone;
@@ -109,10 +111,10 @@ void Writer::settle(std::span<Ticket* const> group, const Result<void>& ran) {
   }
 }
 
-Result<void> Writer::run(std::span<Ticket* const> group, const Call& call) {
+Result<void> Writer::run(std::span<Ticket* const> group, Patience patience, const Call& call) {
   sql::Statement* last = nullptr;
   const auto work = [&](sql::PostgresConnection& connection) {
-    auto statements = transact(connection, group);
+    auto statements = transact(connection, group, patience);
     if (statements) last = statements->back();
     return statements;
   };
@@ -128,9 +130,10 @@ Result<void> Writer::run(std::span<Ticket* const> group, const Call& call) {
 
 /// Rows are locked and read first, without the head; only the end takes that.
 Result<std::vector<sql::Statement*>> Writer::transact(sql::PostgresConnection& connection,
-                                                      std::span<Ticket* const> group) {
+                                                      std::span<Ticket* const> group,
+                                                      Patience patience) {
   Edit edit;
-  ARTCACHE_TRY(const auto fit, prepare_edit(connection, edit, group));
+  ARTCACHE_TRY(const auto fit, prepare_edit(connection, edit, group, patience));
   std::size_t changes = 0;
   for (Ticket* ticket : fit) {
     ticket->result = ApplyResult{{}, edit.apply(*ticket->request)};
@@ -145,7 +148,8 @@ Result<std::vector<sql::Statement*>> Writer::transact(sql::PostgresConnection& c
 /// Returns the requests whose locks are held; the others have their answer.
 Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnection& connection,
                                                           Edit& edit,
-                                                          std::span<Ticket* const> group) {
+                                                          std::span<Ticket* const> group,
+                                                          Patience patience) {
   std::vector<const ApplyRequest*> requests;
   sql::PostgresArray fences(sql::PostgresType::int8), ids(sql::PostgresType::uuid);
   for (const Ticket* ticket : group) {
@@ -162,7 +166,7 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
     all.push_back(s);
     return s;
   };
-  if (group.size() > 1) ARTCACHE_CHECK(add(kGroupWaits, nullptr));
+  if (patience == Patience::little) ARTCACHE_CHECK(add(kGroupWaits, nullptr));
   sql::Statement *held = nullptr, *rows = nullptr, *revisions = nullptr, *head = nullptr;
   if (!fences.empty()) {
     ARTCACHE_TRY(held, add("SELECT fence FROM {p}holder WHERE fence = ANY($1) ORDER BY fence "

@@ -48,11 +48,13 @@ class Writer {
 
   void lead(std::unique_lock<std::mutex>& guard, Ticket& own);
   void settle(std::span<Ticket* const> group, const Result<void>& ran);
-  Result<void> run(std::span<Ticket* const> group, const Call& call);
+  /// How long rows that others hold are waited for.
+  enum class Patience : std::uint8_t { little, to_the_deadline };
+  Result<void> run(std::span<Ticket* const> group, Patience patience, const Call& call);
   Result<std::vector<sql::Statement*>> transact(sql::PostgresConnection& connection,
-                                                std::span<Ticket* const> group);
+                                                std::span<Ticket* const> group, Patience patience);
   Result<std::vector<Ticket*>> prepare_edit(sql::PostgresConnection& connection, Edit& edit,
-                                            std::span<Ticket* const> group);
+                                            std::span<Ticket* const> group, Patience patience);
 
   Links& links_;
   const Names names_;

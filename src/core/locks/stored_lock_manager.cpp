@@ -80,10 +80,7 @@ bool is_empty(const LockEdit& edit) {
 class StoredLockManager final : public LockManager {
  public:
   StoredLockManager(std::shared_ptr<LockStore> store, const Deps& deps, util::OwnerLocks owners)
-      : store_(std::move(store)),
-        deps_(deps),
-        owners_(std::move(owners)),
-        liveness_of_([this](const LockRecord& record) { return liveness(record); }) {}
+      : store_(std::move(store)), deps_(deps), owners_(std::move(owners)) {}
 
   Result<Lease> try_acquire(const LockRequest& request, const Call& call) override;
   Result<RenewOutcome> renew(Lease& lease, std::string_view progress, const Call& call) override;
@@ -104,10 +101,15 @@ class StoredLockManager final : public LockManager {
     bool granted = false;
   };
 
-  [[nodiscard]] Time time() const {
+  /// By the clock that the times in these records were read off.
+  [[nodiscard]] Time time(const LockRows& rows) const {
+    if (rows.now) return *rows.now;
     return std::chrono::duration_cast<Time>(deps_.clock->steady().time_since_epoch());
   }
-  [[nodiscard]] Liveness liveness(const LockRecord& record) const;
+  [[nodiscard]] Liveness liveness(const LockRecord& record, const LockRows& rows) const;
+  [[nodiscard]] LivenessOf liveness_in(const LockRows& rows) const {
+    return [this, &rows](const LockRecord& record) { return liveness(record, rows); };
+  }
   [[nodiscard]] AcquireRequest wanted_by(const LockRequest& request) const;
   Result<void> look(Attempt& attempt, const Call& call);
   Result<LockEdit> decide(Attempt& attempt, const LockRows& rows, Durability durability);
@@ -119,14 +121,16 @@ class StoredLockManager final : public LockManager {
   const std::shared_ptr<LockStore> store_;
   const Deps deps_;
   const util::OwnerLocks owners_;
-  const LivenessOf liveness_of_;
   const std::string host_ = util::host_name();
+  const std::string boot_ = util::boot_id();
 
   util::Mutex mutex_;
   std::map<std::uint64_t, util::OwnerLock> held_ ARTCACHE_GUARDED_BY(mutex_);  ///< by fence
 };
 
-Liveness StoredLockManager::liveness(const LockRecord& record) const {
+Liveness StoredLockManager::liveness(const LockRecord& record, const LockRows& rows) const {
+  // Of another run of a kernel: on one machine nobody survives that, but it may be another machine.
+  if (rows.now && !record.place.starts_with(boot_ + "/")) return Liveness::unknown;
   const auto state = owners_.probe(record.place, record.fence);
   if (!state || *state == util::OwnerLocks::State::unknown) return Liveness::unknown;
   return *state == util::OwnerLocks::State::held ? Liveness::alive : Liveness::dead;
@@ -158,8 +162,8 @@ void StoredLockManager::drop(std::span<const std::uint64_t> fences) {
 Result<void> StoredLockManager::look(Attempt& attempt, const Call& call) {
   ARTCACHE_TRY(const LockRows rows, store_->lock_rows(attempt.request.element, call));
   ARTCACHE_TRY(const ElementLocks locks, decode(rows));
-  attempt.decided = time();
-  attempt.decision = decide_acquire(locks, attempt.wanted, attempt.decided, liveness_of_);
+  attempt.decided = time(rows);
+  attempt.decision = decide_acquire(locks, attempt.wanted, attempt.decided, liveness_in(rows));
   return {};
 }
 
@@ -195,8 +199,8 @@ Result<LockEdit> StoredLockManager::decide(Attempt& attempt, const LockRows& row
                                            Durability durability) {
   ARTCACHE_TRY(const ElementLocks locks, decode(rows));
   attempt.sent = deps_.clock->steady();
-  attempt.decided = time();
-  attempt.decision = decide_acquire(locks, attempt.wanted, attempt.decided, liveness_of_);
+  attempt.decided = time(rows);
+  attempt.decision = decide_acquire(locks, attempt.wanted, attempt.decided, liveness_in(rows));
   if (attempt.decision.grant && durability != Durability::now) {
     // Free since it was looked at: to be asked again, and nothing is done yet.
     attempt.decision.evict.clear();
@@ -235,7 +239,7 @@ Result<RenewOutcome> StoredLockManager::renew(Lease& lease, std::string_view pro
   const auto decide = [&](const LockRows& rows) -> Result<LockEdit> {
     ARTCACHE_TRY(const ElementLocks locks, decode(rows));
     sent = deps_.clock->steady();
-    decision = decide_renew(locks, lease.fence, lease.owner, progress, time());
+    decision = decide_renew(locks, lease.fence, lease.owner, progress, time(rows));
     LockEdit edit;
     if (!decision) return lost_error(lease.element, lease.lock_class, lease.fence);
     edit.put.push_back(row_of(lease.element, decision->record));
@@ -268,11 +272,12 @@ Result<std::vector<LockHolder>> StoredLockManager::list(std::string_view element
                                                         const Call& call) {
   if (!element.empty()) ARTCACHE_CHECK(check_element(element));
   ARTCACHE_TRY(const LockRows rows, store_->lock_rows(element, call));
-  const Time now = time();
+  const Time now = time(rows);
   std::vector<LockHolder> holders;
   for (const LockRows::Holder& row : rows.holders) {
     ARTCACHE_TRY(const LockRecord record, decode_record(row.text));
-    if (liveness(record) != Liveness::dead) holders.push_back(to_holder(row.element, record, now));
+    if (liveness(record, rows) != Liveness::dead)
+      holders.push_back(to_holder(row.element, record, now));
   }
   sort_holders(holders);
   return holders;
@@ -286,7 +291,7 @@ Result<bool> StoredLockManager::force_break(std::string_view element, LockClass 
   bool found = false;
   const auto decide = [&](const LockRows& rows) -> Result<LockEdit> {
     ARTCACHE_TRY(const ElementLocks locks, decode(rows));
-    edit = edit_of(name, decide_sweep(locks, time(), liveness_of_));
+    edit = edit_of(name, decide_sweep(locks, time(rows), liveness_in(rows)));
     for (const std::uint64_t fence : decide_break(locks, lock_class)) {
       if (std::ranges::find(edit.remove, fence) != edit.remove.end()) continue;
       edit.remove.push_back(fence);

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs a test with a PostgreSQL server of its own, which it may kill. Skips (77) where none is.
+set -euo pipefail
+services=$1
+shift
+folder=$(mktemp -d)
+state=$folder/state.json
+clean_up() {
+  "$services" down --state "$state" >/dev/null 2>&1 || true
+  rm -rf "$folder"
+}
+trap clean_up EXIT
+"$services" up --state "$state" --allow-missing postgres
+export ARTCACHE_TEST_SERVICES=$services ARTCACHE_TEST_SERVICES_STATE=$state
+# shellcheck disable=SC2016
+"$services" run --state "$state" --need postgres -- \
+  bash -c 'ARTCACHE_TEST_INDEXES=$ARTCACHE_TEST_POSTGRES exec "$@"' _ "$@"
