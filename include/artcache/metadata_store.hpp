@@ -209,6 +209,7 @@ struct ApplyRequest {
   std::uint64_t fence = 0;                    ///< of the lock under which this runs; 0: under none
   std::span<const ScannedFile> scanned = {};  ///< rows of the scan table to put
   std::span<const std::string_view> unscanned = {};  ///< paths to take out of it
+  /// Intents that end with it; one whose change comes out as `moved` stays, its work is not done.
   std::span<const FileId> finished_intents = {};
   TwinRule twins = TwinRule::last_wins;  ///< the paths are those of `scanned`
 };

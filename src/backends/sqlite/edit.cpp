@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "util/try.hpp"
 
@@ -58,6 +59,7 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
 
   twins_ = request.twins;
   removed_after_.reset();
+  std::unordered_set<FileId> moved_ids;
   ApplyResult result;
   result.outcomes.reserve(request.changes.size());
   for (const EntryChange& one : request.changes) {
@@ -65,6 +67,7 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
     const std::string_view path = at == found.end() ? std::string_view() : at->second.path;
     ARTCACHE_TRY(const ChangeOutcome outcome, change(one, path));
     result.outcomes.push_back(outcome);
+    if (outcome == ChangeOutcome::moved) moved_ids.insert(one.id);
     if (at == found.end()) continue;
     at->second.written = one.kind == EntryChange::Kind::put;
     at->second.moved = outcome == ChangeOutcome::moved;
@@ -79,6 +82,7 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
   }
   for (const std::string_view path : request.unscanned) ARTCACHE_CHECK(forget_path(path));
   for (const FileId& id : request.finished_intents) {
+    if (moved_ids.contains(id)) continue;
     ARTCACHE_TRY(sql::Statement * s,
                  connection_.prepare(names_.text("DELETE FROM {p}intent WHERE file_id = ?")));
     s->bind(0, bytes_of(id));

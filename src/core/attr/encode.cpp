@@ -234,6 +234,11 @@ Result<std::vector<Edit>> edits_of(const Changes& changes) {
     ARTCACHE_CHECK(check_object(Field::metadata, *changes.metadata));
     edits.push_back({Field::metadata, *changes.metadata});
   }
+  if (changes.custom_attributes) {
+    ARTCACHE_CHECK(check_object(Field::custom_attributes, *changes.custom_attributes));
+    edits.push_back({Field::schema_version, quoted("2.0")});
+    edits.push_back({Field::custom_attributes, *changes.custom_attributes});
+  }
   if (changes.tags) {
     ARTCACHE_CHECK(check_tags(*changes.tags));
     edits.push_back({Field::tags, Writer::tags_text(*changes.tags)});

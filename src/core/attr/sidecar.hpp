@@ -32,6 +32,7 @@ Result<std::string> encode(const FileEntry& entry, std::size_t size_most = kWrit
 struct Changes {
   std::optional<std::optional<std::string>> description, version;
   std::optional<std::string> metadata;  ///< a JSON object, replacing the old one whole
+  std::optional<std::string> custom_attributes;  ///< likewise; makes a sidecar v2
   std::optional<std::vector<std::string>> tags;
   std::optional<std::optional<std::string>> retention_policy;
   std::optional<std::optional<std::int64_t>> ttl_days;

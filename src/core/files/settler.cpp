@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/files/settler.hpp"
+
+#include "core/reconcile/applier.hpp"
+#include "core/reconcile/walk.hpp"
+#include "util/try.hpp"
+
+namespace artcache::files {
+namespace {
+
+/// How often an entry may be moved by others before this gives up.
+constexpr int kTriesMost = 100;
+
+/// Nothing: somebody else was quicker, so it must be looked at once more.
+using Look = std::optional<SidecarSeen>;
+
+/// One try.
+Result<Look> follow_once(const Place& place, const FileId& id, const std::string& sidecar,
+                         std::uint64_t fence, const Call& call) {
+  const reconcile::WalkPlan plan{.storage = place.storage,
+                                 .log = place.index,
+                                 .scanned = {},
+                                 .size_most = place.settings.sidecar_size_most,
+                                 .clock = place.deps.clock};
+  std::vector<reconcile::Opened> files(1);
+  files[0].path = sidecar;
+  ARTCACHE_TRY(reconcile::Chunk chunk, reconcile::read_chunk(plan, std::move(files), call));
+  reconcile::Opened& file = chunk.files.front();
+  EntryChange change;
+  std::optional<ScannedFile> scanned;
+  const std::string_view gone = sidecar;
+  if (file.put) {
+    scanned = reconcile::scanned_of(file);
+    change.id = file.put->entry.id;
+    change.put = std::move(*file.put);
+    change.freshness = place.fresh();
+    change.as_of = chunk.as_of;
+  } else if (file.put.error().code == Errc::not_found) {
+    change.kind = EntryChange::Kind::remove;
+    change.id = id;
+    ARTCACHE_TRY(const auto rows, place.index.briefs({&id, 1}, call));
+    const bool ours = rows.front() && rows.front()->sidecar_path == sidecar;
+    if (ours && rows.front()->revision > chunk.as_of) return Look();
+    if (!ours) {
+      ARTCACHE_CHECK(place.index.apply({.fence = fence, .unscanned = {&gone, 1}}, call));
+      return Look(SidecarSeen::absent);
+    }
+    change.base = rows.front()->revision;
+  } else {
+    const Errc code = file.put.error().code;
+    if (code == Errc::corrupt || code == Errc::invalid_argument || code == Errc::unsupported)
+      return Look(SidecarSeen::unreadable);
+    return file.put.error();
+  }
+  ApplyRequest request{.changes = {&change, 1}, .fence = fence, .twins = TwinRule::newest_wins};
+  if (scanned)
+    request.scanned = {&*scanned, 1};
+  else
+    request.unscanned = {&gone, 1};
+  ARTCACHE_TRY(const ApplyResult applied, place.index.apply(request, call));
+  if (applied.outcomes.front() == ChangeOutcome::moved) return Look();
+  return Look(scanned ? SidecarSeen::whole : SidecarSeen::absent);
+}
+
+}  // namespace
+
+std::string sidecar_of(std::string_view data_path) {
+  return std::string(data_path).append(kSidecarSuffix);
+}
+
+std::string_view data_of(std::string_view sidecar_path) {
+  return sidecar_path.substr(0, sidecar_path.size() - kSidecarSuffix.size());
+}
+
+Result<SidecarSeen> follow(const Place& place, const FileId& id, const std::string& sidecar,
+                           std::uint64_t fence, const Call& call) {
+  for (int tries = 0; tries < kTriesMost; ++tries) {
+    ARTCACHE_TRY(const auto seen, follow_once(place, id, sidecar, fence, call));
+    if (seen) return *seen;
+  }
+  return Error{Errc::busy, "files: '" + sidecar + "': it is being changed all the time"};
+}
+
+Result<void> end_intent(const Place& place, const FileId& id, std::uint64_t fence,
+                        const Call& call) {
+  ARTCACHE_CHECK(place.index.apply({.fence = fence, .finished_intents = {&id, 1}}, call));
+  return {};
+}
+
+Result<Settled> settle(const Place& place, const Intent& intent, std::uint64_t fence,
+                       const Call& call) {
+  const auto seen = follow(place, intent.id, sidecar_of(intent.path), fence, call);
+  switch (settle(intent.operation, seen ? *seen : SidecarSeen::unknown)) {
+    case Settle::later:
+      return seen ? Error{Errc::internal, "files: nothing decided"} : seen.error();
+    case Settle::give_up:
+      ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
+      return Settled::given_up;
+    case Settle::drop_data:
+      ARTCACHE_CHECK(place.storage.remove(intent.path, call));
+      ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
+      return Settled::undone;
+    case Settle::follow:
+      ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
+      return *seen == SidecarSeen::whole ? Settled::completed : Settled::undone;
+  }
+  return Error{Errc::internal, "files: an intent of no known kind"};
+}
+
+}  // namespace artcache::files

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who changes files now: in this process, and in others.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/file_id.hpp>
+#include <artcache/lock_manager.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_set>
+
+#include "core/locks/lease_keeper.hpp"
+#include "util/mutex.hpp"
+
+namespace artcache::files {
+
+/// The files that this process changes. Safe to call from any thread.
+class InFlight {
+ public:
+  /// One change of a file; ends with the object.
+  class Turn {
+   public:
+    Turn(InFlight& all, const FileId& id) : all_(&all), id_(id) {}
+    Turn(Turn&& other) noexcept : all_(std::exchange(other.all_, nullptr)), id_(other.id_) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+      if (all_ != nullptr) all_->leave(id_);
+    }
+
+   private:
+    InFlight* all_;
+    FileId id_;
+  };
+
+  /// Waits until nobody else changes this file. Errors: timed_out, cancelled.
+  Result<Turn> enter(const FileId& id, const Call& call, const Clock& clock);
+  [[nodiscard]] bool holds(const FileId& id) const;
+
+ private:
+  void leave(const FileId& id);
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any left_;
+  std::unordered_set<FileId> ids_;  // guarded by mutex_
+};
+
+/// Keeps other processes away from one file; given back with the object.
+class Claim {
+ public:
+  /// Errors: busy, and those of the lock manager.
+  static Result<Claim> take(LockManager& locks, const FileId& id, std::string_view operation,
+                            const Deps& deps, const Call& call);
+  Claim(Claim&& other) noexcept
+      : locks_(std::exchange(other.locks_, nullptr)),
+        clock_(other.clock_),
+        lease_(std::move(other.lease_)) {}
+  Claim& operator=(Claim&&) = delete;
+  ~Claim();
+
+ private:
+  Claim(LockManager& locks, const Clock& clock, Lease lease)
+      : locks_(&locks), clock_(&clock), lease_(std::move(lease)) {}
+  LockManager* locks_;
+  const Clock* clock_;
+  Lease lease_;
+};
+
+/// Tells others that a writer is alive: a shared lease that ends with its process. Its fence goes
+/// with every commit, so that a writer that others had to take for dead changes nothing any more.
+/// Safe to call from any thread.
+class Presence {
+ public:
+  Presence(LockManager& locks, std::string_view element, const Deps& deps)
+      : locks_(locks), element_("files." + std::string(element)), deps_(deps) {}
+  ~Presence();
+  Presence(const Presence&) = delete;
+  Presence& operator=(const Presence&) = delete;
+
+  struct Mark {
+    std::uint64_t fence = 0;
+    Timestamp since;  ///< no intent is noted with an earlier time
+  };
+  /// Takes the lease, or renews it when that is due; else costs nothing.
+  /// Errors: those of the lock manager.
+  Result<Mark> mark(const Call& call);
+
+  /// When the oldest of the other living writers began; nothing when there is none.
+  Result<std::optional<Timestamp>> others_since(const Call& call);
+
+ private:
+  Result<void> acquire(const Call& call) ARTCACHE_REQUIRES(mutex_);
+
+  LockManager& locks_;
+  const std::string element_;
+  const Deps deps_;
+  util::Mutex mutex_;
+  std::optional<locks::LeaseKeeper> keeper_ ARTCACHE_GUARDED_BY(mutex_);
+  Mark mark_ ARTCACHE_GUARDED_BY(mutex_);
+};
+
+}  // namespace artcache::files
