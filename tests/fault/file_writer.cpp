@@ -5,6 +5,7 @@
 //   kills itself before the STEP-th step of that operation; with STEP 0 it only recovers.
 //   Prints "acknowledged" when the operation was answered.
 #include <signal.h>
+#include <unistd.h>
 
 #include <artcache/backends.hpp>
 #include <artcache/file_service.hpp>

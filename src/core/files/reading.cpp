@@ -95,7 +95,9 @@ Result<std::string> FileService::Impl::path_in_storage(const FileId& id, const C
     }
     return {};
   };
-  const auto listed = storage().list({.folder = storage_folder(*minted)}, look, call);
+  std::string folder = storage_folder(*minted);
+  folder.pop_back();  // its slash
+  const auto listed = storage().list({.folder = std::move(folder)}, look, call);
   if (!listed && listed.error().code != Errc::not_found) return listed.error();
   return found;
 }

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every step of every change fails once, before it is done and after.
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "conformance/file_service_suite.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+
+namespace {
+
+enum class Change : std::uint8_t { upload, update, remove };
+
+/// A file whole with its entry, or nothing of it; and after a success what was asked for.
+struct Case {
+  Change change;
+  FileId id;
+  Result<void> result = {};
+};
+
+Result<void> run(Element& e, Change change, const FileId& id) {
+  switch (change) {
+    case Change::upload: {
+      UploadRequest request = Element::plan();
+      request.id = id;
+      const auto row = e.upload(request);
+      return row ? Result<void>() : row.error();
+    }
+    case Change::update: {
+      UpdateRequest request;
+      request.changes.tags = std::vector<std::string>{"changed"};
+      const auto row = e.files->update(id, request, {});
+      return row ? Result<void>() : row.error();
+    }
+    case Change::remove:
+      break;
+  }
+  return e.files->remove(id, {});
+}
+
+bool is_done(Element& e, const Case& c) {
+  const auto row = good(e.index->find(c.id, {}));
+  if (c.change == Change::remove) return !row;
+  if (c.change == Change::upload) return row.has_value();
+  return row && row->entry.tags == std::vector<std::string>{"changed"};
+}
+
+void check_after(Element& e, const Case& c) {
+  const auto first = good(e.files->recover({}));
+  CHECK(first.left.empty());
+  CHECK(good(e.index->intents({})).empty());
+  CHECK(e.contradiction() == "");
+  CHECK(e.paths().size() == e.head().count * 2);
+  if (c.result.has_value())
+    CHECK(is_done(e, c));
+  else if (c.result.error().outcome == Outcome::not_applied)
+    CHECK_FALSE(is_done(e, c));
+  // The same once more says that it is so, or makes it so.
+  const auto again = run(e, c.change, c.id);
+  const bool repeated = again || (c.change == Change::remove && again.error().code == Errc::not_found);
+  CHECK_MESSAGE(repeated, (again ? "" : to_string(again.error())));
+  CHECK(is_done(e, c));
+  CHECK(e.contradiction() == "");
+}
+
+/// Prepares, gives the order for the n-th step, runs and checks, for every n that comes to pass.
+void break_every_step(const std::function<void(Element&, std::size_t)>& order,
+                      const std::function<std::size_t(Element&)>& steps) {
+  for (const Change change : {Change::upload, Change::update, Change::remove})
+    for (std::size_t n = 1;; ++n) {
+      INFO("change " << static_cast<int>(change) << ", step " << n);
+      REQUIRE(n < 100);
+      Element e("mem", "mem");
+      good(e.upload());
+      Case c{change, FileId::mint(e.clock)};
+      if (change != Change::upload) c.id = good(e.upload()).entry.id;
+      const std::size_t before = steps(e);
+      order(e, n);
+      c.result = run(e, change, c.id);
+      if (steps(e) - before < n) {  // it never comes to an n-th step
+        CHECK(c.result.has_value());
+        break;
+      }
+      check_after(e, c);
+    }
+}
+
+constexpr std::array kCounted{StorageOp::sidecar, StorageOp::stage,  StorageOp::append,
+                              StorageOp::commit,  StorageOp::remove, StorageOp::stat,
+                              StorageOp::list};
+
+}  // namespace
+
+TEST_SUITE("files.faults") {
+  TEST_CASE("a step of the storage that fails leaves a whole file or nothing") {
+    for (const StorageOp op : kCounted)
+      for (const Errc code : {Errc::no_space, Errc::unavailable}) {
+        INFO("operation " << static_cast<int>(op));
+        break_every_step(
+            [&](Element& e, std::size_t n) { e.faulty_storage->fail(op, {code, "disk"}, n); },
+            [&](Element& e) { return e.faulty_storage->count(op); });
+      }
+  }
+
+  TEST_CASE("a lost answer of the storage leaves a whole file or nothing") {
+    for (const StorageOp op : {StorageOp::commit, StorageOp::remove})
+      break_every_step(
+          [&](Element& e, std::size_t n) {
+            e.faulty_storage->lose_answer(op, {Errc::unavailable, "lost", Outcome::unknown}, n);
+          },
+          [&](Element& e) { return e.faulty_storage->count(op); });
+  }
+
+  TEST_CASE("a write of the index that fails leaves a whole file or nothing") {
+    for (const Errc code : {Errc::no_space, Errc::unavailable, Errc::lease_lost})
+      break_every_step(
+          [&](Element& e, std::size_t n) { e.faulty_index->fail({code, "index"}, n); },
+          [](Element& e) { return e.faulty_index->writes(); });
+  }
+
+  TEST_CASE("a lost answer of the index leaves a whole file or nothing") {
+    break_every_step(
+        [](Element& e, std::size_t n) {
+          e.faulty_index->lose_answer({Errc::unavailable, "lost", Outcome::unknown}, n);
+        },
+        [](Element& e) { return e.faulty_index->writes(); });
+  }
+
+  TEST_CASE("recovery beside a writer that is alive leaves its work alone") {
+    Element e("mem", "mem");
+    good(e.upload());  // it is at work from now on
+    const Intent theirs{
+        .id = FileId::mint(e.clock), .path = "2026/03/x", .begun_at = e.clock.now()};
+    good(e.index->add_intent(theirs, {}));
+    good(e.storage->put({.path = theirs.path}, "data on its way", {}));
+    const auto other = e.service();
+    CHECK(good(other->recover({})).under_way == 1);
+    CHECK(good(e.storage->stat(theirs.path, {})).has_value());
+    e.files.reset();
+    const auto report = good(other->recover({}));
+    CHECK(report.undone == 1);
+    CHECK_FALSE(good(e.storage->stat(theirs.path, {})).has_value());
+    CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("in modes that write nothing recovery only counts") {
+    Element e("mem", "mem", {.mode = ElementMode::ro});
+    const Intent left{.id = FileId::mint(e.clock), .path = "2026/03/x", .begun_at = e.clock.now()};
+    good(e.index->add_intent(left, {}));
+    CHECK(good(e.files->recover({})).under_way == 1);
+    CHECK(good(e.index->intents({})).size() == 1);
+  }
+
+  TEST_CASE("a rebuild in the middle of a change neither loses it nor undoes it") {
+    for (const Change change : {Change::upload, Change::update, Change::remove})
+      for (std::size_t n = 1; n < 30; ++n) {
+        INFO("change " << static_cast<int>(change) << ", step " << n);
+        Element e("mem", "mem");
+        Case c{change, FileId::mint(e.clock)};
+        if (change != Change::upload) c.id = good(e.upload()).entry.id;
+        CacheRebuildService rebuild(*e.storage, *e.index, *e.locks, {}, e.deps);
+        good(e.files->recover({}));
+        std::size_t step = 0;
+        const auto interrupt = [&] {
+          if (++step == n) CHECK(rebuild.rebuild_full({}, {}).has_value());
+        };
+        e.faulty_storage->before_each([&](StorageOp, std::string_view) { interrupt(); });
+        e.faulty_index->before_each(interrupt);
+        c.result = run(e, change, c.id);
+        e.faulty_storage->before_each({});
+        e.faulty_index->before_each({});
+        CHECK_MESSAGE(c.result.has_value(), (c.result ? "" : to_string(c.result.error())));
+        check_after(e, c);
+        if (step < n) break;
+      }
+  }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <artcache/storage_name.hpp>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "conformance/file_service_suite.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+
+TEST_SUITE("files") {
+  TEST_CASE("an uploaded file is found by id and by word, and reads back verified") {
+    for_each_element([](Element& e) {
+      const auto row = good(e.upload());
+      CHECK(row.entry.file_size == kBytes.size());
+      CHECK(row.entry.storage_path == storage_folder(*row.entry.id.minted_at()));
+      const auto found = good(e.files->metadata(row.entry.id, {}));
+      CHECK(found.entry == row.entry);
+      CHECK(found.revision == row.revision);
+      CHECK(found.hash == row.hash);
+      CHECK(good(e.files->search({.query = "finance"}, {})).total == 1);
+      CHECK(good(e.files->list({}, {})).total == 1);
+      CHECK(good(e.content(row.entry.id, {.verify = Verify::yes})) == kBytes);
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("a range gives just these bytes, and one behind the end is refused") {
+    for_each_element([](Element& e) {
+      const FileId id = good(e.upload()).entry.id;
+      CHECK(good(e.content(id, {.range = {5, 5}})) == kBytes.substr(5, 5));
+      CHECK(good(e.content(id, {.range = {15, 500}})) == kBytes.substr(15));
+      CHECK(e.content(id, {.range = {20, 1}}).error().code == Errc::invalid_argument);
+      CHECK(e.content(id, {.range = {1, 2}, .verify = Verify::yes}).error().code ==
+            Errc::invalid_argument);
+    });
+  }
+
+  TEST_CASE("changed bytes are noticed at the end of a verified download, and only there") {
+    for_each_element([](Element& e) {
+      const auto entry = good(e.upload()).entry;
+      good(e.storage->put({.path = entry.data_path()}, "SOME bytes of a plan", {}));
+      CHECK(good(e.content(entry.id)) == "SOME bytes of a plan");
+      CHECK(e.content(entry.id, {.verify = Verify::yes}).error().code == Errc::corrupt);
+      good(e.storage->put({.path = entry.data_path()}, "short", {}));
+      CHECK(e.content(entry.id).error().code == Errc::corrupt);
+      good(e.storage->remove(entry.data_path(), {}));
+      CHECK(e.content(entry.id).error().code == Errc::not_found);
+    });
+  }
+
+  TEST_CASE("an empty file is a file") {
+    for_each_element([](Element& e) {
+      const FileId id = good(e.upload(Element::plan(), "")).entry.id;
+      CHECK(good(e.content(id, {.verify = Verify::yes})).empty());
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("bytes that are not those announced are refused, and nothing of them is left") {
+    for_each_element([](Element& e) {
+      UploadRequest request = Element::plan();
+      request.checksum.emplace();
+      CHECK(e.upload(request).error().code == Errc::invalid_argument);
+      request = Element::plan();
+      for (const std::uint64_t size : {kBytes.size() - 1, kBytes.size() + 1}) {
+        request.size = size;
+        CHECK(e.upload(request).error().code == Errc::invalid_argument);
+      }
+      CHECK(e.paths().empty());
+      CHECK(e.head().count == 0);
+      CHECK(good(e.index->intents({})).empty());
+      request.size = kBytes.size();
+      CHECK(e.upload(request).has_value());
+    });
+  }
+
+  TEST_CASE("what would not fit into a sidecar is refused before a byte is read") {
+    for_each_element([](Element& e) {
+      UploadRequest request = Element::plan();
+      request.description = std::string(5000, 'd');
+      CHECK(e.upload(request).error().code == Errc::invalid_argument);
+      request = Element::plan();
+      request.original_filename.clear();
+      CHECK(e.upload(request).error().code == Errc::invalid_argument);
+      CHECK(e.faulty_storage->count(StorageOp::stage) == 0);
+    });
+  }
+
+  TEST_CASE("a configured capacity is kept to by uploads of known and of unknown size") {
+    for_each_element(
+        [](Element& e) {
+          CHECK(e.upload().has_value());
+          CHECK(e.upload().error().code == Errc::no_space);
+          UploadRequest request = Element::plan();
+          request.size = kBytes.size();
+          CHECK(e.upload(request).error().code == Errc::no_space);
+          CHECK(e.upload(Element::plan(), "0123456789").has_value());
+          CHECK(e.head().bytes == 30);
+          CHECK(e.contradiction() == "");
+        },
+        {.capacity_bytes = 30});
+  }
+
+  TEST_CASE("a mode refuses what it does not allow") {
+    for_each_element([](Element& e) {
+      const FileId id = good(e.upload()).entry.id;
+      e.settings.mode = ElementMode::rw;
+      e.restart();
+      CHECK(e.upload().has_value());
+      CHECK(e.files->update(id, {}, {}).has_value());
+      CHECK(e.files->remove(id, {}).error().code == Errc::invalid_argument);
+      for (const ElementMode mode : {ElementMode::ro, ElementMode::ar}) {
+        e.settings.mode = mode;
+        e.restart();
+        const auto refused = e.upload();
+        CHECK(refused.error().code == Errc::invalid_argument);
+        CHECK(refused.error().message.find("not allowed in") != std::string::npos);
+        CHECK(e.files->update(id, {}, {}).error().code == Errc::invalid_argument);
+        CHECK(e.files->remove(id, {}).error().code == Errc::invalid_argument);
+        CHECK(good(e.content(id)) == kBytes);
+      }
+    });
+  }
+
+  TEST_CASE("an upload under an id of its own may be repeated, and another file under it may not") {
+    for_each_element([](Element& e) {
+      UploadRequest request = Element::plan();
+      request.id = FileId::mint(e.clock);
+      const auto first = good(e.upload(request));
+      e.clock.advance(std::chrono::seconds(5));
+      CHECK(good(e.upload(request)).revision == first.revision);
+      CHECK(e.upload(request, "other bytes").error().code == Errc::conflict);
+      CHECK(e.paths().size() == 2);
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("an update changes what it names and keeps all else, unknown members too") {
+    for_each_element([](Element& e) {
+      const auto row = good(e.upload());
+      const std::string sidecar = row.entry.data_path() + std::string(kSidecarSuffix);
+      UpdateRequest request;
+      request.changes.description = std::optional<std::string>("Plan für 2026");
+      request.changes.tags = {"budget", "plan"};
+      request.changes.retention_policy = std::optional<std::string>("temporary");
+      request.changes.custom_attributes = R"({"pages":12})";
+      request.base = row.revision;
+      const auto changed = good(e.files->update(row.entry.id, request, {}));
+      CHECK(changed.entry.description == "Plan für 2026");
+      CHECK(changed.entry.custom_attributes == R"({"pages":12})");
+      CHECK(changed.entry.updated_at > row.entry.updated_at);
+      CHECK(changed.entry.checksum == row.entry.checksum);
+      CHECK(good(e.files->metadata(row.entry.id, {})).entry == changed.entry);
+      CHECK(e.files->update(row.entry.id, request, {}).error().code == Errc::conflict);
+      UpdateRequest back;
+      back.changes.description.emplace();
+      back.changes.custom_attributes = "{}";
+      const auto again = good(e.files->update(row.entry.id, back, {}));
+      CHECK_FALSE(again.entry.description.has_value());
+      CHECK(again.entry.custom_attributes.empty());
+      CHECK(again.entry.retention_policy == "temporary");
+      CHECK(good(e.storage->stat(sidecar, {})).has_value());
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("a bad update changes nothing") {
+    for_each_element([](Element& e) {
+      const auto row = good(e.upload());
+      UpdateRequest request;
+      request.changes.metadata = "no JSON";
+      CHECK(e.files->update(row.entry.id, request, {}).error().code == Errc::invalid_argument);
+      CHECK(good(e.files->metadata(row.entry.id, {})).revision == row.revision);
+      CHECK(good(e.index->intents({})).empty());
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("a removed file is gone with its data, and a second removal does not find it") {
+    for_each_element([](Element& e) {
+      const FileId id = good(e.upload()).entry.id;
+      good(e.files->remove(id, {}));
+      CHECK(e.paths().empty());
+      CHECK(e.head().count == 0);
+      CHECK(e.files->metadata(id, {}).error().code == Errc::not_found);
+      CHECK(e.files->remove(id, {}).error().code == Errc::not_found);
+      CHECK(e.files->update(id, {}, {}).error().code == Errc::not_found);
+      CHECK(good(e.index->intents({})).empty());
+    });
+  }
+
+  TEST_CASE("a file that the index has lost is found in the folder that its id tells") {
+    for_each_element([](Element& e) {
+      const auto row = good(e.upload());
+      EntryChange change;
+      change.kind = EntryChange::Kind::remove;
+      change.id = row.entry.id;
+      good(e.index->apply({.changes = {&change, 1}}, {}));
+      CHECK(good(e.files->metadata(row.entry.id, {})).entry == row.entry);
+      CHECK(good(e.content(row.entry.id)) == kBytes);
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("an id that tells no folder is not found only while the index is trusted") {
+    for_each_element([](Element& e) {
+      const FileId id = good(FileId::parse("0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10"));
+      good(e.index->set_suspect("", 0, {}));
+      CHECK(e.files->metadata(id, {}).error().code == Errc::not_found);
+      good(e.index->set_suspect("truncated by hand", 0, {}));
+      CHECK(e.files->metadata(id, {}).error().code == Errc::unavailable);
+      CHECK(e.files->metadata(FileId::mint(e.clock), {}).error().code == Errc::not_found);
+    });
+  }
+
+  TEST_CASE("an expired entry is answered at once and offered for a refresh") {
+    std::vector<FileId> offered;
+    FileSettings settings;
+    settings.refresh = [&](const FileId& id) {
+      offered.push_back(id);
+      return false;
+    };
+    for_each_element(
+        [&](Element& e) {
+          offered.clear();
+          const FileId id = good(e.upload()).entry.id;
+          good(e.files->metadata(id, {}));
+          CHECK(offered.empty());
+          e.clock.advance(std::chrono::hours(25));
+          CHECK(good(e.files->metadata(id, {})).freshness.expired(e.clock.now()));
+          CHECK(good(e.content(id)) == kBytes);
+          CHECK(offered == std::vector{id, id});
+        },
+        settings);
+  }
+
+  TEST_CASE("an update of a file whose sidecar is gone says so, and so does the index then") {
+    for_each_element([](Element& e) {
+      const auto row = good(e.upload());
+      good(e.storage->remove(row.entry.data_path() + std::string(kSidecarSuffix), {}));
+      CHECK(e.files->update(row.entry.id, {}, {}).error().code == Errc::not_found);
+      CHECK(e.head().count == 0);
+    });
+  }
+
+  TEST_CASE("a file is one writer's at a time, also across services") {
+    for_each_element([](Element& e) {
+      const FileId id = good(e.upload()).entry.id;
+      LockRequest request;
+      request.element = "file." + to_string(id);
+      const Lease other = good(e.locks->try_acquire(request, {}));
+      CHECK(e.files->update(id, {}, {}).error().code == Errc::busy);
+      CHECK(e.files->remove(id, {}).error().code == Errc::busy);
+      CHECK(e.files->metadata(id, {}).has_value());
+      good(e.locks->release(other, {}));
+      CHECK(e.files->update(id, {}, {}).has_value());
+    });
+  }
+
+  TEST_CASE("of many updates at once of one file none is lost") {
+    for_each_element([](Element& e) {
+      const FileId id = good(e.upload()).entry.id;
+      const auto add = [&](FileChanges changes) {
+        CHECK(e.files->update(id, {.changes = std::move(changes)}, {}).has_value());
+      };
+      std::vector<std::thread> threads;
+      threads.emplace_back([&] { add({.description = std::optional<std::string>("d")}); });
+      threads.emplace_back([&] { add({.version = std::optional<std::string>("7")}); });
+      threads.emplace_back([&] { add({.tags = std::vector<std::string>{"t"}}); });
+      threads.emplace_back([&] { add({.ttl_days = std::optional<std::int64_t>(3)}); });
+      for (auto& thread : threads) thread.join();
+      const auto entry = good(e.files->metadata(id, {})).entry;
+      CHECK(entry.description == "d");
+      CHECK(entry.version == "7");
+      CHECK(entry.tags == std::vector<std::string>{"t"});
+      CHECK(entry.ttl_days == 3);
+      CHECK(e.contradiction() == "");
+    });
+  }
+
+  TEST_CASE("of ten thousand uploads by eight threads beside rebuilds none is lost") {
+    Element e("mem", "mem");
+    constexpr int kThreads = 8, kEach = 1250;
+    std::vector<std::vector<FileId>> ids(kThreads);
+    std::atomic<int> running{kThreads};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t)
+      threads.emplace_back([&, t] {
+        for (int n = 0; n < kEach; ++n) {
+          const auto row = e.upload(Element::plan(), std::to_string(t * kEach + n));
+          if (row) ids[static_cast<std::size_t>(t)].push_back(row->entry.id);
+        }
+        --running;
+      });
+    CacheRebuildService rebuild(*e.storage, *e.index, *e.locks, {}, e.deps);
+    int rebuilds = 0;
+    while (running > 0) {
+      CHECK(rebuild.rebuild_full({}, {}).has_value());
+      ++rebuilds;
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(rebuilds > 0);
+    CHECK(e.head().count == kThreads * kEach);
+    for (int t = 0; t < kThreads; ++t)
+      for (const FileId& id : ids[static_cast<std::size_t>(t)])
+        REQUIRE(e.files->metadata(id, {}).has_value());
+    CHECK(e.contradiction() == "");
+  }
+}
