@@ -20,6 +20,7 @@ void add_verbs(CLI::App& app, int& exit_code);
 
 void add_reconcile_verbs(CLI::App& app, int& code);
 void add_look_verbs(CLI::App& app, int& code);
+void add_file_verbs(CLI::App& app, int& code);
 void add_doctor(CLI::App& app, int& code);
 
 /// Prints one line on stdout.

@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <optional>
 
+#include "cli/files.hpp"
 #include "cli/place.hpp"
 #include "cli/verbs.hpp"
 #include "common/entry_json.hpp"
 
 namespace artcache::cli {
-namespace {
 
 std::string entry_json(const IndexedEntry& row, JsonWriter::Layout layout) {
   JsonWriter json(layout);
@@ -18,6 +18,8 @@ std::string entry_json(const IndexedEntry& row, JsonWriter::Layout layout) {
   append_entry(json, row, system_clock().now());
   return std::move(json.end_object()).str();
 }
+
+namespace {
 
 /// One line for people; --json is for programs.
 void print_row(const IndexedEntry& row) {
@@ -30,12 +32,20 @@ void print_row(const IndexedEntry& row) {
 // --- get ----------------------------------------------------------------------------------------
 
 struct GetOptions : CommonOptions {
-  std::string id;
+  std::string id, content;
 };
 
 int run_get(const GetOptions& options) {
   const auto id = FileId::parse(options.id);
   if (!id) return fail(id.error().in("get"));
+  if (!options.content.empty()) {
+    if (options.storage.empty())
+      return fail({Errc::invalid_argument, "get: --content needs --storage"});
+    auto place = open_place(options, Needs::index_and_storage);
+    if (!place) return fail(place.error());
+    const auto written = write_content(*place, options, *id, options.content);
+    return written ? kDone : fail(written.error());
+  }
   auto place = open_place(options, Needs::index);
   if (!place) return fail(place.error());
   const auto row = place->index->find(*id, place->call);
@@ -50,6 +60,10 @@ void add_get(CLI::App& app, int& code) {
   auto options = std::make_shared<GetOptions>();
   verb->add_option("ID", options->id, "Its file id")->required();
   add_common(*verb, *options, Needs::index);
+  verb->add_option("--content", options->content,
+                   "Writes the data there instead, - for standard output, and verifies it");
+  verb->add_option("--storage", options->storage, "Address of the storage, for --content")
+      ->envname("ARTCACHE_STORAGE");
   verb->callback([options, &code] { code = run_get(*options); });
 }
 

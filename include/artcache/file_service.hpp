@@ -104,8 +104,8 @@ class ARTCACHE_EXPORT Download {
 struct FileSettings {
   std::string element = "default";
   ElementMode mode = ElementMode::edit;
-  std::optional<std::int32_t> ttl_hours = {};      ///< default_ttl_hours(mode) otherwise
-  std::optional<std::uint64_t> capacity_bytes = {};  ///< what all files together may take
+  std::optional<std::int32_t> ttl_hours = {};          ///< default_ttl_hours(mode) otherwise
+  std::optional<std::uint64_t> capacity_bytes = {};    ///< what all files together may take
   std::uint64_t upload_most = std::uint64_t{1} << 40;  ///< bytes of one file
   std::uint64_t sidecar_size_most = std::uint64_t{1024} * 1024;
   /// Told of every expired entry that was read; false when it has no room. Must not wait. To be

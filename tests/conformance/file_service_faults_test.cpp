@@ -59,7 +59,8 @@ void check_after(Element& e, const Case& c) {
     CHECK_FALSE(is_done(e, c));
   // The same once more says that it is so, or makes it so.
   const auto again = run(e, c.change, c.id);
-  const bool repeated = again || (c.change == Change::remove && again.error().code == Errc::not_found);
+  const bool repeated =
+      again || (c.change == Change::remove && again.error().code == Errc::not_found);
   CHECK_MESSAGE(repeated, (again ? "" : to_string(again.error())));
   CHECK(is_done(e, c));
   CHECK(e.contradiction() == "");
@@ -99,7 +100,9 @@ TEST_SUITE("files.faults") {
       for (const Errc code : {Errc::no_space, Errc::unavailable}) {
         INFO("operation " << static_cast<int>(op));
         break_every_step(
-            [&](Element& e, std::size_t n) { e.faulty_storage->fail(op, {code, "disk"}, n); },
+            [&](Element& e, std::size_t n) {
+              e.faulty_storage->fail(op, {code, "disk"}, n);
+            },
             [&](Element& e) { return e.faulty_storage->count(op); });
       }
   }
@@ -116,7 +119,9 @@ TEST_SUITE("files.faults") {
   TEST_CASE("a write of the index that fails leaves a whole file or nothing") {
     for (const Errc code : {Errc::no_space, Errc::unavailable, Errc::lease_lost})
       break_every_step(
-          [&](Element& e, std::size_t n) { e.faulty_index->fail({code, "index"}, n); },
+          [&](Element& e, std::size_t n) {
+            e.faulty_index->fail({code, "index"}, n);
+          },
           [](Element& e) { return e.faulty_index->writes(); });
   }
 

@@ -26,8 +26,8 @@ Ended run_writer(const TempDir& folder, long step, const char* operation, const 
   const std::string index = "sqlite://" + (folder / "i.db");
   const std::string number = std::to_string(step), name = to_string(id);
   const std::array<const char*, 7> arguments{
-      ARTCACHE_FILE_WRITER, storage.c_str(), index.c_str(), number.c_str(),
-      operation,            name.c_str(),    nullptr};
+      ARTCACHE_FILE_WRITER, storage.c_str(), index.c_str(), number.c_str(), operation,
+      name.c_str(),         nullptr};
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
   const pid_t child = ::fork();

@@ -31,7 +31,7 @@ Result<std::string> encode(const FileEntry& entry, std::size_t size_most = kWrit
 /// without a value removes the text (writes null).
 struct Changes {
   std::optional<std::optional<std::string>> description, version;
-  std::optional<std::string> metadata;  ///< a JSON object, replacing the old one whole
+  std::optional<std::string> metadata;           ///< a JSON object, replacing the old one whole
   std::optional<std::string> custom_attributes;  ///< likewise; makes a sidecar v2
   std::optional<std::vector<std::string>> tags;
   std::optional<std::optional<std::string>> retention_policy;

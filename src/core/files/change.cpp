@@ -64,8 +64,7 @@ Result<FileService::Impl::Rewritten> FileService::Impl::rewrite(const Located& f
     bytes = read->bytes;
     return {};
   };
-  ARTCACHE_CHECK(
-      storage().read_sidecars({&path, 1}, settings_.sidecar_size_most, keep, call));
+  ARTCACHE_CHECK(storage().read_sidecars({&path, 1}, settings_.sidecar_size_most, keep, call));
   FileEntry now;
   ARTCACHE_CHECK(attr::decode(bytes, path, now));
   if (now.id != file.row.entry.id)

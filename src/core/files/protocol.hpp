@@ -43,9 +43,9 @@ enum class Stage : std::uint8_t {
 };
 
 enum class Undo : std::uint8_t {
-  nothing,      ///< it is done, or nothing has begun
-  as_it_is,     ///< settle the intent as it stands
-  take_back,    ///< remove the sidecar that was put, then settle
+  nothing,    ///< it is done, or nothing has begun
+  as_it_is,   ///< settle the intent as it stands
+  take_back,  ///< remove the sidecar that was put, then settle
 };
 
 /// `outcome` says whether the failed step may have been done all the same. What certainly did not

@@ -125,8 +125,9 @@ Result<std::unique_ptr<Download>> FileService::Impl::download(const FileId& id,
   const std::uint64_t whole = file.row.entry.file_size;
   const ByteRange& range = request.range;
   if (range.offset > whole || (range.offset == whole && whole > 0))
-    return Error{Errc::invalid_argument, "download: the range begins behind the end; the file has " +
-                                             std::to_string(whole) + " bytes"};
+    return Error{Errc::invalid_argument,
+                 "download: the range begins behind the end; the file has " +
+                     std::to_string(whole) + " bytes"};
   const std::uint64_t size = std::min(range.length, whole - range.offset);
   if (request.verify == Verify::yes && size != whole)
     return Error{Errc::invalid_argument, "download: only a whole file can be verified"};

@@ -102,10 +102,8 @@ Result<FileService::Impl::Work> FileService::Impl::begin(const FileId& id,
   }
   ARTCACHE_TRY(const Presence::Mark mark, presence_.mark(call));
   Work work{std::move(turn), std::move(claim), mark, {}};
-  work.intent = {.id = id,
-                 .path = {},
-                 .operation = operation,
-                 .begun_at = std::max(place_.now(), mark.since)};
+  work.intent = {
+      .id = id, .path = {}, .operation = operation, .begun_at = std::max(place_.now(), mark.since)};
   return work;
 }
 
@@ -141,8 +139,8 @@ Result<void> FileService::Impl::give_up(Work& work, Stage stage, Error error) {
     error.outcome = Outcome::unknown;
     return error;
   }
-  const Settled wanted = work.intent.operation == Intent::Operation::remove ? Settled::undone
-                                                                             : Settled::completed;
+  const Settled wanted =
+      work.intent.operation == Intent::Operation::remove ? Settled::undone : Settled::completed;
   if (undo != Undo::nothing && *ended == wanted) return {};
   error.outcome = Outcome::not_applied;
   return error;
@@ -197,7 +195,8 @@ Result<bool> FileService::Impl::recover_one(const Intent& intent, RecoveryReport
     const Error error =
         settled ? Error{Errc::corrupt, "its sidecar cannot be read"} : settled.error();
     warn("A change that was cut short could not be settled", intent, error);
-    if (report.left.size() < kLeftMost) report.left.push_back(intent.path + ": " + to_string(error));
+    if (report.left.size() < kLeftMost)
+      report.left.push_back(intent.path + ": " + to_string(error));
     return settled.has_value();
   }
   ++(*settled == Settled::completed ? report.completed : report.undone);

@@ -36,8 +36,7 @@ Result<Taken> drain(ByteSource& source, std::uint64_t most, const Call& call, co
     ARTCACHE_TRY(const std::size_t bytes, source.read({buffer.get(), size}, call));
     if (bytes == 0) break;
     taken.size += bytes;
-    if (taken.size > most)
-      return refused("there are more than " + std::to_string(most) + " bytes");
+    if (taken.size > most) return refused("there are more than " + std::to_string(most) + " bytes");
     sum.update({buffer.get(), bytes});
     ARTCACHE_CHECK(take(std::span<const std::byte>(buffer.get(), bytes), taken.size));
   }
@@ -50,8 +49,8 @@ Result<void> check_promise(const UploadRequest& request, const Taken& taken) {
     return refused(std::to_string(*request.size) + " bytes were announced and " +
                    std::to_string(taken.size) + " came");
   if (request.checksum && *request.checksum != taken.sum)
-    return refused("the checksum of the bytes is " + to_string(taken.sum) +
-                   ", not the expected " + to_string(*request.checksum));
+    return refused("the checksum of the bytes is " + to_string(taken.sum) + ", not the expected " +
+                   to_string(*request.checksum));
   return {};
 }
 
@@ -187,10 +186,9 @@ Result<IndexedEntry> FileService::Impl::repeat(const UploadRequest& request,
   ARTCACHE_CHECK(check_promise(request, taken));
   const FileEntry& entry = row.entry;
   if (entry.original_filename != request.original_filename ||
-      entry.created_by_username != request.created_by_username ||
-      entry.file_size != taken.size || entry.checksum != taken.sum)
-    return Error{Errc::conflict,
-                 "upload: file with ID " + to_string(entry.id) + " already exists"};
+      entry.created_by_username != request.created_by_username || entry.file_size != taken.size ||
+      entry.checksum != taken.sum)
+    return Error{Errc::conflict, "upload: file with ID " + to_string(entry.id) + " already exists"};
   return row;
 }
 

@@ -62,8 +62,7 @@ Claim::~Claim() {
 
 Presence::~Presence() {
   const util::MutexLock held(mutex_);
-  if (keeper_)
-    (void)locks_.release(keeper_->lease(), Call().within(kReleaseMost, *deps_.clock));
+  if (keeper_) (void)locks_.release(keeper_->lease(), Call().within(kReleaseMost, *deps_.clock));
 }
 
 Result<Presence::Mark> Presence::mark(const Call& call) {

@@ -13,7 +13,8 @@ using Operation = Intent::Operation;
 namespace {
 
 constexpr std::array kOperations{Operation::upload, Operation::remove, Operation::update};
-constexpr std::array kStages{Stage::intent, Stage::data, Stage::sidecar, Stage::index, Stage::after};
+constexpr std::array kStages{Stage::intent, Stage::data, Stage::sidecar, Stage::index,
+                             Stage::after};
 
 Timestamp at(int seconds) { return Timestamp(std::chrono::seconds(seconds)); }
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What verbs that show entries and verbs that move files have in common.
+#pragma once
+
+#include <artcache/file_id.hpp>
+#include <artcache/json_writer.hpp>
+#include <artcache/metadata_store.hpp>
+#include <string>
+
+#include "cli/place.hpp"
+
+namespace artcache::cli {
+
+std::string entry_json(const IndexedEntry& row, JsonWriter::Layout layout);
+
+/// Writes the bytes of a file to `name`, `-` for standard output, and verifies them on the way.
+Result<void> write_content(const Place& place, const CommonOptions& options, const FileId& id,
+                           const std::string& name);
+
+}  // namespace artcache::cli
