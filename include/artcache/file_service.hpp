@@ -113,7 +113,7 @@ struct FileSettings {
   std::function<bool(const FileId&)> refresh = {};
 };
 
-/// What became of the work that crashed writers had left (docs/formats/intent.md).
+/// What became of the work that crashed writers had left.
 struct RecoveryReport {
   std::uint64_t completed = 0;    ///< files that are whole, with their entries
   std::uint64_t undone = 0;       ///< nothing of them is left

@@ -60,5 +60,6 @@ std::vector<Figure> storage_figures(const Options& options);
 std::vector<Figure> codec_figures(const Options& options);
 std::vector<Figure> index_figures(const Options& options);
 std::vector<Figure> reconcile_figures(const Options& options);
+std::vector<Figure> files_figures(const Options& options);
 
 }  // namespace artcache::bench

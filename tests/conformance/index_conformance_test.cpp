@@ -400,4 +400,18 @@ TEST_SUITE("index") {
       CHECK(seen.size() == 20);
     });
   }
+
+  TEST_CASE("an intent ends with its change, and stays when the change finds the entry moved") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      EntryChange change = put_of(sample_entry(1));
+      good(index.add_intent({.id = change.id, .path = "p", .begun_at = Timestamp()}, {}));
+      change.base = 7;
+      const ApplyRequest request{.changes = {&change, 1}, .finished_intents = {&change.id, 1}};
+      CHECK(good(index.apply(request, {})).outcomes.front() == ChangeOutcome::moved);
+      CHECK(good(index.intents({})).size() == 1);
+      change.base = 0;
+      CHECK(good(index.apply(request, {})).outcomes.front() == ChangeOutcome::inserted);
+      CHECK(good(index.intents({})).empty());
+    });
+  }
 }

@@ -77,6 +77,9 @@ class FaultyIndex final : public MetadataStore {
                         const Call& call) override {
     return inner_.set_note(name, text, fence, call);
   }
+  Result<void> drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) override {
+    return inner_.drop_notes(prefix, fence, call);
+  }
   Result<void> set_suspect(std::string_view reason, std::uint64_t fence,
                            const Call& call) override {
     return inner_.set_suspect(reason, fence, call);

@@ -46,6 +46,15 @@ Result<void> add_twin(sql::Connection& connection, const Names& names, std::uint
   return {};
 }
 
+Result<void> put_intent(sql::Connection& connection, const Names& names, const Intent& intent) {
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names.text("INSERT OR REPLACE INTO {p}intent VALUES(?,?,?,?)")));
+  s->bind(0, bytes_of(intent.id)).bind(1, std::string_view(intent.path));
+  s->bind(2, std::int64_t{static_cast<int>(intent.operation)}).bind(3, intent.begun_at.micros());
+  ARTCACHE_CHECK(s->run());
+  return {};
+}
+
 Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
   ARTCACHE_CHECK(check_fence(connection_, names_, request.fence));
   // Where an entry was found: its row shall tell the same path that its scan row stands under.

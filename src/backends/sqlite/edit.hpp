@@ -99,6 +99,9 @@ Result<std::vector<std::optional<ScannedFile>>> find_scanned(
     sql::Connection& connection, const Names& names, std::uint64_t generation,
     std::span<const std::string_view> paths);
 
+/// In place of another one of the same id.
+Result<void> put_intent(sql::Connection& connection, const Names& names, const Intent& intent);
+
 /// Fails when the holder that this fence was minted for has been replaced. 0 is no holder.
 /// Errors: lease_lost.
 Result<void> check_fence(sql::Connection& connection, const Names& names, std::uint64_t fence);

@@ -103,18 +103,7 @@ Result<void> Index::scan_table(
 }
 
 Result<void> Index::add_intent(const Intent& intent, const Call& call) {
-  const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-    ARTCACHE_TRY(
-        sql::Statement * s,
-        connection.prepare(names_.text("INSERT OR REPLACE INTO {p}intent VALUES(?,?,?,?)")));
-    s->bind(0, bytes_of(intent.id)).bind(1, std::string_view(intent.path));
-    s->bind(2, std::int64_t{static_cast<int>(intent.operation)});
-    s->bind(3, intent.begun_at.micros());
-    ARTCACHE_CHECK(s->run());
-    return {};
-  };
-  ARTCACHE_CHECK(writer_.exclusively(work, call));
-  return {};
+  return writer_.add_intent(intent, call);
 }
 
 Result<std::vector<Intent>> Index::intents(const Call& call) {

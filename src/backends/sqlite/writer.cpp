@@ -43,6 +43,14 @@ Result<ApplyResult> Writer::apply(const ApplyRequest& request, const Call& call)
   return std::move(ticket.result);
 }
 
+Result<void> Writer::add_intent(const Intent& intent, const Call& call) {
+  Ticket ticket;
+  ticket.intent = &intent;
+  ARTCACHE_CHECK(queue_and_wait(ticket, call));
+  if (!ticket.result) return std::move(ticket.result).error();
+  return {};
+}
+
 Result<IndexHead> Writer::exclusively(const Work& work, const Call& call, Durability durability) {
   Ticket ticket;
   ticket.work = &work;
@@ -194,6 +202,11 @@ Result<void> Writer::run_requests(Batch& batch, HeadRow& row) {
   do {
     for (; at < batch.size; ++at) {
       Ticket& ticket = *batch.tickets[at];
+      if (ticket.intent != nullptr) {
+        ARTCACHE_CHECK(put_intent(*connection_, names_, *ticket.intent));
+        ticket.result = ApplyResult{edit.head().head.position, {}};
+        continue;
+      }
       ticket.result = edit.apply(*ticket.request);
       if (!ticket.result && ticket.result.error().code != Errc::lease_lost)
         return ticket.result.error();

@@ -35,6 +35,8 @@ class Writer {
         committed_(std::move(committed)) {}
 
   Result<ApplyResult> apply(const ApplyRequest& request, const Call& call);
+  /// Shares commits with apply().
+  Result<void> add_intent(const Intent& intent, const Call& call);
 
   /// Runs `work` alone in a write transaction that carries the head; what it leaves in the head row
   /// is written. Errors: those of `work`, and of the engine.
@@ -51,7 +53,8 @@ class Writer {
   static constexpr std::size_t kRequestsMost = 64, kChangesMost = 2 * kApplyMost;
 
   struct Ticket {
-    const ApplyRequest* request = nullptr;
+    const ApplyRequest* request = nullptr;  // one of these three
+    const Intent* intent = nullptr;
     const Work* work = nullptr;
     Durability durability = Durability::now;
     enum class State : std::uint8_t { queued, taken, done } state = State::queued;

@@ -22,9 +22,9 @@ Result<Look> follow_once(const Place& place, const FileId& id, const std::string
                                  .scanned = {},
                                  .size_most = place.settings.sidecar_size_most,
                                  .clock = place.deps.clock};
-  std::vector<reconcile::Opened> files(1);
-  files[0].path = sidecar;
-  ARTCACHE_TRY(reconcile::Chunk chunk, reconcile::read_chunk(plan, std::move(files), call));
+  std::vector<reconcile::Wanted> wanted(1);
+  wanted[0].path = sidecar;
+  ARTCACHE_TRY(reconcile::Chunk chunk, reconcile::read_chunk(plan, std::move(wanted), call));
   reconcile::Opened& file = chunk.files.front();
   EntryChange change;
   std::optional<ScannedFile> scanned;

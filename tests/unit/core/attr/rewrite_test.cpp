@@ -282,6 +282,21 @@ TEST_SUITE("attr_rewrite") {
     CHECK(result.error().code == Errc::invalid_argument);
     CHECK(result.error().message.starts_with("sidecar: it would not read back: "));
   }
+
+  TEST_CASE("custom attributes make a sidecar v2, and are replaced whole") {
+    Changes changes = changes_of(kKinds[0]);
+    changes.custom_attributes = R"({"pages":12})";
+    const std::string once = rewritten(test::vector("d1_nulls"), changes);
+    FileEntry entry;
+    REQUIRE(attr::decode(once, "p", entry).has_value());
+    CHECK(entry.custom_attributes == R"({"pages":12})");
+    CHECK(once.find("\"schema_version\": \"2.0\"") != std::string::npos);
+    changes.custom_attributes = "{}";
+    REQUIRE(attr::decode(rewritten(once, changes), "p", entry).has_value());
+    CHECK(entry.custom_attributes.empty());
+    changes.custom_attributes = "[1]";
+    CHECK(attr::rewrite(once, "p", changes).error().code == Errc::invalid_argument);
+  }
 }
 
 }  // namespace artcache
