@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <span>
 
 #include "util/hash.hpp"
 #include "util/random.hpp"
@@ -35,17 +34,14 @@ std::uint64_t next_tick(std::uint64_t now_ms) {
 
 Result<FileId> FileId::parse(std::string_view text) {
   if (text.size() != kTextLength) return not_an_id(text);
-  for (std::size_t i = 0; i < kTextLength; ++i)
-    if (is_dash_at(i) && text[i] != '-') return not_an_id(text);
-  struct Part {
-    std::size_t text_at, byte_at, size;
-  };
-  constexpr Part kParts[] = {{0, 0, 4}, {9, 4, 2}, {14, 6, 2}, {19, 8, 2}, {24, 10, 6}};
+  char digits[2 * sizeof(Bytes)];
+  char* end = std::copy_n(text.data(), 8, digits);
+  for (const std::size_t dash : {8U, 13U, 18U, 23U}) {
+    if (text[dash] != '-') return not_an_id(text);
+    end = std::copy_n(text.data() + dash + 1, dash == 23 ? 12 : 4, end);
+  }
   Bytes bytes{};
-  for (const Part& part : kParts)
-    if (!util::parse_hex(text.substr(part.text_at, 2 * part.size),
-                         std::span(bytes).subspan(part.byte_at, part.size)))
-      return not_an_id(text);
+  if (!util::parse_hex({digits, sizeof digits}, bytes)) return not_an_id(text);
   return FileId(bytes);
 }
 

@@ -5,6 +5,7 @@
 #include <emmintrin.h>
 #endif
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -18,46 +19,85 @@ constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 #if defined(__SSE2__)
-/// How many bytes from the front are neither quote, backslash nor control character; may stop
-/// early within the last fifteen. Sets `beyond_ascii` when a byte on the way, or a few behind it,
-/// is.
-std::size_t plain_run(std::string_view text, bool& beyond_ascii) {
-  const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+struct Block {
+  __m128i low, high;
+};
+
+struct Marks {
+  std::uint32_t special, beyond_ascii;  // a bit for each byte
+};
+
+Marks marks_in(__m128i bytes) {
   const __m128i last_control = _mm_set1_epi8(0x1f);
-  std::size_t at = 0;
-  for (; at + sizeof(__m128i) <= text.size(); at += sizeof(__m128i)) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
-    // The smaller of byte and 0x1f is the byte itself just for control characters.
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    const __m128i special = _mm_or_si128(
-        control, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
-    const auto marks = static_cast<unsigned>(_mm_movemask_epi8(special));
-    beyond_ascii |= _mm_movemask_epi8(bytes) != 0;
-    if (marks != 0) return at + static_cast<std::size_t>(std::countr_zero(marks));
-  }
-  return at;
+  // The smaller of byte and 0x1f is the byte itself just for control characters.
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+  const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+  const __m128i special = _mm_or_si128(control, _mm_or_si128(quote, backslash));
+  return {static_cast<std::uint32_t>(_mm_movemask_epi8(special)),
+          static_cast<std::uint32_t>(_mm_movemask_epi8(bytes))};
+}
+Marks marks_in(const Block& block) {
+  const Marks low = marks_in(block.low), high = marks_in(block.high);
+  return {low.special | high.special << 16, low.beyond_ascii | high.beyond_ascii << 16};
 }
 #else
-static_assert(std::endian::native == std::endian::little, "plain_run() counts from the right");
+static_assert(std::endian::native == std::endian::little, "marks are counted from the right");
+using Block = std::uint64_t;
 
-/// How many bytes from the front are neither quote, backslash nor control character; may stop
-/// early within the last seven. Sets `beyond_ascii` when a byte on the way, or a few behind it, is.
-std::size_t plain_run(std::string_view text, bool& beyond_ascii) {
+struct Marks {
+  std::uint64_t special, beyond_ascii;  // the highest bit of each byte
+};
+
+Marks marks_in(Block block) {
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
   const auto zero_bytes = [](std::uint64_t w) { return (w - kOnes) & ~w & kHighs; };
-  std::size_t at = 0;
-  for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
-    std::memcpy(&word, text.data() + at, sizeof word);
-    const std::uint64_t control = (word - kOnes * 0x20) & ~word & kHighs;
-    beyond_ascii |= (word & kHighs) != 0;
-    const std::uint64_t marks =
-        control | zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\'));
-    // Borrows may add false marks above the lowest one, never below it.
-    if (marks != 0) return at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+  const std::uint64_t control = (block - kOnes * 0x20) & ~block & kHighs;
+  // Borrows may add false marks above the lowest one, never below it.
+  return {control | zero_bytes(block ^ (kOnes * '"')) | zero_bytes(block ^ (kOnes * '\\')),
+          block & kHighs};
+}
+#endif
+
+/// The first quote, backslash or control character from `at` on, or where less than a block is
+/// left. Sets `beyond_ascii` when a byte before it is.
+const char* plain_run(const char* at, const char* end, bool& beyond_ascii) {
+  while (static_cast<std::size_t>(end - at) >= sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, at, sizeof block);
+    const Marks marks = marks_in(block);
+    if (marks.special == 0) {
+      beyond_ascii |= marks.beyond_ascii != 0;
+      at += sizeof block;
+      continue;
+    }
+    beyond_ascii |= (marks.beyond_ascii & (marks.special - 1) & ~marks.special) != 0;
+    constexpr int kBitsPerByte = 8 * sizeof marks.special / sizeof block;
+    return at + std::countr_zero(marks.special) / kBitsPerByte;
   }
   return at;
 }
-#endif
+
+template <class Word>
+Word difference(std::string_view a, std::string_view b, std::size_t at) {
+  Word x = 0, y = 0;
+  std::memcpy(&x, a.data() + at, sizeof x);
+  std::memcpy(&y, b.data() + at, sizeof y);
+  return x ^ y;
+}
+
+inline bool is_same(std::string_view a, std::string_view b) {
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  using Long = std::uint64_t;
+  using Short = std::uint32_t;
+  if (size >= 8 && size <= 24)
+    return (difference<Long>(a, b, 0) | difference<Long>(a, b, (size - 8) / 2) |
+            difference<Long>(a, b, size - 8)) == 0;
+  if (size >= 4 && size < 8)
+    return (difference<Short>(a, b, 0) | difference<Short>(a, b, size - 4)) == 0;
+  return a == b;
+}
 
 void append_utf8(std::string& out, unsigned code) {
   const auto put = [&](unsigned byte) { out.push_back(static_cast<char>(byte)); };
@@ -90,59 +130,66 @@ constexpr bool is_low_surrogate(unsigned code) { return code >= 0xdc00 && code <
 
 }  // namespace
 
+bool same_text(std::string_view a, std::string_view b) { return is_same(a, b); }
+
 bool JsonScanner::check_start() {
-  return !text_.starts_with("\xef\xbb\xbf") || fail("a byte order mark is not JSON");
+  return !rest().starts_with("\xef\xbb\xbf") || fail("a byte order mark is not JSON");
 }
 
-void JsonScanner::skip_spaces() {
-  const char* const begin = text_.data();
-  const char* const end = begin + text_.size();
-  const char* at = begin + at_;
-  while (at != end && is_space(*at)) ++at;
-  at_ = static_cast<std::size_t>(at - begin);
+inline void JsonScanner::skip_space() {
+  while (at_ != end_ && is_space(*at_)) ++at_;
 }
 
 bool JsonScanner::enter_object() {
   skip_space();
-  if (peek() != '{') return fail("not an object");
-  ++at_;
+  if (!take('{')) return fail("not an object");
   first_ = true;
   return true;
 }
 
 bool JsonScanner::enter_array() {
   skip_space();
-  if (peek() != '[') return fail("not an array");
-  ++at_;
+  if (!take('[')) return fail("not an array");
   first_ = true;
   return true;
 }
 
-bool JsonScanner::next(char close, const char* expected) {
+inline bool JsonScanner::next(char close, const char* expected) {
   if (failed()) return false;
   skip_space();
-  if (peek() == close) {
-    ++at_;
-    return false;
-  }
+  if (take(close)) return false;
   if (!first_) {
-    if (peek() != ',') return fail(expected);
-    ++at_;
+    if (!take(',')) return fail(expected);
     skip_space();
   }
   first_ = false;
   return true;
 }
 
-bool JsonScanner::next_member(JsonValue& name, JsonValue& value_out) {
+/// A name is at hand: is it this one?
+inline bool JsonScanner::take_guess(JsonValue& name, std::string_view guess) {
+  const std::string_view left = rest();
+  if (left.size() < guess.size() + 2 || left[guess.size() + 1] != '"' ||
+      !is_same(left.substr(1, guess.size()), guess))
+    return false;
+  name = {JsonKind::string, false, left.substr(0, guess.size() + 2)};
+  at_ += guess.size() + 2;
+  return true;
+}
+
+inline bool JsonScanner::colon() {
+  skip_space();
+  if (!take(':')) return fail("expected :");
+  skip_space();
+  return true;
+}
+
+bool JsonScanner::next_member(JsonValue& name, JsonValue& value_out, std::string_view guess) {
+  guessed_ = false;
   if (!next('}', "expected , or }")) return false;
   if (peek() != '"') return fail("expected a member name");
-  if (!string(name)) return false;
-  skip_space();
-  if (peek() != ':') return fail("expected :");
-  ++at_;
-  skip_space();
-  return value(value_out, 1);
+  guessed_ = !guess.empty() && take_guess(name, guess);
+  return (guessed_ || string(name)) && colon() && value(value_out, 1);
 }
 
 bool JsonScanner::next_element(JsonValue& out) {
@@ -151,15 +198,17 @@ bool JsonScanner::next_element(JsonValue& out) {
 
 bool JsonScanner::at_end() {
   skip_space();
-  return at_ == text_.size();
+  return at_ == end_;
 }
 
-bool JsonScanner::value(JsonValue& out, unsigned depth) {
-  const std::size_t begin = at_;
+inline bool JsonScanner::value(JsonValue& out, unsigned depth) {
+  return peek() == '"' ? string(out) : other_value(out, depth);
+}
+
+bool JsonScanner::other_value(JsonValue& out, unsigned depth) {
+  const char* const begin = at_;
   bool good = false;
   switch (peek()) {
-    case '"':
-      return string(out);
     case '{':
       out.kind = JsonKind::object;
       good = container('}', depth);
@@ -185,7 +234,7 @@ bool JsonScanner::value(JsonValue& out, unsigned depth) {
       good = number();
   }
   out.escaped = false;
-  out.text = text_.substr(begin, at_ - begin);
+  out.text = {begin, static_cast<std::size_t>(at_ - begin)};
   return good;
 }
 
@@ -194,40 +243,30 @@ bool JsonScanner::container(char close, unsigned depth) {
   if (depth >= kDepthMost) return fail("nested too deeply");
   ++at_;
   skip_space();
-  if (peek() == close) {
-    ++at_;
-    return true;
-  }
+  if (take(close)) return true;
   JsonValue ignored;
   while (true) {
     if (close == '}') {
       if (peek() != '"') return fail("expected a member name");
-      if (!string(ignored)) return false;
-      skip_space();
-      if (peek() != ':') return fail("expected :");
-      ++at_;
-      skip_space();
+      if (!string(ignored) || !colon()) return false;
     }
     if (!value(ignored, depth + 1)) return false;
     skip_space();
-    if (peek() == close) break;
-    if (peek() != ',') return fail(close == '}' ? "expected , or }" : "expected , or ]");
-    ++at_;
+    if (take(close)) return true;
+    if (!take(',')) return fail(close == '}' ? "expected , or }" : "expected , or ]");
     skip_space();
   }
-  ++at_;
-  return true;
 }
 
 bool JsonScanner::string(JsonValue& out) {
   out.kind = JsonKind::string;
   out.escaped = false;
-  const std::size_t begin = at_++;
+  const char* const begin = at_++;
   bool beyond_ascii = false;
   while (true) {
-    at_ += plain_run(text_.substr(at_), beyond_ascii);
-    if (at_ >= text_.size()) return fail("a string without its end");
-    const char c = text_[at_];
+    at_ = plain_run(at_, end_, beyond_ascii);
+    if (at_ == end_) return fail("a string without its end");
+    const char c = *at_;
     if (c == '"') break;
     if (static_cast<unsigned char>(c) < ' ') return fail("a control character in a string");
     if (c == '\\') {
@@ -239,14 +278,14 @@ bool JsonScanner::string(JsonValue& out) {
     ++at_;
   }
   ++at_;
-  out.text = text_.substr(begin, at_ - begin);
-  return !beyond_ascii || valid_utf8(out.text, begin);
+  out.text = {begin, static_cast<std::size_t>(at_ - begin)};
+  return !beyond_ascii || valid_utf8(out.text);
 }
 
-bool JsonScanner::valid_utf8(std::string_view text, std::size_t begin) {
+bool JsonScanner::valid_utf8(std::string_view text) {
   const std::size_t valid = utf8_valid_prefix(text);
   if (valid == text.size()) return true;
-  at_ = begin + valid;
+  at_ = text.data() + valid;
   return fail("not UTF-8");
 }
 
@@ -264,48 +303,44 @@ bool JsonScanner::escape() {
   if (!hex4(code)) return false;
   if (is_low_surrogate(code)) return fail("a lone surrogate in a string");
   if (!is_high_surrogate(code)) return true;
-  if (text_.substr(at_, 2) != "\\u") return fail("a lone surrogate in a string");
+  if (!rest().starts_with("\\u")) return fail("a lone surrogate in a string");
   at_ += 2;
   if (!hex4(low)) return false;
   return is_low_surrogate(low) || fail("a lone surrogate in a string");
 }
 
 bool JsonScanner::hex4(unsigned& code) {
-  if (text_.size() - at_ < 4) return fail("a bad \\u escape in a string");
-  for (std::size_t i = 0; i < 4; ++i)
-    if (hex_value(text_[at_ + i]) < 0) return fail("a bad \\u escape in a string");
-  code = code_at(text_.substr(at_, 4));
+  const std::string_view digits = rest().substr(0, 4);
+  if (digits.size() < 4) return fail("a bad \\u escape in a string");
+  for (const char digit : digits)
+    if (hex_value(digit) < 0) return fail("a bad \\u escape in a string");
+  code = code_at(digits);
   at_ += 4;
   return true;
 }
 
 bool JsonScanner::number() {
-  if (peek() == '-') ++at_;
+  take('-');
   const auto digits = [&] {
-    const std::size_t begin = at_;
+    const char* const begin = at_;
     while (is_digit(peek())) ++at_;
     return at_ > begin;
   };
-  if (peek() == '0') {
-    ++at_;
+  if (take('0')) {
     if (is_digit(peek())) return fail("a number with a leading zero");
   } else if (!digits()) {
     return fail("expected a value");
   }
-  if (peek() == '.') {
-    ++at_;
-    if (!digits()) return fail("a number without digits behind its dot");
-  }
-  if (peek() == 'e' || peek() == 'E') {
-    ++at_;
-    if (peek() == '+' || peek() == '-') ++at_;
+  if (take('.') && !digits()) return fail("a number without digits behind its dot");
+  if (take('e') || take('E')) {
+    if (!take('+')) take('-');
     if (!digits()) return fail("a number without digits in its exponent");
   }
   return true;
 }
 
 bool JsonScanner::word(std::string_view expected) {
-  if (text_.substr(at_, expected.size()) != expected) return fail("expected a value");
+  if (!rest().starts_with(expected)) return fail("expected a value");
   at_ += expected.size();
   return true;
 }

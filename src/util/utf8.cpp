@@ -1,41 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "util/utf8.hpp"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace artcache::util {
 namespace {
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+bool begins_pair(char c) { return (static_cast<unsigned char>(c) & 0xe0) == 0xc0; }
 
-constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+#if defined(__SSE2__)
+constexpr std::size_t kBlock = sizeof(__m128i);
 
-/// How many bytes from the front are ASCII; may stop early within the last seven.
-std::size_t ascii_run(std::string_view text) {
-  std::size_t at = 0;
-  std::uint64_t words[4];
-  for (; at + sizeof words <= text.size(); at += sizeof words) {
-    std::memcpy(words, text.data() + at, sizeof words);
-    if (((words[0] | words[1] | words[2] | words[3]) & kHighs) != 0) break;
-  }
-  for (; at + sizeof words[0] <= text.size(); at += sizeof words[0]) {
-    std::memcpy(words, text.data() + at, sizeof words[0]);
-    const std::uint64_t highs = words[0] & kHighs;
-    if (highs != 0) return at + static_cast<std::size_t>(std::countr_zero(highs)) / 8;
-  }
-  return at;
+/// Whether the block at `at` is ASCII and sequences of two bytes, which nearly all text is;
+/// `cut` says that it begins within a sequence, and then whether it ends within one.
+inline bool is_short_sequences(const char* at, bool& cut) {
+  const auto bits = [](__m128i bytes) { return static_cast<unsigned>(_mm_movemask_epi8(bytes)); };
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const unsigned high = bits(bytes);
+  const auto masked = [&](unsigned mask, unsigned value) {
+    const __m128i kept = _mm_and_si128(bytes, _mm_set1_epi8(static_cast<char>(mask)));
+    return bits(_mm_cmpeq_epi8(kept, _mm_set1_epi8(static_cast<char>(value))));
+  };
+  const unsigned leads = masked(0xe0, 0xc0), longer = masked(0xe0, 0xe0);
+  const unsigned overlong = masked(0xfe, 0xc0);  // what begins with 0xc0 or 0xc1
+  const unsigned expected = (leads << 1 | static_cast<unsigned>(cut)) & 0xffffU;
+  cut = (leads & 0x8000U) != 0;
+  return (longer | overlong | ((high & ~leads) ^ expected)) == 0;
 }
+#else
+constexpr std::size_t kBlock = sizeof(std::uint64_t);
 
-static_assert(std::endian::native == std::endian::little, "words are read from their low end");
+/// Whether the block at `at` is ASCII. Others are looked at one by one.
+inline bool is_short_sequences(const char* at, bool& cut) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return !cut && (word & 0x8080808080808080ULL) == 0;
+}
+#endif
 
-/// Four sequences of two bytes each, none of them overlong.
-bool is_four_pairs(std::uint64_t word) {
-  if ((word & 0xc0e0c0e0c0e0c0e0ULL) != 0x80c080c080c080c0ULL) return false;
-  // 0xc0 and 0xc1 begin overlong forms: each first byte must have one of these bits.
-  const std::uint64_t bits = word & 0x001e001e001e001eULL;
-  return ((bits + 0x007e007e007e007eULL) & 0x0080008000800080ULL) == 0x0080008000800080ULL;
+/// How many bytes from the front are whole characters in blocks that are quick to check.
+std::size_t short_sequences(std::string_view text) {
+  std::size_t at = 0;
+  bool cut = false;
+  for (; text.size() - at >= kBlock; at += kBlock) {
+    bool cut_behind = cut;
+    if (!is_short_sequences(text.data() + at, cut_behind)) return at - (cut ? 1 : 0);
+    cut = cut_behind;
+  }
+  // What is less than a block is looked at together with what stands before it.
+  if (at != 0 && at != text.size()) {
+    const std::size_t last = text.size() - kBlock;
+    bool cut_behind = begins_pair(text[last - 1]);
+    if (is_short_sequences(text.data() + last, cut_behind) && !cut_behind) return text.size();
+  }
+  return at - (cut ? 1 : 0);
 }
 
 }  // namespace
@@ -44,6 +68,7 @@ std::size_t utf8_sequence(std::string_view text) {
   if (text.empty()) return 0;
   const auto lead = static_cast<unsigned char>(text[0]);
   if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead < 0xe0 && text.size() >= 2) return is_continuation(text[1]) ? 2 : 0;
   const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
   if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i)
@@ -57,26 +82,18 @@ std::size_t utf8_sequence(std::string_view text) {
 }
 
 std::size_t utf8_valid_prefix(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    // Nearly everything is ASCII, or in runs of letters of two bytes: look at many bytes at once.
-    i += ascii_run(text.substr(i));
-    std::uint64_t word = 0;
-    while (i + sizeof word <= text.size()) {
-      std::memcpy(&word, text.data() + i, sizeof word);
-      if (!is_four_pairs(word)) break;
-      i += sizeof word;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    at += short_sequences(text.substr(at));
+    // At most a block of what is left is looked at one by one before blocks are tried again.
+    const std::size_t end = std::min(at + kBlock, text.size());
+    while (at < end) {
+      const std::size_t length = utf8_sequence(text.substr(at));
+      if (length == 0) return at;
+      at += length;
     }
-    if (i >= text.size()) break;
-    if (static_cast<unsigned char>(text[i]) < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t length = utf8_sequence(text.substr(i));
-    if (length == 0) return i;
-    i += length;
   }
-  return i;
+  return at;
 }
 
 std::size_t utf8_length(std::string_view text) {

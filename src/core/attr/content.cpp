@@ -21,14 +21,13 @@ class Writer {
 
   /// Tag, length as four bytes with the lowest first, bytes.
   void put(Tag tag, std::string_view bytes) {
-    const auto length = static_cast<std::uint32_t>(bytes.size());
-    *at_++ = static_cast<char>(tag);
-    for (unsigned shift = 0; shift < 32; shift += 8) *at_++ = static_cast<char>(length >> shift);
+    put_head(tag, bytes.size());
     at_ = std::copy(bytes.begin(), bytes.end(), at_);
   }
   template <std::size_t N>
   void put(Tag tag, const std::array<std::uint8_t, N>& bytes) {
-    put(tag, std::string_view(reinterpret_cast<const char*>(bytes.data()), N));
+    put_head(tag, N);
+    at_ = std::copy(bytes.begin(), bytes.end(), at_);
   }
   /// Eight bytes with the lowest first; negative numbers in two's complement.
   void put_number(Tag tag, std::int64_t number) {
@@ -43,6 +42,10 @@ class Writer {
   [[nodiscard]] char* at() const { return at_; }
 
  private:
+  void put_head(Tag tag, std::size_t length) {
+    *at_++ = static_cast<char>(tag);
+    for (unsigned shift = 0; shift < 32; shift += 8) *at_++ = static_cast<char>(length >> shift);
+  }
   char* at_;
 };
 

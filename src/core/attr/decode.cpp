@@ -2,6 +2,8 @@
 // From the bytes of a sidecar to an entry.
 #include <artcache/storage_backend.hpp>
 #include <charconv>
+#include <limits>
+#include <optional>
 
 #include "core/attr/members.hpp"
 #include "core/attr/sidecar.hpp"
@@ -21,90 +23,94 @@ std::string_view plain(const JsonValue& value, std::string& buffer) {
   return buffer;
 }
 
-/// Reads the fields of one document; every reader names the member that is wrong.
+/// Reads the fields of one document. Every reader returns false when something is wrong, which
+/// error() then names with its member; a Result for each of them would cost more than reading.
 class Decoder {
  public:
   explicit Decoder(const Document& document) : document_(document) {}
 
-  Result<void> run(FileEntry& entry);
+  bool run(FileEntry& entry);
+  [[nodiscard]] Error error() && { return std::move(*error_); }
 
  private:
-  [[nodiscard]] Error bad(Field field, std::string_view what) const {
+  bool bad(Field field, std::string_view what) {
     const Member* member = document_.slot(field);
-    return document_.error(
+    error_ = document_.error(
         member->value.text.data(),
         std::string("member '").append(member->name.spelled()).append("': ").append(what));
+    return false;
   }
-  [[nodiscard]] Error missing(Field field) const {
-    return document_.error(document_.bytes().data(),
-                           std::string("member '").append(name_of(field)).append("' is missing"));
+  bool missing(Field field) {
+    error_ = document_.error(document_.bytes().data(),
+                             std::string("member '").append(name_of(field)).append("' is missing"));
+    return false;
   }
-
-  Result<const JsonValue*> required(Field field) const {
+  /// Nothing, with an error, when it is absent.
+  const JsonValue* required(Field field) {
     const JsonValue* value = document_.find(field);
-    if (value == nullptr) return missing(field);
+    if (value == nullptr) missing(field);
     return value;
   }
 
-  Result<void> text(Field field, const JsonValue& value, std::string& out) const;
-  Result<void> text_or(Field field, std::string_view fallback, std::string& out) const;
-  Result<void> optional_text(Field field, std::optional<std::string>& out) const;
-  Result<Timestamp> time(Field field, const JsonValue& value) const;
-  Result<std::int64_t> integer(Field field, const JsonValue& value, std::int64_t most) const;
-  Result<void> object(Field field, std::string_view fallback, std::string& out) const;
+  bool text(Field field, const JsonValue& value, std::string& out);
+  bool text_or(Field field, std::string_view fallback, std::string& out);
+  bool optional_text(Field field, std::optional<std::string>& out);
+  bool time(Field field, const JsonValue& value, Timestamp& out);
+  bool integer(Field field, const JsonValue& value, std::int64_t most, std::int64_t& out);
+  bool object(Field field, std::string_view fallback, std::string& out);
 
-  Result<void> identity(FileEntry& entry) const;
-  Result<void> place(FileEntry& entry) const;
-  Result<void> moments(FileEntry& entry) const;
-  Result<void> people_and_texts(FileEntry& entry) const;
-  Result<void> version(FileEntry& entry) const;
-  Result<void> checksum(FileEntry& entry) const;
-  Result<void> tags(FileEntry& entry) const;
-  Result<void> retention(FileEntry& entry) const;
-  Result<void> schema() const;
+  bool identity(FileEntry& entry);
+  bool size(FileEntry& entry);
+  bool place(FileEntry& entry);
+  bool moments(FileEntry& entry);
+  bool people_and_texts(FileEntry& entry);
+  bool version(FileEntry& entry);
+  bool checksum(FileEntry& entry);
+  bool tags(FileEntry& entry);
+  bool retention(FileEntry& entry);
+  bool objects(FileEntry& entry);
+  bool schema();
   void unknown(FileEntry& entry) const;
 
   const Document& document_;
+  std::optional<Error> error_;
 };
 
-Result<void> Decoder::text(Field field, const JsonValue& value, std::string& out) const {
+bool Decoder::text(Field field, const JsonValue& value, std::string& out) {
   if (value.kind != JsonKind::string) return bad(field, "not a text");
   if (!value.escaped) {
     out.assign(value.spelled());
-    return {};
+    return true;
   }
   out.clear();
   util::append_decoded(out, value);
   // Only an escape can bring one in: the scanner refuses control characters as they are.
-  if (out.find('\0') != std::string::npos) return bad(field, "holds a NUL");
-  return {};
+  return out.find('\0') == std::string::npos || bad(field, "holds a NUL");
 }
 
-Result<void> Decoder::text_or(Field field, std::string_view fallback, std::string& out) const {
+bool Decoder::text_or(Field field, std::string_view fallback, std::string& out) {
   if (const JsonValue* value = document_.find(field)) return text(field, *value, out);
   out.assign(fallback);
-  return {};
+  return true;
 }
 
-Result<void> Decoder::optional_text(Field field, std::optional<std::string>& out) const {
+bool Decoder::optional_text(Field field, std::optional<std::string>& out) {
   const JsonValue* value = document_.find(field);
-  if (value == nullptr) {
-    out.reset();
-    return {};
-  }
-  return text(field, *value, out ? *out : out.emplace());
+  if (value != nullptr) return text(field, *value, out ? *out : out.emplace());
+  out.reset();
+  return true;
 }
 
-Result<Timestamp> Decoder::time(Field field, const JsonValue& value) const {
+bool Decoder::time(Field field, const JsonValue& value, Timestamp& out) {
   if (value.kind != JsonKind::string) return bad(field, "not a date and time");
   std::string buffer;
-  auto parsed = Timestamp::parse(plain(value, buffer));
+  const auto parsed = Timestamp::parse(plain(value, buffer));
   if (!parsed) return bad(field, parsed.error().message);
-  return parsed;
+  out = *parsed;
+  return true;
 }
 
-Result<std::int64_t> Decoder::integer(Field field, const JsonValue& value,
-                                      std::int64_t most) const {
+bool Decoder::integer(Field field, const JsonValue& value, std::int64_t most, std::int64_t& out) {
   std::int64_t number = 0;
   const char* const last = value.text.data() + value.text.size();
   const auto [end, code] = std::from_chars(value.text.data(), last, number);
@@ -113,47 +119,53 @@ Result<std::int64_t> Decoder::integer(Field field, const JsonValue& value,
   if (value.text.front() == '-' && (code != std::errc() || number != 0))
     return bad(field, "negative");
   if (code != std::errc() || number > most) return bad(field, "too large");
-  return number;
+  out = number;
+  return true;
 }
 
-Result<void> Decoder::object(Field field, std::string_view fallback, std::string& out) const {
+bool Decoder::object(Field field, std::string_view fallback, std::string& out) {
   out.clear();
   const JsonValue* value = document_.find(field);
   if (value == nullptr) {
     out.append(fallback);
-    return {};
+    return true;
   }
   if (value->kind != JsonKind::object) return bad(field, "not an object");
   util::append_minified(out, value->text);
-  return {};
+  return true;
 }
 
-Result<void> Decoder::identity(FileEntry& entry) const {
-  ARTCACHE_TRY(const JsonValue* id, required(Field::file_id));
+bool Decoder::identity(FileEntry& entry) {
+  const JsonValue* id = required(Field::file_id);
+  if (id == nullptr) return false;
   if (id->kind != JsonKind::string) return bad(Field::file_id, "not a UUID");
   std::string buffer;
-  auto parsed = FileId::parse(plain(*id, buffer));
+  const auto parsed = FileId::parse(plain(*id, buffer));
   if (!parsed) return bad(Field::file_id, "not a UUID");
   entry.id = *parsed;
-  ARTCACHE_TRY(const JsonValue* name, required(Field::original_filename));
-  ARTCACHE_CHECK(text(Field::original_filename, *name, entry.original_filename));
-  ARTCACHE_TRY(const JsonValue* size, required(Field::file_size));
-  ARTCACHE_TRY(const std::int64_t bytes,
-               integer(Field::file_size, *size, std::numeric_limits<std::int64_t>::max()));
+  const JsonValue* name = required(Field::original_filename);
+  return name != nullptr && text(Field::original_filename, *name, entry.original_filename);
+}
+
+bool Decoder::size(FileEntry& entry) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const JsonValue* value = required(Field::file_size);
+  std::int64_t bytes = 0;
+  if (value == nullptr || !integer(Field::file_size, *value, kMost, bytes)) return false;
   entry.file_size = static_cast<std::uint64_t>(bytes);
-  return {};
+  return true;
 }
 
 /// Folder and name of the data file. Some dialects put both into storage_path, some leave the
 /// slash at its end out.
-Result<void> Decoder::place(FileEntry& entry) const {
+bool Decoder::place(FileEntry& entry) {
   std::string& folder = entry.storage_path;
   std::string& name = entry.storage_filename;
-  ARTCACHE_CHECK(text_or(Field::storage_path, "", folder));
+  if (!text_or(Field::storage_path, "", folder)) return false;
   if (folder.starts_with('/')) return bad(Field::storage_path, "is absolute");
   const JsonValue* given = document_.find(Field::storage_filename);
   if (given != nullptr) {
-    ARTCACHE_CHECK(text(Field::storage_filename, *given, name));
+    if (!text(Field::storage_filename, *given, name)) return false;
     if (folder == name)
       folder.clear();
     else if (folder.ends_with(name) && folder[folder.size() - name.size() - 1] == '/')
@@ -168,87 +180,94 @@ Result<void> Decoder::place(FileEntry& entry) const {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
     return bad(named, "not the name of a file");
   while (folder.ends_with('/')) folder.pop_back();
-  if (!folder.empty()) {
-    if (const auto good = check_storage_path(folder); !good)
-      return bad(Field::storage_path, good.error().message);
-    folder.push_back('/');
-  }
-  return {};
+  if (folder.empty()) return true;
+  if (const auto good = check_storage_path(folder); !good)
+    return bad(Field::storage_path, good.error().message);
+  folder.push_back('/');
+  return true;
 }
 
-Result<void> Decoder::moments(FileEntry& entry) const {
-  ARTCACHE_TRY(const JsonValue* created, required(Field::created_at));
-  ARTCACHE_TRY(entry.created_at, time(Field::created_at, *created));
+bool Decoder::moments(FileEntry& entry) {
+  const JsonValue* created = required(Field::created_at);
+  if (created == nullptr || !time(Field::created_at, *created, entry.created_at)) return false;
   entry.updated_at = entry.created_at;
-  if (const JsonValue* updated = document_.find(Field::updated_at)) {
-    ARTCACHE_TRY(entry.updated_at, time(Field::updated_at, *updated));
-  }
-  return {};
+  const JsonValue* updated = document_.find(Field::updated_at);
+  // Most files are never changed, and then both are one text.
+  return updated == nullptr || updated->text == created->text ||
+         time(Field::updated_at, *updated, entry.updated_at);
 }
 
-Result<void> Decoder::people_and_texts(FileEntry& entry) const {
-  ARTCACHE_CHECK(text_or(Field::content_type, "application/octet-stream", entry.content_type));
-  ARTCACHE_CHECK(text_or(Field::created_by_id, "unknown", entry.created_by_id));
-  ARTCACHE_CHECK(text_or(Field::created_by_username, "unknown", entry.created_by_username));
-  ARTCACHE_CHECK(optional_text(Field::created_by_fullname, entry.created_by_fullname));
-  return optional_text(Field::description, entry.description);
+bool Decoder::people_and_texts(FileEntry& entry) {
+  return text_or(Field::content_type, "application/octet-stream", entry.content_type) &&
+         text_or(Field::created_by_id, "unknown", entry.created_by_id) &&
+         text_or(Field::created_by_username, "unknown", entry.created_by_username) &&
+         optional_text(Field::created_by_fullname, entry.created_by_fullname) &&
+         optional_text(Field::description, entry.description);
 }
 
 /// Free text in one dialect, a whole number in another.
-Result<void> Decoder::version(FileEntry& entry) const {
+bool Decoder::version(FileEntry& entry) {
   const JsonValue* value = document_.find(Field::version);
   if (value == nullptr || value->kind != JsonKind::number)
     return optional_text(Field::version, entry.version);
-  ARTCACHE_TRY(const std::int64_t number,
-               integer(Field::version, *value, std::numeric_limits<std::int64_t>::max()));
+  std::int64_t number = 0;
+  if (!integer(Field::version, *value, std::numeric_limits<std::int64_t>::max(), number))
+    return false;
   entry.version = std::to_string(number);
-  return {};
+  return true;
 }
 
-Result<void> Decoder::checksum(FileEntry& entry) const {
-  ARTCACHE_TRY(const JsonValue* value, required(Field::checksum));
+bool Decoder::checksum(FileEntry& entry) {
+  const JsonValue* value = required(Field::checksum);
+  if (value == nullptr) return false;
   if (value->kind != JsonKind::string) return bad(Field::checksum, "not a text");
   std::string buffer;
   std::string_view digits = plain(*value, buffer);
   if (digits.starts_with("sha256:")) digits.remove_prefix(7);
-  if (!util::parse_hex(digits, entry.checksum.bytes))
-    return bad(Field::checksum, "not 64 hexadecimal digits");
-  return {};
+  return util::parse_hex(digits, entry.checksum.bytes) ||
+         bad(Field::checksum, "not 64 hexadecimal digits");
 }
 
-Result<void> Decoder::tags(FileEntry& entry) const {
-  entry.tags.clear();
-  const JsonValue* value = document_.find(Field::tags);
-  if (value == nullptr) return {};
-  util::JsonScanner scanner(value->text);
-  if (!scanner.enter_array()) return bad(Field::tags, "not an array of texts");
-  JsonValue element;
-  while (scanner.next_element(element)) {
-    if (entry.tags.size() == kTagsMost) return bad(Field::tags, "more than 1000 tags");
-    ARTCACHE_CHECK(text(Field::tags, element, entry.tags.emplace_back()));
+bool Decoder::tags(FileEntry& entry) {
+  std::size_t count = 0;
+  if (const JsonValue* value = document_.find(Field::tags)) {
+    util::JsonScanner scanner(value->text);
+    if (!scanner.enter_array()) return bad(Field::tags, "not an array of texts");
+    for (JsonValue element; scanner.next_element(element); ++count) {
+      if (count == kTagsMost) return bad(Field::tags, "more than 1000 tags");
+      if (count == entry.tags.size()) entry.tags.emplace_back();
+      if (!text(Field::tags, element, entry.tags[count])) return false;
+    }
   }
-  return {};
+  entry.tags.resize(count);
+  return true;
 }
 
-Result<void> Decoder::retention(FileEntry& entry) const {
-  ARTCACHE_CHECK(optional_text(Field::retention_policy, entry.retention_policy));
+bool Decoder::retention(FileEntry& entry) {
+  if (!optional_text(Field::retention_policy, entry.retention_policy)) return false;
   entry.ttl_days.reset();
-  if (const JsonValue* days = document_.find(Field::ttl_days)) {
-    ARTCACHE_TRY(entry.ttl_days, integer(Field::ttl_days, *days, kDaysMost));
-  }
+  if (const JsonValue* days = document_.find(Field::ttl_days))
+    if (!integer(Field::ttl_days, *days, kDaysMost, entry.ttl_days.emplace())) return false;
   entry.retention_expires_at.reset();
-  if (const JsonValue* end = document_.find(Field::retention_expires_at)) {
-    ARTCACHE_TRY(entry.retention_expires_at, time(Field::retention_expires_at, *end));
-  }
-  return {};
+  const JsonValue* end = document_.find(Field::retention_expires_at);
+  return end == nullptr ||
+         time(Field::retention_expires_at, *end, entry.retention_expires_at.emplace());
 }
 
-Result<void> Decoder::schema() const {
+bool Decoder::objects(FileEntry& entry) {
+  if (!object(Field::metadata, "{}", entry.metadata) ||
+      !object(Field::custom_attributes, "", entry.custom_attributes))
+    return false;
+  if (entry.custom_attributes == "{}") entry.custom_attributes.clear();
+  return true;
+}
+
+bool Decoder::schema() {
   const JsonValue* value = document_.find(Field::schema_version);
-  if (value == nullptr) return {};
+  if (value == nullptr) return true;
   std::string buffer;
   if (value->kind == JsonKind::string)
-    if (const auto number = plain(*value, buffer); number == "1.0" || number == "2.0") return {};
+    if (const auto number = plain(*value, buffer); number == "1.0" || number == "2.0") return true;
   return bad(Field::schema_version, "this version of the format is not known here");
 }
 
@@ -262,21 +281,13 @@ void Decoder::unknown(FileEntry& entry) const {
   }
 }
 
-Result<void> Decoder::run(FileEntry& entry) {
-  ARTCACHE_CHECK(schema());
-  ARTCACHE_CHECK(identity(entry));
-  ARTCACHE_CHECK(place(entry));
-  ARTCACHE_CHECK(moments(entry));
-  ARTCACHE_CHECK(people_and_texts(entry));
-  ARTCACHE_CHECK(version(entry));
-  ARTCACHE_CHECK(checksum(entry));
-  ARTCACHE_CHECK(tags(entry));
-  ARTCACHE_CHECK(retention(entry));
-  ARTCACHE_CHECK(object(Field::metadata, "{}", entry.metadata));
-  ARTCACHE_CHECK(object(Field::custom_attributes, "", entry.custom_attributes));
-  if (entry.custom_attributes == "{}") entry.custom_attributes.clear();
+bool Decoder::run(FileEntry& entry) {
+  if (!schema() || !identity(entry) || !size(entry) || !place(entry) || !moments(entry) ||
+      !people_and_texts(entry) || !version(entry) || !checksum(entry) || !tags(entry) ||
+      !retention(entry) || !objects(entry))
+    return false;
   unknown(entry);
-  return {};
+  return true;
 }
 
 }  // namespace
@@ -284,7 +295,9 @@ Result<void> Decoder::run(FileEntry& entry) {
 Result<void> decode(std::string_view bytes, std::string_view path, FileEntry& entry) {
   thread_local Document document;  // keeps its buffer from one sidecar to the next
   ARTCACHE_CHECK(document.parse(bytes, path));
-  return Decoder(document).run(entry);
+  Decoder decoder(document);
+  if (!decoder.run(entry)) return std::move(decoder).error();
+  return {};
 }
 
 }  // namespace artcache::attr

@@ -2,7 +2,7 @@
 #include "core/attr/members.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <iterator>
 
 namespace artcache::attr {
 namespace {
@@ -14,6 +14,7 @@ struct Alias {
 };
 
 // The names of facts: v1 and v2, the legacy dialect, the one of the Go programs, and documents.
+// Rows of one name stand behind each other.
 constexpr Alias kAliases[] = {
     {"file_id", Field::file_id, 0},
     {"original_filename", Field::original_filename, 0},
@@ -28,8 +29,8 @@ constexpr Alias kAliases[] = {
     {"updated_at", Field::updated_at, 0},
     {"created_by_id", Field::created_by_id, 0},
     {"uploaded_by", Field::created_by_id, 1},
-    {"created_by_username", Field::created_by_username, 0},
     {"uploaded_by", Field::created_by_username, 1},
+    {"created_by_username", Field::created_by_username, 0},
     {"created_by", Field::created_by_username, 2},
     {"created_by_fullname", Field::created_by_fullname, 0},
     {"uploader_full_name", Field::created_by_fullname, 1},
@@ -61,10 +62,15 @@ constexpr std::size_t slot_of(std::string_view name) {
          kTableSize;
 }
 
-/// Open addressing; all aliases of one name stand behind each other in probe order.
+constexpr bool is_same_as_before(std::size_t row) {
+  return row > 0 && row < kAliasCount && kAliases[row].name == kAliases[row - 1].name;
+}
+
+/// Open addressing; holds the first row of each name, counted from one.
 constexpr auto make_table() {
   std::array<std::uint8_t, kTableSize> table{};
   for (std::size_t i = 0; i < kAliasCount; ++i) {
+    if (is_same_as_before(i)) continue;
     std::size_t slot = slot_of(kAliases[i].name);
     while (table[slot] != 0) slot = (slot + 1) % kTableSize;
     table[slot] = static_cast<std::uint8_t>(i + 1);
@@ -73,50 +79,36 @@ constexpr auto make_table() {
 }
 constexpr auto kTable = make_table();
 
-template <class Word>
-Word word_at(std::string_view text, std::size_t at) {
-  Word word = 0;
-  std::memcpy(&word, text.data() + at, sizeof word);
-  return word;
+constexpr std::uint64_t make_same_as_before() {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < kAliasCount; ++i)
+    if (is_same_as_before(i)) bits |= std::uint64_t{1} << i;
+  return bits;
 }
+constexpr std::uint64_t kSameAsBefore = make_same_as_before();  // a bit for each row
+static_assert(kAliasCount < 64);
 
-/// Equality of two names of one size, by overlapping words and without a loop: a call of memcmp
-/// costs more than all else that is done for a member.
-bool same_name(std::string_view a, std::string_view b) {
-  const std::size_t size = a.size();
-  const auto differ = [&]<class Word>(Word, std::size_t at) {
-    return word_at<Word>(a, at) ^ word_at<Word>(b, at);
-  };
-  if (size >= 8 && size <= 24)
-    return (differ(std::uint64_t{}, 0) | differ(std::uint64_t{}, (size - 8) / 2) |
-            differ(std::uint64_t{}, size - 8)) == 0;
-  if (size >= 4 && size < 8)
-    return (differ(std::uint32_t{}, 0) | differ(std::uint32_t{}, size - 4)) == 0;
-  return a == b;
-}
-
-template <class F>
-void for_each_alias(std::string_view name, F&& use) {
-  if (name.empty()) return;
-  for (std::size_t slot = slot_of(name); kTable[slot] != 0; slot = (slot + 1) % kTableSize) {
-    const Alias& alias = kAliases[kTable[slot] - 1];
-    if (alias.name.size() == name.size() && same_name(alias.name, name)) use(alias);
-  }
+/// The first row with this name; kAliasCount when it is none of ours.
+std::size_t row_of(std::string_view name) {
+  if (name.empty()) return kAliasCount;
+  for (std::size_t slot = slot_of(name); kTable[slot] != 0; slot = (slot + 1) % kTableSize)
+    if (util::same_text(kAliases[kTable[slot] - 1].name, name)) return kTable[slot] - 1;
+  return kAliasCount;
 }
 
 /// No name of ours needs an escape, so an escaped name that means one is compared decoded.
-std::string_view plain_name(const Member& member, std::string& buffer) {
-  if (!member.name.escaped) return member.name.spelled();
-  buffer.clear();
-  util::append_decoded(buffer, member.name);
-  return buffer;
+std::size_t row_of(const util::JsonValue& name) {
+  if (!name.escaped) return row_of(name.spelled());
+  std::string decoded;
+  util::append_decoded(decoded, name);
+  return row_of(decoded);
 }
 
 }  // namespace
 
 std::string_view name_of(Field field) {
   for (const Alias& alias : kAliases)
-    if (alias.field == field) return alias.name;
+    if (alias.field == field && alias.rank == 0) return alias.name;
   return {};
 }
 
@@ -138,50 +130,62 @@ Result<void> Document::parse(std::string_view bytes, std::string_view path) {
   bytes_ = bytes;
   path_ = path;
   members_.clear();
+  chosen_.fill(kNone);
+  slots_.fill(kNone);
+  seen_ = 0;
+  twice_ = kNone;
   if (bytes.empty()) return error(bytes.data(), "empty file");
 
   util::JsonScanner scanner(bytes);
   if (!scanner.check_start() || !scanner.enter_object()) return scan_error(scanner);
-  Member member;
-  while (scanner.next_member(member.name, member.value)) {
-    if (members_.size() == kMembersMost) return error(member.name.text.data(), "too many members");
-    members_.push_back(member);
+  // Sidecars come in a few orders, so the name that came behind this one last time is likely
+  // to come again: comparing it costs a fraction of reading it and looking it up.
+  std::size_t before = kAliasCount;
+  while (true) {
+    Member& member = members_.emplace_back();
+    const std::size_t guess = followers_[before];
+    const std::string_view guessed = guess < kAliasCount ? kAliases[guess].name : "";
+    if (!scanner.next_member(member.name, member.value, guessed)) break;
+    const auto index = static_cast<std::uint16_t>(members_.size() - 1);
+    if (index == kMembersMost) return error(member.name.text.data(), "too many members");
+    const std::size_t row = scanner.guessed() ? guess : row_of(member.name);
+    if (row < kAliasCount) choose(row, index);
+    followers_[before] = static_cast<std::uint8_t>(row);
+    before = row;
   }
+  members_.pop_back();
   if (scanner.failed()) return scan_error(scanner);
   if (!scanner.at_end())
     return error(bytes.data() + scanner.offset(), "something behind the document");
-  return choose();
+  return finish();
 }
 
-Result<void> Document::choose() {
-  chosen_.fill(kNone);
-  slots_.fill(kNone);
-  std::uint64_t seen = 0;  // a bit for each row of the table
-  static_assert(kAliasCount <= 64);
-  std::string decoded;
-  for (std::uint16_t i = 0; i < members_.size(); ++i) {
-    Member& member = members_[i];
-    const std::string_view name = plain_name(member, decoded);
-    const bool null = member.value.kind == util::JsonKind::null;
-    bool duplicate = false;
-    for_each_alias(name, [&](const Alias& alias) {
-      const auto f = static_cast<std::size_t>(alias.field);
-      const std::uint64_t bit = std::uint64_t{1} << (&alias - kAliases);
-      duplicate |= (seen & bit) != 0;
-      seen |= bit;
-      if (slots_[f] == kNone || alias.rank < slot_ranks_[f]) {
-        slots_[f] = i;
-        slot_ranks_[f] = alias.rank;
-      }
-      if (null) {
-        member.used = true;  // as if it were not there
-      } else if (chosen_[f] == kNone || alias.rank < ranks_[f]) {
-        chosen_[f] = i;
-        ranks_[f] = alias.rank;
-      }
-    });
-    if (duplicate)
-      return error(member.name.text.data(), "member '" + std::string(name) + "' stands twice");
+void Document::choose(std::size_t row, std::uint16_t index) {
+  Member& member = members_[index];
+  const bool null = member.value.kind == util::JsonKind::null;
+  if ((seen_ >> row & 1) != 0 && twice_ == kNone) twice_ = index;
+  seen_ |= std::uint64_t{1} << row;
+  member.used = null;  // as if it were not there
+  do {
+    const Alias& alias = kAliases[row];
+    const auto f = static_cast<std::size_t>(alias.field);
+    if (slots_[f] == kNone || alias.rank < slot_ranks_[f]) {
+      slots_[f] = index;
+      slot_ranks_[f] = alias.rank;
+    }
+    if (!null && (chosen_[f] == kNone || alias.rank < ranks_[f])) {
+      chosen_[f] = index;
+      ranks_[f] = alias.rank;
+    }
+    ++row;
+  } while ((kSameAsBefore >> row & 1) != 0);
+}
+
+Result<void> Document::finish() {
+  if (twice_ != kNone) {
+    const util::JsonValue& name = members_[twice_].name;
+    return error(name.text.data(),
+                 "member '" + std::string(kAliases[row_of(name)].name) + "' stands twice");
   }
   for (const std::uint16_t index : chosen_)
     if (index != kNone) members_[index].used = true;
@@ -190,10 +194,11 @@ Result<void> Document::choose() {
 
 bool Document::names(const Member& member, Field field) {
   if (member.value.kind == util::JsonKind::null) return false;
-  std::string decoded;
+  std::size_t row = row_of(member.name);
+  if (row == kAliasCount) return false;
   bool found = false;
-  for_each_alias(plain_name(member, decoded),
-                 [&](const Alias& alias) { found |= alias.field == field; });
+  do found |= kAliases[row++].field == field;
+  while ((kSameAsBefore >> row & 1) != 0);
   return found;
 }
 

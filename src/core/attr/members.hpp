@@ -80,13 +80,17 @@ class Document {
   static constexpr std::uint16_t kNone = 0xffff;
   static constexpr std::size_t kMembersMost = 10'000;
 
-  Result<void> choose();
+  void choose(std::size_t row, std::uint16_t index);
+  Result<void> finish();
   [[nodiscard]] Error scan_error(const util::JsonScanner& scanner) const;
 
   std::string_view bytes_, path_;
   std::vector<Member> members_;
   std::array<std::uint16_t, kFieldCount> chosen_{}, slots_{};
   std::array<std::uint8_t, kFieldCount> ranks_{}, slot_ranks_{};
+  std::uint64_t seen_ = 0;                    // a bit for each row of the table of names
+  std::uint16_t twice_ = kNone;               // the first member whose name stands twice
+  std::array<std::uint8_t, 64> followers_{};  // which row came behind this row last time
 };
 
 }  // namespace artcache::attr

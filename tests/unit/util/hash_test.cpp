@@ -119,6 +119,23 @@ TEST_SUITE("hash") {
       CHECK(parse_hex(text, out) == digit);
     }
   }
+
+  TEST_CASE("in a long text every digit counts, wherever it stands") {
+    std::vector<std::uint8_t> out(19);
+    for (std::size_t at = 0; at < 2 * out.size(); ++at)
+      for (int c = 0; c < 256; ++c) {
+        std::string text(2 * out.size(), '5');
+        text[at] = static_cast<char>(c);
+        const std::string_view digits = "0123456789abcdef0123456789ABCDEF";
+        const std::size_t value = c == 0 ? digits.npos : digits.find(text[at]);
+        if (parse_hex(text, out) != (value != digits.npos)) FAIL_CHECK(at << ' ' << c);
+        if (value == digits.npos) continue;
+        std::vector<std::uint8_t> expected(out.size(), 0x55);
+        const auto half = static_cast<std::uint8_t>(value % 16);
+        expected[at / 2] = static_cast<std::uint8_t>(at % 2 == 0 ? half << 4 | 5 : 0x50 | half);
+        if (out != expected) FAIL_CHECK(at << ' ' << c);
+      }
+  }
 }
 
 }  // namespace artcache::util

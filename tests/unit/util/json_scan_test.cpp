@@ -288,6 +288,50 @@ TEST_SUITE("json_scan") {
     CHECK(scanner.at_end());
   }
 
+  TEST_CASE("a guessed name is the name where it is right and changes nothing where it is wrong") {
+    const std::string_view names[] = {
+        "",        "a",       "id",          "size",
+        "version", "file_id", "description", "retention_policy_and_what_else"};
+    for (const std::string_view real : names)
+      for (const std::string_view guess : names) {
+        const std::string text = "{ \"" + std::string(real) + "\" :1}";
+        JsonScanner scanner(text);
+        REQUIRE(scanner.enter_object());
+        JsonValue name, value;
+        CHECK(scanner.next_member(name, value, guess));
+        CHECK(name.spelled() == real);
+        CHECK(name.kind == JsonKind::string);
+        CHECK(!name.escaped);
+        CHECK(value.text == "1");
+        CHECK(scanner.guessed() == (guess == real && !guess.empty()));
+        CHECK(!scanner.next_member(name, value, guess));
+        CHECK(!scanner.guessed());
+        CHECK(scanner.at_end());
+      }
+  }
+
+  TEST_CASE("a guess that only begins or ends as the name does, or is cut by the end, is wrong") {
+    for (const std::string_view text :
+         {R"({"file_idx":1})", R"({"xfile_id":1})", R"({"file\u005fid":1})"}) {
+      JsonScanner scanner(text);
+      REQUIRE(scanner.enter_object());
+      JsonValue name, value;
+      CHECK(scanner.next_member(name, value, "file_id"));
+      CHECK(!scanner.guessed());
+    }
+    for (const std::string_view text :
+         {R"({"file_id)", R"({"file_i)", R"({"file_id")", "{", "{1"}) {
+      JsonScanner plain(text), guessing(text);
+      JsonValue name, value;
+      REQUIRE(plain.enter_object());
+      REQUIRE(guessing.enter_object());
+      CHECK(!plain.next_member(name, value));
+      CHECK(!guessing.next_member(name, value, "file_id"));
+      CHECK(plain.what() == std::string_view(guessing.what()));
+      CHECK(plain.offset() == guessing.offset());
+    }
+  }
+
   TEST_CASE("after an error every call says no and the first error stays") {
     JsonScanner scanner("{\"a\":x,\"b\":1}");
     JsonValue name, value;
