@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <artcache/storage_name.hpp>
+#include <atomic>
 #include <chrono>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -11,6 +13,63 @@
 
 using namespace artcache;
 using namespace artcache::test;
+
+namespace {
+
+/// What one thread was told to be done: the tag that each of its files had last.
+using Written = std::map<FileId, std::string>;
+
+/// Every second write changes a file that was uploaded some time before.
+Written write_files(Element& e, int writes) {
+  Written written;
+  std::vector<FileId> ids;
+  for (int n = 0; n < writes; ++n) {
+    const std::string tag = "n" + std::to_string(n);
+    if (n % 2 == 0) {
+      UploadRequest request = Element::plan();
+      request.tags = {tag};
+      const auto row = e.upload(request, tag);
+      if (row) written[ids.emplace_back(row->entry.id)] = tag;
+      continue;
+    }
+    if (ids.empty()) continue;
+    const FileId id = ids[static_cast<std::size_t>(n / 4) % ids.size()];
+    UpdateRequest request;
+    request.changes.tags = std::vector{tag};
+    const auto row = e.files->update(id, request, {});
+    written[id] = row ? tag : to_string(row.error());  // nobody else changes it: none may fail
+  }
+  return written;
+}
+
+void write_beside_rebuilds(Element& e, int writes_each) {
+  std::vector<Written> written(8);
+  std::atomic<std::size_t> running{written.size()};
+  std::vector<std::thread> threads;
+  for (Written& mine : written)
+    threads.emplace_back([&] {
+      mine = write_files(e, writes_each);
+      --running;
+    });
+  CacheRebuildService rebuild(*e.storage, *e.index, *e.locks, {}, e.deps);
+  int rebuilds = 0;
+  for (; running > 0; ++rebuilds) {
+    CHECK(rebuild.rebuild_full({}, {}).has_value());
+    CHECK(rebuild.rebuild_incremental({.prune = Prune::yes}, {}).has_value());
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(rebuilds > 0);
+  const auto uploads = static_cast<std::size_t>((writes_each + 1) / 2);
+  CHECK(e.head().count == uploads * written.size());
+  for (const Written& mine : written) {
+    CHECK(mine.size() == uploads);
+    for (const auto& [id, tag] : mine)
+      REQUIRE(good(e.files->metadata(id, {})).entry.tags == std::vector{tag});
+  }
+  CHECK(e.contradiction() == "");
+}
+
+}  // namespace
 
 TEST_SUITE("files") {
   TEST_CASE("an uploaded file is found by id and by word, and reads back verified") {
@@ -283,32 +342,13 @@ TEST_SUITE("files") {
     });
   }
 
-  TEST_CASE("of ten thousand uploads by eight threads beside rebuilds none is lost") {
+  TEST_CASE("of ten thousand writes by eight threads beside rebuilds none is lost or undone") {
     Element e("mem", "mem");
-    constexpr int kThreads = 8, kEach = 1250;
-    std::vector<std::vector<FileId>> ids(kThreads);
-    std::atomic<int> running{kThreads};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t)
-      threads.emplace_back([&, t] {
-        for (int n = 0; n < kEach; ++n) {
-          const auto row = e.upload(Element::plan(), std::to_string(t * kEach + n));
-          if (row) ids[static_cast<std::size_t>(t)].push_back(row->entry.id);
-        }
-        --running;
-      });
-    CacheRebuildService rebuild(*e.storage, *e.index, *e.locks, {}, e.deps);
-    int rebuilds = 0;
-    while (running > 0) {
-      CHECK(rebuild.rebuild_full({}, {}).has_value());
-      ++rebuilds;
-    }
-    for (auto& thread : threads) thread.join();
-    CHECK(rebuilds > 0);
-    CHECK(e.head().count == kThreads * kEach);
-    for (int t = 0; t < kThreads; ++t)
-      for (const FileId& id : ids[static_cast<std::size_t>(t)])
-        REQUIRE(e.files->metadata(id, {}).has_value());
-    CHECK(e.contradiction() == "");
+    write_beside_rebuilds(e, 1250);
+  }
+
+  TEST_CASE("writes to files and SQLite beside rebuilds are neither lost nor undone") {
+    Element e("file", "sqlite");
+    write_beside_rebuilds(e, 50);
   }
 }
