@@ -2,6 +2,8 @@
 // Every step of every change fails once, before it is done and after.
 #include <doctest/doctest.h>
 
+#include <artcache/lock_manager.hpp>
+#include <chrono>
 #include <functional>
 
 #include "conformance/file_service_suite.hpp"
@@ -88,6 +90,31 @@ void break_every_step(const std::function<void(Element&, std::size_t)>& order,
     }
 }
 
+/// In the middle of it somebody breaks the lease of all writers, and somebody else recovers.
+class BreakingSource final : public ByteSource {
+ public:
+  BreakingSource(Element& element, FileService& other) : element_(element), other_(other) {}
+
+  Result<std::size_t> read(std::span<std::byte> buffer, const Call& call) override {
+    ++reads_;
+    if (reads_ > 2) return std::size_t{0};
+    if (reads_ == 2) {
+      CHECK(good(element_.locks->force_break("files.default", LockClass::lazy_rebuild, call)));
+      element_.clock.advance(std::chrono::minutes(9));  // both notice when they renew
+      settled = good(other_.recover(call)).undone;
+    }
+    buffer.front() = std::byte{'x'};
+    return std::size_t{1};
+  }
+
+  std::uint64_t settled = 0;
+
+ private:
+  Element& element_;
+  FileService& other_;
+  int reads_ = 0;
+};
+
 constexpr std::array kCounted{StorageOp::sidecar, StorageOp::stage,  StorageOp::append,
                               StorageOp::commit,  StorageOp::remove, StorageOp::stat,
                               StorageOp::list};
@@ -147,6 +174,24 @@ TEST_SUITE("files.faults") {
     const auto report = good(other->recover({}));
     CHECK(report.undone == 1);
     CHECK_FALSE(good(e.storage->stat(theirs.path, {})).has_value());
+    CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("an upload whose writer others had to take for dead fails and leaves nothing") {
+    Element e("mem", "mem");
+    good(e.files->recover({}));
+    const auto other = e.service();
+    good(other->recover({}));
+    BreakingSource source(e, *other);
+    const auto row = e.files->upload(Element::plan(), source, {});
+    REQUIRE_FALSE(row.has_value());
+    CHECK(row.error().code == Errc::lease_lost);
+    CHECK(row.error().outcome == Outcome::not_applied);
+    CHECK(source.settled == 1);
+    CHECK(e.paths().empty());
+    CHECK(e.head().count == 0);
+    CHECK(good(e.index->intents({})).empty());
+    good(e.upload());  // the next one is a writer like any other
     CHECK(e.contradiction() == "");
   }
 

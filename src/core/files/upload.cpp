@@ -129,7 +129,11 @@ Result<void> FileService::Impl::take_in(const UploadRequest& request, ByteSource
   const auto take = [&](std::span<const std::byte> bytes, std::uint64_t so_far) -> Result<void> {
     ARTCACHE_CHECK(call.check("upload", *place_.deps.clock));
     ARTCACHE_CHECK(room.reach(so_far, call));
-    ARTCACHE_TRY(work.mark, presence_.mark(call));
+    ARTCACHE_TRY(const Presence::Mark mark, presence_.mark(call));
+    // The intent was that of a writer who has been taken for dead: it may be settled by now, and
+    // what is put there from here on may be removed after it was acknowledged.
+    if (mark.fence != work.mark.fence)
+      return Error{Errc::lease_lost, "upload: the lease under which it began was lost"};
     return staged->append(bytes, call);
   };
   ARTCACHE_TRY(const Taken taken, drain(source, most_bytes(request, settings_), call, take));
