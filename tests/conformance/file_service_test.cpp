@@ -266,6 +266,18 @@ TEST_SUITE("files") {
     });
   }
 
+  TEST_CASE("a file whose sidecar cannot be read is corrupt and not a file that is not there") {
+    for_each_element([](Element& e) {
+      const FileId id = FileId::mint(e.clock);
+      const std::string path =
+          storage_folder(e.clock.now()) + storage_filename("a.txt", "u", e.clock.now(), id);
+      good(e.storage->put({.path = path + std::string(kSidecarSuffix)}, "{", {}));
+      CHECK(e.files->metadata(id, {}).error().code == Errc::corrupt);
+      CHECK(e.files->remove(id, {}).error().code == Errc::corrupt);
+      CHECK(e.paths().size() == 1);
+    });
+  }
+
   TEST_CASE("an id that tells no folder is not found only while the index is trusted") {
     for_each_element([](Element& e) {
       const FileId id = good(FileId::parse("0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10"));

@@ -69,9 +69,11 @@ Result<std::optional<IndexedEntry>> FileService::Impl::find_or_follow(const File
   if (row) return row;
   ARTCACHE_TRY(const std::string path, path_in_storage(id, call));
   if (!path.empty()) {
-    ARTCACHE_CHECK(follow(place_, id, path, 0, call));
+    ARTCACHE_TRY(const SidecarSeen seen, follow(place_, id, path, 0, call));
     ARTCACHE_TRY(row, index().find(id, call));
     if (row) return row;
+    if (seen == SidecarSeen::unreadable)
+      return Error{Errc::corrupt, "files: '" + path + "' cannot be read"};
   }
   if (id.minted_at()) return row;
   ARTCACHE_TRY(const IndexHead head, index().head(call));
