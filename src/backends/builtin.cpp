@@ -11,6 +11,9 @@
 #if ARTCACHE_WITH_POSTGRES
 #include "backends/postgres/index.hpp"
 #endif
+#if ARTCACHE_WITH_S3
+#include "backends/s3/storage.hpp"
+#endif
 
 namespace artcache {
 namespace {
@@ -52,6 +55,9 @@ Backends Backends::builtin() {
         backend.compiled_in
             ? std::string("does not exist in this version yet")
             : std::string("is not compiled in; build artcache with -D") + backend.option + "=ON");
+#if ARTCACHE_WITH_S3
+  (void)all.add_storage("s3", s3::open_storage);
+#endif
   return all;
 }
 
