@@ -45,11 +45,11 @@ Result<Credentials> credentials_of(const Url& url) {
 }
 
 Result<void> place_target(const Url& url, Target& target) {
-  const std::string style = url.parameter("style").value_or(
-      url.parameter("endpoint") ? "path" : "virtual");
+  const std::string style =
+      url.parameter("style").value_or(url.parameter("endpoint") ? "path" : "virtual");
   if (style != "path" && style != "virtual") return wrong("style is neither path nor virtual");
-  const std::string endpoint = url.parameter("endpoint").value_or(
-      "https://s3." + target.region + ".amazonaws.com");
+  const std::string endpoint =
+      url.parameter("endpoint").value_or("https://s3." + target.region + ".amazonaws.com");
   auto parsed = Url::parse(endpoint);
   if (!parsed || (parsed->scheme() != "http" && parsed->scheme() != "https") ||
       parsed->hosts().size() != 1 || parsed->hosts()[0].name.empty() || !parsed->user().empty() ||
@@ -85,8 +85,7 @@ Result<Credentials> parse_credentials(std::string_view text, std::string_view pr
   }
   if (!found) return wrong("the credentials file has no profile '" + std::string(profile) + "'");
   for (const char* name : {"aws_access_key_id", "aws_secret_access_key"})
-    if (values[name].empty())
-      return wrong("profile '" + std::string(profile) + "' has no " + name);
+    if (values[name].empty()) return wrong("profile '" + std::string(profile) + "' has no " + name);
   return Credentials{values["aws_access_key_id"], values["aws_secret_access_key"],
                      values["aws_session_token"]};
 }

@@ -87,8 +87,8 @@ Result<void> Client::Session::wait(const Client& client, const Call& call) {
   auto most = std::chrono::nanoseconds(kPollMost);
   most = std::min(most, call.remaining(client.clock()));
   for (const Transfer* transfer : waiting_)
-    most = std::min<std::chrono::nanoseconds>(most,
-                                              transfer->not_before() - client.clock().steady());
+    most =
+        std::min<std::chrono::nanoseconds>(most, transfer->not_before() - client.clock().steady());
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(most).count();
   curl_multi_poll(multi_, nullptr, 0, static_cast<int>(std::max<std::int64_t>(ms, 0)), nullptr);
   return {};

@@ -18,8 +18,9 @@ constexpr std::array kMeanings{
     Meaning{"InvalidAccessKeyId", Errc::unavailable, "the access key is not known there"},
     Meaning{"SignatureDoesNotMatch", Errc::unavailable, "the secret key is wrong"},
     Meaning{"ExpiredToken", Errc::unavailable, "the temporary credentials have expired"},
-    Meaning{"RequestTimeTooSkewed", Errc::unavailable,
-            "the clocks of this machine and of the server differ by more than 15 minutes; set them"},
+    Meaning{
+        "RequestTimeTooSkewed", Errc::unavailable,
+        "the clocks of this machine and of the server differ by more than 15 minutes; set them"},
     Meaning{"UserSuspended", Errc::unavailable, "the user is suspended"},
     Meaning{"AccessDenied", Errc::unavailable,
             "access denied; the user may be suspended, or lacks the permission"},

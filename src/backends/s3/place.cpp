@@ -32,8 +32,8 @@ std::optional<Timestamp> parse_http_date(std::string_view text) {
 
 Result<FileInfo> info_of(const Response& response, std::string_view path) {
   const auto bad = [&](std::string_view what) {
-    return Error{Errc::corrupt, "s3: '" + std::string(path) + "': the answer has no " +
-                                    std::string(what)};
+    return Error{Errc::corrupt,
+                 "s3: '" + std::string(path) + "': the answer has no " + std::string(what)};
   };
   std::uint64_t size = response.length.value_or(0);
   if (response.status == 206) {

@@ -61,8 +61,8 @@ class S3Reader final : public ByteReader {
     request_.subject = subject("read", path_);
     request_.key = key_;
     const std::uint64_t size = std::min(length, kBlock);
-    request_.headers = {{"range", "bytes=" + std::to_string(offset) + "-" +
-                                      std::to_string(offset + size - 1)}};
+    request_.headers = {
+        {"range", "bytes=" + std::to_string(offset) + "-" + std::to_string(offset + size - 1)}};
     if (!etag_.empty()) request_.headers.emplace_back("if-match", etag_);
     request_.most = kBlock;
     return client_->send(request_, call);
@@ -70,9 +70,9 @@ class S3Reader final : public ByteReader {
 
   Result<void> check_begin() {
     if (range_.offset > info_.stamp.size)
-      return failed(Errc::invalid_argument,
-                    "the range begins at " + std::to_string(range_.offset) +
-                        ", beyond the end at " + std::to_string(info_.stamp.size));
+      return failed(Errc::invalid_argument, "the range begins at " + std::to_string(range_.offset) +
+                                                ", beyond the end at " +
+                                                std::to_string(info_.stamp.size));
     return {};
   }
 
@@ -163,8 +163,8 @@ Result<void> read_small(Client& client, const std::string& prefix,
       good.size(), make,
       [&](std::size_t n, Result<Response> response) -> Result<void> {
         if (!response) return sink(good[n], std::move(response).error());
-        return sink(good[n], sidecar_of(make(n), *response, paths[good[n]], size_most,
-                                        client.target()));
+        return sink(good[n],
+                    sidecar_of(make(n), *response, paths[good[n]], size_most, client.target()));
       },
       call);
 }

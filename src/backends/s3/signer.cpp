@@ -88,14 +88,14 @@ std::string authorization(const SignedRequest& request, const Credentials& crede
 
   const std::string day(date.substr(0, 8));
   const std::string scope = day + "/" + std::string(region) + "/s3/aws4_request";
-  const std::string to_sign = "AWS4-HMAC-SHA256\n" + std::string(date) + "\n" + scope + "\n" +
-                              hex(util::sha256(canonical));
+  const std::string to_sign =
+      "AWS4-HMAC-SHA256\n" + std::string(date) + "\n" + scope + "\n" + hex(util::sha256(canonical));
   const std::string key =
       hmac(hmac(hmac(hmac("AWS4" + credentials.secret_key, day), region), "s3"), "aws4_request");
   const std::string sum = hmac(key, to_sign);
   return "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope +
-         ",SignedHeaders=" + names + ",Signature=" +
-         hex({reinterpret_cast<const std::uint8_t*>(sum.data()), sum.size()});
+         ",SignedHeaders=" + names +
+         ",Signature=" + hex({reinterpret_cast<const std::uint8_t*>(sum.data()), sum.size()});
 }
 
 }  // namespace artcache::s3

@@ -119,8 +119,7 @@ class S3StagedFile final : public StagedFile {
     auto response = client_->send(request, call);
     if (!response) return not_applied(std::move(response).error());
     if (response->status != 200) return error_of(request, *response, client_->target());
-    ARTCACHE_TRY(upload_,
-                 parse_value(response->body, "InitiateMultipartUploadResult", "UploadId"));
+    ARTCACHE_TRY(upload_, parse_value(response->body, "InitiateMultipartUploadResult", "UploadId"));
     return {};
   }
 

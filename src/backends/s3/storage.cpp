@@ -44,8 +44,7 @@ class S3Storage final : public StorageBackend {
     ARTCACHE_CHECK(begin("s3: put", request.path, call));
     if (request.mode == PutMode::must_not_exist) {
       ARTCACHE_TRY(const auto found, find_info(*client_, key(request.path), request.path, call));
-      if (found)
-        return Error{Errc::conflict, "s3: put '" + request.path + "': exists already"};
+      if (found) return Error{Errc::conflict, "s3: put '" + request.path + "': exists already"};
     }
     return make_staged(client_, key(request.path), request, options_.part_size, exclusive_);
   }

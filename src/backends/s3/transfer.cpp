@@ -58,9 +58,8 @@ void Client::Transfer::set_headers(const std::string& path, const std::string& q
   headers.emplace_back("x-amz-date", date);
   if (!target.credentials.token.empty())
     headers.emplace_back("x-amz-security-token", target.credentials.token);
-  const std::string proof =
-      authorization({request_.method, path, query, headers, hash}, target.credentials,
-                    target.region, date);
+  const std::string proof = authorization({request_.method, path, query, headers, hash},
+                                          target.credentials, target.region, date);
   curl_slist_free_all(headers_);
   headers_ = nullptr;
   for (const auto& [name, value] : headers)

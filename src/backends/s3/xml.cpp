@@ -16,8 +16,8 @@ Error corrupt(std::string_view cause) {
 
 Result<void> load(pugi::xml_document& document, std::string_view text) {
   if (text.find("<!DOCTYPE") != std::string_view::npos) return corrupt("has a DOCTYPE");
-  const auto parsed = document.load_buffer(text.data(), text.size(), pugi::parse_default,
-                                           pugi::encoding_utf8);
+  const auto parsed =
+      document.load_buffer(text.data(), text.size(), pugi::parse_default, pugi::encoding_utf8);
   if (!parsed) return corrupt(std::string("is no XML: ") + parsed.description());
   return {};
 }

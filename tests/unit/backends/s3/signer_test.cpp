@@ -17,8 +17,8 @@ std::string signature(std::string_view method, std::string_view path, std::strin
   headers.emplace_back("host", "examplebucket.s3.amazonaws.com");
   headers.emplace_back("x-amz-content-sha256", hash);
   headers.emplace_back("x-amz-date", kDate);
-  const std::string all = authorization({method, path, query, std::move(headers), hash}, kExample,
-                                        "us-east-1", kDate);
+  const std::string all =
+      authorization({method, path, query, std::move(headers), hash}, kExample, "us-east-1", kDate);
   return all.substr(all.find("Signature=") + 10);
 }
 
