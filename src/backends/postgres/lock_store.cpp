@@ -32,7 +32,6 @@ Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& nam
   LockRows rows;
   ARTCACHE_CHECK(fence->step());
   rows.fence = from_sql(fence->integer(0));
-  rows.now = std::chrono::microseconds(fence->integer(1));
   fence->reset();
   while (true) {
     ARTCACHE_TRY(const bool found, holders->step());
@@ -92,12 +91,10 @@ Result<void> write_waiters(sql::Connection& connection, const Names& names, cons
 
 }  // namespace
 
-/// The server's clock counts, unless the host has one of its own for everything.
 Result<LockRows> Index::lock_rows(std::string_view element, const Call& call) {
   LockRows rows;
   const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
     ARTCACHE_TRY(rows, read_rows(connection, names_, element, ""));
-    if (deps_.clock != &system_clock()) rows.now.reset();
     return {};
   };
   ARTCACHE_CHECK(reading(read, call));
@@ -113,8 +110,7 @@ Result<void> Index::change_locks(std::string_view element, const Decide& decide,
   sql::PostgresConnection& connection = *link;
   ARTCACHE_TRY(sql::Statement * head, connection.prepare(names_.text(kHeadText)));
   ARTCACHE_CHECK(read_head(*head, names_, sql::Need::write));
-  ARTCACHE_TRY(LockRows rows, read_rows(connection, names_, element, " FOR UPDATE"));
-  if (deps_.clock != &system_clock()) rows.now.reset();
+  ARTCACHE_TRY(const LockRows rows, read_rows(connection, names_, element, " FOR UPDATE"));
   ARTCACHE_TRY(const LockEdit edit, decide(rows));
   if (durability == Durability::relaxed)
     ARTCACHE_CHECK(connection.execute("SET LOCAL synchronous_commit = off"));
