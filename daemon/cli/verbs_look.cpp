@@ -62,7 +62,9 @@ void add_get(CLI::App& app, int& code) {
   add_common(*verb, *options, Needs::index);
   verb->add_option("--content", options->content,
                    "Writes the data there instead, - for standard output, and verifies it");
-  verb->add_option("--storage", options->storage, "Address of the storage, for --content")
+  verb->get_option("--storage")
+      ->group("Options")
+      ->description("Address of the storage, for --content")
       ->envname("ARTCACHE_STORAGE");
   verb->callback([options, &code] { code = run_get(*options); });
 }

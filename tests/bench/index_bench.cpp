@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index in SQLite against plain statements over the same rows.
-#include <artcache/backends.hpp>
-#include <artcache/metadata_store.hpp>
+#include "bench/index_bench.hpp"
 
 #include <algorithm>
+#include <artcache/backends.hpp>
+#include <artcache/metadata_store.hpp>
 #include <atomic>
 #include <memory>
 #include <random>
 #include <thread>
 
 #include "bench/bench.hpp"
-#include "bench/index_bench.hpp"
 #include "bench/raw_sqlite.hpp"
 
 namespace artcache::bench {
