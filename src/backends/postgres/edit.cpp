@@ -59,8 +59,9 @@ std::vector<ChangeOutcome> Edit::apply(const ApplyRequest& request) {
       moved.erase(one.id);
   }
   scan(request, moved);
-  finished_.insert(finished_.end(), request.finished_intents.begin(),
-                   request.finished_intents.end());
+  // An intent whose change found the entry moved is not finished.
+  for (const FileId& id : request.finished_intents)
+    if (!moved.contains(id)) finished_.push_back(id);
   return outcomes;
 }
 
