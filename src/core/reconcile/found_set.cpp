@@ -85,14 +85,14 @@ void FoundSet::seal() {
 
 std::span<Found> FoundSet::of(const FileId& id) {
   auto& bucket = buckets_[bucket_of(id)];
-  const auto range = std::ranges::equal_range(bucket, Found{id, 0, 0}, by_id);
-  return {range.begin(), range.end()};
+  const auto range = std::equal_range(bucket.begin(), bucket.end(), Found{id, 0, 0}, by_id);
+  return {range.first, range.second};
 }
 
 std::span<const Found> FoundSet::of(const FileId& id) const {
   const auto& bucket = buckets_[bucket_of(id)];
-  const auto range = std::ranges::equal_range(bucket, Found{id, 0, 0}, by_id);
-  return {range.begin(), range.end()};
+  const auto range = std::equal_range(bucket.begin(), bucket.end(), Found{id, 0, 0}, by_id);
+  return {range.first, range.second};
 }
 
 Match FoundSet::match(const FileId& id, const ContentHash& hash) {
