@@ -161,9 +161,7 @@ Result<ChangeOutcome> Edit::put(const EntryChange& change,
                                 const std::optional<RowWriter::Glance>& old,
                                 std::string_view sidecar_path) {
   const PreparedEntry& prepared = change.put;
-  // Only a path that cannot be told from the entry is worth its bytes.
-  std::string_view kept_path = sidecar_path;
-  if (kept_path == expected_sidecar_path(prepared.entry)) kept_path = {};
+  const std::string_view kept_path = path_to_keep(sidecar_path, prepared.entry);
   if (!old) return insert(change, kept_path);
   if (old->hash == prepared.hash) {
     if (old->freshness != change.freshness)

@@ -11,7 +11,7 @@
 namespace artcache::sqlite {
 
 Index::Index(IndexOptions options, Names names, const Deps& deps, Connect connect,
-             std::unique_ptr<sql::Connection> writing)
+             std::unique_ptr<sql::Connection> writing, Peers peers)
     : options_(std::move(options)),
       names_(std::move(names)),
       deps_(deps),
@@ -19,8 +19,8 @@ Index::Index(IndexOptions options, Names names, const Deps& deps, Connect connec
                 .connections_most = options_.readers_most,
                 .limit_name = "readers",
                 .clock = deps.clock}),
-      writer_(std::move(writing), names_, options_.retention, options_.durable, deps,
-              [this](const IndexHead& head) { watch_.moved(head.position.seq); }),
+      writer_(std::move(writing), std::move(peers), names_, options_.retention, options_.durable,
+              deps, [this](const IndexHead& head) { watch_.moved(head.position.seq); }),
       find_text_(names_.text("SELECT s.reader, " + std::string(kEntryColumns) +
                              " FROM (SELECT reader FROM {p}schema WHERE name = 'index') s "
                              "LEFT JOIN {p}entry ON file_id = ?")) {}

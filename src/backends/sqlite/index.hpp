@@ -53,7 +53,7 @@ class Index final : public MetadataStore, public LockStore {
  public:
   using Connect = std::function<Result<std::unique_ptr<sql::Connection>>(const Call&)>;
   Index(IndexOptions options, Names names, const Deps& deps, Connect connect,
-        std::unique_ptr<sql::Connection> writing);
+        std::unique_ptr<sql::Connection> writing, Peers peers);
   ~Index() override;
 
   [[nodiscard]] std::string describe() const override;

@@ -21,6 +21,14 @@ sql::SqliteOptions connection_options(const IndexOptions& options, const Deps& d
   return out;
 }
 
+/// The one that writes makes indexes too, with all their rows to be sorted.
+sql::SqliteOptions writer_options(sql::SqliteOptions options) {
+  options.temporary = sql::Temporary::file;
+  options.sort_threads = 1;
+  options.cache_kib = 16 * 1024;
+  return options;
+}
+
 /// `mem:` is an index on a file of its own that nobody else can find.
 Result<std::string> private_file() {
   const char* folder = std::getenv("TMPDIR");
@@ -40,11 +48,15 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
                                                   const Call& call) {
   ARTCACHE_TRY(Names names, Names::with_prefix(options.prefix));
   const sql::SqliteOptions connection = connection_options(options, deps);
-  ARTCACHE_TRY(auto writing, sql::open_sqlite(connection, call));
+  const sql::SqliteOptions writer = writer_options(connection);
+  ARTCACHE_TRY(auto writing, sql::open_sqlite(writer, call));
   ARTCACHE_CHECK(migrate(*writing, names, call));
   auto connect = [connection](const Call& c) { return sql::open_sqlite(connection, c); };
+  // A file of our own, or of another file system than the kernel's, has no peers.
+  const bool alone = options.delete_on_close || !options.vfs.empty();
+  Peers peers = alone ? Peers() : Peers::beside(options.path, *deps.logger);
   return std::unique_ptr<MetadataStore>(std::make_unique<Index>(
-      options, std::move(names), deps, std::move(connect), std::move(writing)));
+      options, std::move(names), deps, std::move(connect), std::move(writing), std::move(peers)));
 }
 
 Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,

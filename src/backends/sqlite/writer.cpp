@@ -98,25 +98,20 @@ void Writer::wait(std::unique_lock<std::mutex>& guard, Ticket& ticket, const Cal
 void Writer::lead(std::unique_lock<std::mutex>& guard, Ticket& own, const Call& call) {
   leading_ = true;
   guard.unlock();
-  const auto begun = without_exceptions([&] { return begin(own, call); });
-  guard.lock();
   Batch batch;
-  if (!begun) {
+  IndexHead head;
+  const auto written = without_exceptions([&] { return write(own, call, batch, head); });
+  if (written) committed_(head);
+  guard.lock();
+  if (batch.size == 0) {
     // Only the leader's own wait is over; whoever is next tries for the rest.
-    own.result = begun.error();
-    own.state = Ticket::State::done;
+    batch.tickets[batch.size++] = &own;
     std::erase(queue_, &own);
-  } else {
-    guard.unlock();
-    IndexHead head;
-    const auto ran = without_exceptions([&] { return run(batch, head); });
-    if (ran) committed_(head);
-    guard.lock();
-    for (Ticket* ticket : std::span(batch.tickets).first(batch.size)) {
-      if (!ran) ticket->result = ran.error();
-      ticket->head = head;
-      ticket->state = Ticket::State::done;
-    }
+  }
+  for (Ticket* ticket : std::span(batch.tickets).first(batch.size)) {
+    if (!written) ticket->result = written.error();
+    ticket->head = head;
+    ticket->state = Ticket::State::done;
   }
   leading_ = false;
   // Without the mutex, which whoever wakes up needs.
@@ -125,19 +120,38 @@ void Writer::lead(std::unique_lock<std::mutex>& guard, Ticket& own, const Call& 
   guard.lock();
 }
 
+/// The batch is empty when it did not come to begin.
+Result<void> Writer::write(const Ticket& own, const Call& call, Batch& batch, IndexHead& head) {
+  const Peers::Turn turn = peers_.take_turn(call, *deps_.clock);
+  ARTCACHE_CHECK(begin(own, call));
+  return run(batch, head);
+}
+
 Result<void> Writer::begin(const Ticket& own, const Call& call) {
   connection_->set_call(&call);
-  auto begun = set_durability(own.durability);
+  auto begun = choose_settings(own.durability);
   if (begun) begun = connection_->begin(sql::TransactionKind::write);
   connection_->set_call(&kNoLimit);
   return begun;
 }
 
-/// Work that waits for no disk runs alone, so this is nobody else's durability.
-Result<void> Writer::set_durability(Durability wanted) {
-  if (!durable_ || wanted == durability_) return {};
-  ARTCACHE_CHECK(connection_->execute(wanted == Durability::now ? "PRAGMA synchronous = EXTRA"
-                                                                : "PRAGMA synchronous = NORMAL"));
+bool Writer::somebody_waits() {
+  {
+    const std::scoped_lock guard(mutex_);
+    if (!queue_.empty()) return true;
+  }
+  return peers_.somebody_waits();
+}
+
+/// Work that waits for no disk runs alone, so these are nobody else's settings.
+Result<void> Writer::choose_settings(Durability wanted) {
+  if (wanted == durability_) return {};
+  const bool now = wanted == Durability::now;
+  if (durable_)
+    ARTCACHE_CHECK(
+        connection_->execute(now ? "PRAGMA synchronous = EXTRA" : "PRAGMA synchronous = NORMAL"));
+  ARTCACHE_CHECK(connection_->execute(now ? "PRAGMA wal_autocheckpoint = 1000"
+                                          : "PRAGMA wal_autocheckpoint = 4000"));
   durability_ = wanted;
   return {};
 }

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "backends/sqlite/edit.hpp"
+#include "backends/sqlite/peers.hpp"
 
 namespace artcache::sqlite {
 
@@ -25,9 +26,10 @@ class Writer {
   using Committed = std::function<void(const IndexHead&)>;
 
   /// `durable`: every commit waits for the disk.
-  Writer(std::unique_ptr<sql::Connection> connection, Names names, LogRetention retention,
-         bool durable, const Deps& deps, Committed committed)
+  Writer(std::unique_ptr<sql::Connection> connection, Peers peers, Names names,
+         LogRetention retention, bool durable, const Deps& deps, Committed committed)
       : connection_(std::move(connection)),
+        peers_(std::move(peers)),
         names_(std::move(names)),
         retention_(retention),
         durable_(durable),
@@ -43,10 +45,15 @@ class Writer {
   using Work = std::function<Result<void>(sql::Connection&, HeadRow&)>;
   enum class Durability : std::uint8_t {
     now,
-    with_the_next,  ///< what nobody can see yet needs no wait for the disk of its own
+    /// What nobody can see yet needs no wait for the disk of its own. And the log may grow longer
+    /// before it is moved into the database: who does much of this writes the same pages often.
+    with_the_next,
   };
   Result<IndexHead> exclusively(const Work& work, const Call& call,
                                 Durability durability = Durability::now);
+
+  /// Whether others want to write, here or in another process. From any thread.
+  [[nodiscard]] bool somebody_waits();
 
  private:
   // In one commit.
@@ -71,8 +78,9 @@ class Writer {
   [[nodiscard]] bool may_lead(const Ticket& ticket) const;
   void wait(std::unique_lock<std::mutex>& guard, Ticket& ticket, const Call& call);
   void lead(std::unique_lock<std::mutex>& guard, Ticket& own, const Call& call);
+  Result<void> write(const Ticket& own, const Call& call, Batch& batch, IndexHead& head);
   Result<void> begin(const Ticket& own, const Call& call);
-  Result<void> set_durability(Durability wanted);
+  Result<void> choose_settings(Durability wanted);
   bool take_more(Batch& batch);
   bool wait_for_more(Batch& batch);
   Result<void> run(Batch& batch, IndexHead& head);
@@ -82,6 +90,7 @@ class Writer {
   std::unique_ptr<sql::Connection> connection_;  // the leader's
   Durability durability_ = Durability::now;      // that it has; the leader's
   std::size_t expected_ = 1;  // requests in a commit, by those before; the leader's
+  const Peers peers_;
   const Names names_;
   const LogRetention retention_;
   const bool durable_;

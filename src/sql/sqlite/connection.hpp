@@ -31,6 +31,12 @@ enum class Sharing : std::uint8_t {
   exclusive,  ///< this connection alone, which saves the shared memory and its locks
 };
 
+/// Where a sort, or an index that is made, puts what it gathers.
+enum class Temporary : std::uint8_t {
+  memory,
+  file,  ///< one without a name, which the kernel removes: for what grows with the database
+};
+
 /// The `f_type` of the file system that a folder is on, 0 when it cannot be told.
 using FileSystemProbe = std::uint64_t (*)(const std::string& folder);
 std::uint64_t file_system_type(const std::string& folder);
@@ -40,6 +46,9 @@ struct SqliteOptions {
   SqliteMode mode = SqliteMode::read_write_create;
   Synchronous synchronous = Synchronous::full;
   Sharing sharing = Sharing::shared;
+  Temporary temporary = Temporary::memory;
+  /// Threads that help a sort which is done in a file, beside the caller's; they end with it.
+  int sort_threads = 0;
   /// Pages kept in memory, for each connection.
   std::int64_t cache_kib = 4096;
   /// A commit that leaves the log longer than so many pages also moves them into the database,

@@ -25,7 +25,8 @@ std::string settings(const SqliteOptions& options) {
   constexpr std::array kSynchronous = {"EXTRA", "NORMAL", "OFF"};
   set("synchronous", kSynchronous[static_cast<std::size_t>(options.synchronous)]);
   set("cache_size", std::to_string(-options.cache_kib));
-  set("temp_store", "MEMORY");
+  set("temp_store", options.temporary == Temporary::memory ? "MEMORY" : "FILE");
+  set("threads", std::to_string(options.sort_threads));
   set("foreign_keys", "OFF");
   set("recursive_triggers", "OFF");
   // Deleted rows are no secrets, and overwriting them with zeros writes their pages once more.
