@@ -234,6 +234,9 @@ TEST_SUITE("index") {
       CHECK(good(index.head({})).count == 100);
       CHECK(good(index.head({})).position.digest == digest_of_rows(index));
       CHECK(good(index.find(changed.id, {}))->entry == changed);
+      // The words of all rows are there, once each.
+      CHECK(good(index.search({.query = "plan"}, {})).total == 20);
+      CHECK(good(index.search({.query = "changed since"}, {})).total == 1);
       CHECK(index.bulk_load(100, 0, {}).error().code == Errc::conflict);
     });
   }

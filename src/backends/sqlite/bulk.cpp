@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <thread>
 
 #include "backends/sqlite/scan_leaf.hpp"
 #include "util/random.hpp"
@@ -13,10 +12,22 @@
 namespace artcache::sqlite {
 namespace {
 
-/// Rows in one transaction: small enough that a one-row write never waits long for it.
-constexpr std::size_t kBatch = 1000;
-/// Between two transactions, so that writers of other processes come in.
-constexpr std::chrono::microseconds kPause{1500};
+/// Rows in one transaction while nobody else wants to write: the fewer commits the better.
+constexpr std::size_t kBatchMost = 10'000;
+/// So many rows pass before a look whether somebody does.
+constexpr std::size_t kBetweenLooks = 200;
+/// Words of so many rows, or so many bytes of them, become one segment.
+constexpr std::size_t kWordsMost = 10'000, kWordsBytesMost = 4 * 1024 * 1024;
+/// The engine gathers as many before it makes a segment by itself, and merges seldom: what a search
+/// loses by it, later writes make good.
+constexpr std::string_view kLoadWords = R"(
+INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('hashsize', 4194304);
+INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('crisismerge', 64);
+INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('automerge', 16);)";
+constexpr std::string_view kUsualWords = R"(
+INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('hashsize', 1048576);
+INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('crisismerge', 16);
+INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('automerge', 4);)";
 
 }  // namespace
 
@@ -49,6 +60,7 @@ Result<void> Bulk::open(sql::Connection& connection, const HeadRow& row) {
     begun_seq_ = row.head.position.seq;
     ARTCACHE_CHECK(drop_generation(connection, names_, generation_));
     ARTCACHE_CHECK(create_generation(connection, names_, generation_));
+    ARTCACHE_CHECK(connection.execute(names_.text(kLoadWords, generation_)));
   }
   return store(connection);
 }
@@ -57,29 +69,33 @@ Result<void> Bulk::open(sql::Connection& connection, const HeadRow& row) {
 Result<bool> Bulk::resume(sql::Connection& connection, const HeadRow& row) {
   ARTCACHE_TRY(sql::Statement * s,
                connection.prepare(names_.text(
-                   "SELECT generation, begun_seq, next_row, count, bytes, digest_high, digest_low "
-                   "FROM {p}load WHERE one = 1")));
+                   "SELECT generation, begun_seq, next_row, words_row, count, bytes, digest_high, "
+                   "digest_low FROM {p}load WHERE one = 1")));
   ARTCACHE_TRY(const bool found, s->step());
   const bool whole = found && from_sql(s->integer(0)) == generation_ &&
                      row.head.oldest_seq <= from_sql(s->integer(1)) + 1;
+  std::int64_t words_row = 0;
   if (whole) {
     begun_seq_ = from_sql(s->integer(1));
     next_row_ = s->integer(2);
-    resumed_ = count_ = from_sql(s->integer(3));
-    bytes_ = from_sql(s->integer(4));
-    digest_ = Digest(from_sql(s->integer(5)), from_sql(s->integer(6)));
+    words_row = s->integer(3);
+    resumed_ = count_ = from_sql(s->integer(4));
+    bytes_ = from_sql(s->integer(5));
+    digest_ = Digest(from_sql(s->integer(6)), from_sql(s->integer(7)));
   }
   s->reset();
+  if (whole) ARTCACHE_CHECK(remember_words_since(connection, words_row));
   return whole;
 }
 
 Result<void> Bulk::store(sql::Connection& connection) const {
-  ARTCACHE_TRY(
-      sql::Statement * s,
-      connection.prepare(names_.text("INSERT OR REPLACE INTO {p}load VALUES(1, ?,?,?,?,?,?,?,?)")));
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(
+                   names_.text("INSERT OR REPLACE INTO {p}load VALUES(1, ?,?,?,?,?,?,?,?,?)")));
   s->bind(0, token_).bind(1, to_sql(generation_)).bind(2, to_sql(begun_seq_)).bind(3, next_row_);
-  s->bind(4, to_sql(count_)).bind(5, to_sql(bytes_));
-  s->bind(6, to_sql(digest_.high())).bind(7, to_sql(digest_.low()));
+  s->bind(4, words_.empty() ? next_row_ : words_.front().first);
+  s->bind(5, to_sql(count_)).bind(6, to_sql(bytes_));
+  s->bind(7, to_sql(digest_.high())).bind(8, to_sql(digest_.low()));
   ARTCACHE_CHECK(s->run());
   return {};
 }
@@ -128,40 +144,79 @@ void Bulk::count_out(const IndexedEntry& row) {
 Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
   for (const Row& row : rows) ARTCACHE_CHECK(check_name(row.scanned.path));
   while (!rows.empty()) {
-    const auto batch = rows.first(std::min(rows.size(), kBatch));
-    rows = rows.subspan(batch.size());
+    std::size_t added = 0;
     const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
       ARTCACHE_CHECK(check_mine(connection));
-      return add_batch(connection, batch);
+      ARTCACHE_TRY(added, add_some(connection, rows.first(std::min(rows.size(), kBatchMost))));
+      if (words_.size() >= kWordsMost || words_bytes_ >= kWordsBytesMost)
+        ARTCACHE_CHECK(add_words(connection));
+      return store(connection);
     };
     ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
-    std::this_thread::sleep_for(kPause);
+    rows = rows.subspan(added);
   }
   return {};
 }
 
-Result<void> Bulk::add_batch(sql::Connection& connection, std::span<const Row> rows) {
+Result<std::size_t> Bulk::add_some(sql::Connection& connection, std::span<const Row> rows) {
   RowWriter entries(connection, names_, generation_, next_row_);
   ScanWriter scan(connection, names_, generation_);
   // Older than every change that is made from now on, newer than every one before.
   const std::uint64_t revision = begun_seq_ + 1;
+  std::size_t added = 0;
   for (const Row& row : rows) {
-    std::string_view path = row.scanned.path;
-    if (path == expected_sidecar_path(row.put.entry)) path = {};
+    const bool look = added > 0 && added % kBetweenLooks == 0;
+    if (words_bytes_ >= kWordsBytesMost || (look && writer_.somebody_waits())) break;
     ARTCACHE_TRY(const std::int64_t number,
-                 entries.insert({&row.put, revision, row.freshness, path}));
-    ARTCACHE_CHECK(entries.add_words(number, row.put.tokens));
+                 entries.insert({&row.put, revision, row.freshness,
+                                 path_to_keep(row.scanned.path, row.put.entry)}));
+    remember_words(number, row.put.tokens);
     if (!row.scanned.path.empty()) ARTCACHE_CHECK(scan.put(row.scanned));
     digest_ += row.put.part;
     bytes_ += row.put.entry.file_size;
     ++count_;
     next_row_ = number + 1;
+    ++added;
   }
   ARTCACHE_CHECK(scan.flush());
-  return store(connection);
+  return added;
+}
+
+void Bulk::remember_words(std::int64_t row, const SearchTokens& tokens) {
+  words_bytes_ += tokens.name.size() + tokens.tags.size() + tokens.rest.size();
+  words_.emplace_back(row, tokens);
+}
+
+/// What a load that was cut short had not added yet.
+Result<void> Bulk::remember_words_since(sql::Connection& connection, std::int64_t row) {
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names_.text("SELECT row, " + std::string(kEntryColumns) +
+                                                  " FROM {p}entry_{g} WHERE row >= ? ORDER BY row",
+                                              generation_)));
+  s->bind(0, row);
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return {};
+    ARTCACHE_TRY(const IndexedEntry entry, read_entry(*s, 1));
+    remember_words(s->integer(0), search_tokens(entry.entry));
+  }
+}
+
+Result<void> Bulk::add_words(sql::Connection& connection) {
+  RowWriter entries(connection, names_, generation_);
+  for (const auto& [row, tokens] : words_) ARTCACHE_CHECK(entries.add_words(row, tokens));
+  words_.clear();
+  words_bytes_ = 0;
+  return {};
 }
 
 Result<Position> Bulk::finish(const Call& call) {
+  const auto last_words = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
+    ARTCACHE_CHECK(check_mine(connection));
+    ARTCACHE_CHECK(add_words(connection));
+    return store(connection);
+  };
+  ARTCACHE_CHECK(writer_.exclusively(last_words, call, Writer::Durability::with_the_next));
   ARTCACHE_CHECK(index(call));
   const auto work = [&](sql::Connection& connection, HeadRow& head) -> Result<void> {
     ARTCACHE_CHECK(check_mine(connection));
@@ -297,6 +352,7 @@ Result<void> Bulk::switch_over(sql::Connection& connection, HeadRow& row) {
       {row.head.position, LogRow::Kind::reset, nullptr, nullptr, {}, deps_.clock->now()}, row));
   ARTCACHE_CHECK(point_view(connection, names_, generation_));
   ARTCACHE_CHECK(connection.execute(names_.text("DELETE FROM {p}load;")));
+  ARTCACHE_CHECK(connection.execute(names_.text(kUsualWords, generation_)));
   return drop_generation(connection, names_, old);
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "backends/sqlite/edit.hpp"
 #include "backends/sqlite/writer.hpp"
@@ -36,7 +38,11 @@ class Bulk final : public BulkLoad {
 
   /// Fails when the lock is lost or another load has begun since: both fill the same tables.
   Result<void> check_mine(sql::Connection& connection) const;
-  Result<void> add_batch(sql::Connection& connection, std::span<const Row> rows);
+  /// Adds rows until somebody else wants to write; returns how many.
+  Result<std::size_t> add_some(sql::Connection& connection, std::span<const Row> rows);
+  void remember_words(std::int64_t row, const SearchTokens& tokens);
+  Result<void> remember_words_since(sql::Connection& connection, std::int64_t row);
+  Result<void> add_words(sql::Connection& connection);
   Result<void> index(const Call& call);
   Result<void> drop_doubles(sql::Connection& connection);
   Result<void> drop_losers(sql::Connection& connection, const FileId& id);
@@ -57,6 +63,10 @@ class Bulk final : public BulkLoad {
   Digest digest_;
   std::uint64_t count_ = 0, bytes_ = 0;
   std::int64_t next_row_ = 1;
+  /// The words of the last rows wait here: a segment of the words table costs much the same whether
+  /// it has the words of many rows or of few.
+  std::vector<std::pair<std::int64_t, SearchTokens>> words_;
+  std::size_t words_bytes_ = 0;
   std::uint64_t resumed_ = 0;
 };
 

@@ -93,6 +93,16 @@ std::string expected_sidecar_path(const FileEntry& entry) {
   return entry.data_path().append(kSidecarSuffix);
 }
 
+std::string_view path_to_keep(std::string_view path, const FileEntry& entry) {
+  std::string_view rest = path;
+  for (const std::string_view part : {std::string_view(entry.storage_path),
+                                      std::string_view(entry.storage_filename), kSidecarSuffix}) {
+    if (!rest.starts_with(part)) return path;
+    rest.remove_prefix(part.size());
+  }
+  return rest.empty() ? rest : path;
+}
+
 void bind_entry(sql::Statement& statement, int first, const EntryRow& row, BindBuffers& buffers) {
   const FileEntry& e = row.put->entry;
   buffers.tags = tags_as_json(e.tags);

@@ -47,5 +47,7 @@ Freshness read_freshness(const sql::Statement& statement, int column);
 
 /// The path of the sidecar that an entry of this folder and name is expected under.
 std::string expected_sidecar_path(const FileEntry& entry);
+/// What is stored of a sidecar's path: nothing when it is the expected one.
+std::string_view path_to_keep(std::string_view path, const FileEntry& entry);
 
 }  // namespace artcache::sqlite
