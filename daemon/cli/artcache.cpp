@@ -5,9 +5,46 @@
 #include <artcache/version.hpp>
 #include <cstdio>
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "cli/config_file.hpp"
 #include "cli/signals.hpp"
 #include "cli/verbs.hpp"
+
+namespace artcache::cli {
+namespace {
+
+std::size_t letters_in_common(std::string_view a, std::string_view b) {
+  const auto [in_a, in_b] = std::ranges::mismatch(a, b);
+  return static_cast<std::size_t>(in_a - a.begin());
+}
+
+/// What to say of a first word that is no verb: CLI11 would only miss one.
+std::optional<std::string> unknown_verb(const CLI::App& app,
+                                        const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front().starts_with('-')) return std::nullopt;
+  const std::string& word = arguments.front();
+  std::string nearest, all;
+  std::size_t most = 1;  // a single letter in common says nothing
+  for (const CLI::App* verb : app.get_subcommands({})) {
+    const std::string& name = verb->get_name();
+    if (name == word) return std::nullopt;
+    all.append(all.empty() ? "" : ", ").append(name);
+    if (const std::size_t common = letters_in_common(word, name); common > most) {
+      most = common;
+      nearest = name;
+    }
+  }
+  std::string text = "there is no verb '" + word + "'";
+  if (!nearest.empty()) text += "; did you mean '" + nearest + "'?";
+  return text + "\nVerbs: " + all + "\nRun with --help for more information.";
+}
+
+}  // namespace
+}  // namespace artcache::cli
 
 int main(int argc, char** argv) {
   using namespace artcache;
@@ -25,6 +62,10 @@ int main(int argc, char** argv) {
   auto arguments = cli::with_config_file({argv + 1, argv + argc});
   if (!arguments) {
     cli::fail(arguments.error());
+    return cli::kUsage;
+  }
+  if (const auto text = cli::unknown_verb(app, *arguments)) {
+    std::fprintf(stderr, "artcache: %s\n", text->c_str());
     return cli::kUsage;
   }
   try {

@@ -50,6 +50,27 @@ class Samples(unittest.TestCase):
         self.assertEqual(first, tree(self.make("c", 120, "--seed", 1)))
         self.assertNotEqual(first, tree(self.make("d", 120, "--seed", 2)))
 
+    def test_a_sample_without_data_has_the_same_sidecars_and_an_interrupted_one_is_repeated(self):
+        whole = self.make("whole", 60)
+        bare = tree(self.make("bare", 60, "--no-data"))
+        self.assertEqual(bare, {name: sum for name, sum in tree(whole).items()
+                                if name.endswith(".attr.json")})
+        expected = tree(whole)
+        for path in sorted(whole.rglob("*.attr.json"))[::3]:
+            path.unlink()
+        self.assertEqual(tree(self.make("whole", 60)), expected)
+
+    def test_a_folder_may_have_any_name_and_the_result_is_told_as_json(self):
+        name = "50% of #1? ё"
+        done = run("sample", self.path / name, 10, "--seed", 7, "--json", check=0)
+        self.assertEqual(len(tree(self.path / name)), 20)
+        told = json.loads(done.stdout)
+        files = [p for p in (self.path / name).rglob("*") if p.is_file()]
+        sidecars = sum(p.stat().st_size for p in files if p.name.endswith(".attr.json"))
+        self.assertEqual(told, {"files": 10, "seed": 7, "sidecar_bytes": sidecars, "data_bytes":
+                                sum(p.stat().st_size for p in files) - sidecars})
+        self.assertEqual(tree(self.make("none", 0)), {})
+
     def test_every_dialect_is_in_it_and_every_sidecar_is_read(self):
         store = self.make("s", 400, "--no-data")
         sidecars = [json.loads(p.read_text()) for p in store.rglob("*.attr.json")]
@@ -165,6 +186,33 @@ class Verbs(unittest.TestCase):
         self.assertEqual(run("--help").returncode, 0)
         self.assertIn("Exit codes", run("--help").stdout)
         self.assertIn("--incremental", run("rebuild", "--help", check=0).stdout)
+
+    def test_a_misspelt_verb_is_told_which_one_was_meant(self):
+        for word, meant in (("rebuilt", "rebuild"), ("lok", "locks"), ("sampel", "sample")):
+            done = run(word, "--json", check=64)
+            self.assertIn(f"no verb '{word}'; did you mean '{meant}'?", done.stderr)
+        done = run("zap", check=64)
+        self.assertNotIn("did you mean", done.stderr)
+        for verb in self.verbs():
+            self.assertIn(verb, done.stderr)
+
+    @staticmethod
+    def verbs():
+        lines = run("--help", check=0).stdout.split("Subcommands:\n")[1].split("\n\n")[0]
+        return [line.split()[0] for line in lines.splitlines() if line.startswith("  ")]
+
+    def test_every_verb_has_help_and_refuses_an_option_that_is_none(self):
+        self.assertGreater(len(self.verbs()), 8)
+        for verb in self.verbs():
+            done = run(verb, "--help", check=0)
+            self.assertIn("Usage:", done.stdout)
+            self.assertEqual(done.stderr, "")
+            self.assertEqual(run(verb, "--no-such-option").returncode, 64, verb)
+        self.assertRegex(run("--version", check=0).stdout, r"^artcache \d+\.\d+")
+
+    def test_a_sample_needs_a_folder_and_a_number_that_can_be(self):
+        for arguments in ([], [self.store], [self.store, "-1"], [self.store, "many"]):
+            self.assertEqual(run("sample", *arguments).returncode, 64, arguments)
 
     def test_a_wrong_address_is_named_with_its_option(self):
         done = run("check", "--storage", "file:///no/such/folder", "--index", self.index)
