@@ -77,6 +77,9 @@ class Samples(unittest.TestCase):
         members = [set(sidecar) for sidecar in sidecars]
         self.assertTrue(any("schema_version" in m for m in members), "v2")
         self.assertTrue(any("mime_type" in m or "sha256" in m for m in members), "legacy names")
+        self.assertTrue(any("ttl_days" in m for m in members), "the Go one")
+        self.assertTrue(any("content_type" in m and "storage_filename" in m
+                            and "schema_version" not in m for m in members), "v1")
         self.assertGreaterEqual(len({tuple(sorted(m)) for m in members}), 4)
         done = run("rebuild", "--storage", f"file://{store}", "--index",
                    f"sqlite://{self.path}/i.db", "--json", "-q", check=0)
