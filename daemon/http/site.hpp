@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// One role on one port: its routes, who may call them, and its limits.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/message.hpp"
+
+namespace artcache::http {
+
+/// Where a handler runs.
+enum class Runs : std::uint8_t {
+  worker,   ///< on a thread of the bounded pool: may wait. When the queue is full: 503, Retry-After
+  at_once,  ///< on the I/O thread: microseconds only, no body, such as a point read of an index
+};
+
+using Handler = std::function<Reply(Request&)>;
+
+/// Gives the answer of a request that has none yet, once, from any thread; at once or hours later.
+/// When the client has gone, the answer goes nowhere.
+using Answer = std::function<void(Reply)>;
+/// For long polls: returns at once and holds no thread while it waits.
+using LateHandler = std::function<void(const Request&, Answer)>;
+
+/// Who may call a route. Fills in Request::identity or says why not (401, 403, 429), before the
+/// body is read and before anything is told about what exists. Runs on the I/O thread.
+using Guard = std::function<std::optional<Problem>(Request&)>;
+
+struct Route {
+  Method method = Method::get;
+  /// `/api/v1/files/{id}`; `{name}` is one part of the path. A last `/` is as good as none.
+  std::string pattern;
+  Handler handler = {};   ///< this
+  LateHandler late = {};  ///< or this one
+  Runs runs = Runs::worker;
+  Guard guard = {};  ///< none: open to everybody
+  std::uint64_t body_most = 1024 * 1024;
+  std::string summary = {};  ///< one line for people: the OpenAPI document and --routes
+};
+
+/// What a site allows its clients. A value of 0 means no limit.
+struct Limits {
+  std::size_t header_most = 16 * 1024;  ///< bytes of request line and header
+  std::size_t header_fields_most = 100;
+  std::size_t connections_most = 10'000;
+  std::chrono::milliseconds header_timeout{10'000};  ///< from the first byte to the end of them
+  std::chrono::milliseconds body_timeout{60'000};    ///< between two pieces of a body
+  std::chrono::milliseconds write_timeout{60'000};   ///< until a piece of an answer is taken
+  std::chrono::milliseconds idle_timeout{75'000};    ///< between two requests of a connection
+  std::size_t gzip_from = 1024;  ///< JSON of so many bytes is compressed if the client takes it
+};
+
+struct Cors {
+  std::vector<std::string> origins;  ///< "*" for every one; empty: none
+};
+
+class Site {
+ public:
+  /// `name` stands in logs and metrics: "se-01", "admin".
+  explicit Site(std::string name, ProblemRenderer render = render_detail);
+
+  /// Errors: conflict (two routes for one method and pattern), invalid_argument (a bad pattern).
+  Result<void> add(Route route);
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::vector<Route>& routes() const { return routes_; }
+  Limits limits;
+  Cors cors;
+
+  /// The route of a method and a decoded path, and the values of its `{names}`.
+  struct Match {
+    const Route* route = nullptr;
+    Pairs values;
+    std::vector<Method> allowed;  ///< when only the method does not fit: 405 and Allow
+  };
+  /// HEAD finds the route of GET. Safe to call from any thread once nobody adds.
+  [[nodiscard]] Match find(Method method, std::string_view path) const;
+  [[nodiscard]] Response render(const Problem& problem, const Request& request) const;
+
+ private:
+  std::string name_;
+  ProblemRenderer render_;
+  std::vector<Route> routes_;
+};
+
+}  // namespace artcache::http
