@@ -4,6 +4,7 @@
 
 #include <array>
 #include <artcache/call.hpp>
+#include <artcache/change_notices.hpp>
 #include <artcache/export.hpp>
 #include <artcache/result.hpp>
 #include <artcache/timestamp.hpp>
@@ -206,6 +207,11 @@ class ARTCACHE_EXPORT StorageBackend {
 
   /// Errors: unsupported, unavailable.
   virtual Result<StorageCapacity> capacity(const Call& call) = 0;
+
+  /// Begins to tell of changes: of all that are made after it has returned. Must not outlive the
+  /// storage. Errors: unsupported (the default), no_space (too many folders to be watched),
+  /// not_found, unavailable, timed_out, cancelled.
+  virtual Result<std::unique_ptr<ChangeNotices>> watch(const WatchLimits& limits, const Call& call);
 };
 
 }  // namespace artcache

@@ -52,4 +52,9 @@ Result<Stamp> StorageBackend::put(const PutRequest& request, std::string_view by
   return file->commit(call);
 }
 
+Result<std::unique_ptr<ChangeNotices>> StorageBackend::watch(const WatchLimits& /*limits*/,
+                                                             const Call& /*call*/) {
+  return Error{Errc::unsupported, "'" + describe() + "' tells of no changes"};
+}
+
 }  // namespace artcache

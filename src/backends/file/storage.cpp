@@ -13,6 +13,7 @@
 
 #include "backends/file/byte_reader.hpp"
 #include "backends/file/listing.hpp"
+#include "backends/file/notices.hpp"
 #include "backends/file/reading.hpp"
 #include "backends/file/staged_file.hpp"
 #include "backends/file/stamp.hpp"
@@ -58,8 +59,17 @@ class FileStorage final : public StorageBackend {
   Result<bool> remove(std::string_view path, const Call& call) override;
   Result<std::optional<FileInfo>> stat(std::string_view path, const Call& call) override;
   Result<StorageCapacity> capacity(const Call& call) override;
+  Result<std::unique_ptr<ChangeNotices>> watch(const WatchLimits& limits,
+                                               const Call& call) override {
+    return watch_folders(root_, hidden(), limits, clock_, call);
+  }
 
  private:
+  std::vector<std::string> hidden() {
+    const std::scoped_lock guard(mutex_);
+    return hidden_;
+  }
+
   Result<void> begin(std::string_view operation, std::string_view path, const Call& call) const {
     ARTCACHE_CHECK(check_storage_path(path));
     return call.check(operation, clock_);
@@ -78,12 +88,7 @@ class FileStorage final : public StorageBackend {
 Result<void> FileStorage::list(const ListRequest& request, const ListSink& sink, const Call& call) {
   if (!request.folder.empty()) ARTCACHE_CHECK(check_storage_path(request.folder));
   if (is_own_path(request.folder)) return errno_error(ENOENT, "list", request.folder);
-  std::vector<std::string> hidden;
-  {
-    const std::scoped_lock guard(mutex_);
-    hidden = hidden_;
-  }
-  return list_folder(root_, request, hidden, sink, pool_, call);
+  return list_folder(root_, request, hidden(), sink, pool_, call);
 }
 
 Result<bool> FileStorage::remove(std::string_view path, const Call& call) {
