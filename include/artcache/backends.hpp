@@ -19,6 +19,7 @@
 namespace artcache {
 
 class LockManager;
+class LockStore;
 class MetadataStore;
 class StorageBackend;
 
@@ -39,6 +40,10 @@ class ARTCACHE_EXPORT Backends {
   using IndexFactory =
       std::function<Result<std::unique_ptr<MetadataStore>>(const Url&, const Deps&, const Call&)>;
 
+  /// A place for locks beside the index: `index` mints the fences and knows which of them stand.
+  using LocksFactory = std::function<Result<std::unique_ptr<LockStore>>(
+      const Url&, LockStore& index, const Deps&, const Call&)>;
+
   Backends() = default;  ///< an empty table
 
   /// What this build of artcache brings with it.
@@ -49,6 +54,8 @@ class ARTCACHE_EXPORT Backends {
   Result<void> add_storage(std::string scheme, StorageFactory factory);
   /// The same for an index; one scheme may have both.
   Result<void> add_index(std::string scheme, IndexFactory factory);
+  /// The same for a place that keeps locks and nothing else.
+  Result<void> add_locks(std::string scheme, LocksFactory factory);
   /// Makes open_* of this scheme answer unsupported with `reason`, such as "is not compiled in",
   /// which is another thing than a scheme that nobody knows.
   /// Errors: conflict when it is not left out at all, invalid_argument when it is no scheme.
@@ -71,10 +78,15 @@ class ARTCACHE_EXPORT Backends {
   /// make_lock_manager().
   [[nodiscard]] Result<std::unique_ptr<LockManager>> open_locks(const Url& url, const Deps& deps,
                                                                 const Call& call) const;
+  /// The same where the locks may be kept beside the index, such as in `redis:`. All who work on
+  /// one index must name the same place. `index` must outlive the manager.
+  [[nodiscard]] Result<std::unique_ptr<LockManager>> open_locks(const Url& url, LockStore& index,
+                                                                const Deps& deps,
+                                                                const Call& call) const;
 
   struct Scheme {
     std::string name;
-    bool storage = false, index = false;
+    bool storage = false, index = false, locks = false;
     std::string left_out;  ///< why it is not in this build; empty when it is
   };
   /// All schemes, by name.
@@ -84,6 +96,7 @@ class ARTCACHE_EXPORT Backends {
   struct Entry {
     StorageFactory storage;
     IndexFactory index;
+    LocksFactory locks;
     std::string left_out;
     [[nodiscard]] Error refusal(const Url& url, std::string_view what) const;
   };

@@ -129,6 +129,7 @@ struct LockRows {
   /// The time of the store, where several machines keep their records in it: nobody's own clock
   /// means anything to the others. Nothing: all are on one machine, whose steady clock counts.
   std::optional<std::chrono::microseconds> now = {};
+  bool likely = false;  ///< may be out of date: see LockStore::likely_lock_rows()
 };
 
 /// What to write, the removals first.
@@ -153,9 +154,15 @@ class ARTCACHE_EXPORT LockStore {
 
   /// The records of one element, or of all when it is empty, at one moment.
   virtual Result<LockRows> lock_rows(std::string_view element, const Call& call) = 0;
-  /// Reads the records of an element, asks `decide` once, and writes what it says together with
-  /// the fence in the head, all in one transaction that nobody else writes in. An error of `decide`
-  /// ends it with nothing written. `decide` must not call this index.
+  /// What lock_rows() would probably say of one element; asks nobody where enough is known. Only
+  /// good for what change_locks() decides anew.
+  virtual Result<LockRows> likely_lock_rows(std::string_view element, const Call& call) {
+    return lock_rows(element, call);
+  }
+  /// Reads the records of an element, asks `decide`, and writes what it says together with the
+  /// fence in the head, all in one transaction that nobody else writes in. `decide` is asked again
+  /// where nothing of the time before was kept; an error of it ends the call with nothing written.
+  /// It must not call this index, and mints a fence only where the durability is `now`.
   virtual Result<void> change_locks(std::string_view element, const Decide& decide,
                                     Durability durability, const Call& call) = 0;
   /// A file beside the index, for the kernel locks of holders.

@@ -37,9 +37,17 @@ Result<void> Backends::add_index(std::string scheme, IndexFactory factory) {
   return {};
 }
 
+Result<void> Backends::add_locks(std::string scheme, LocksFactory factory) {
+  ARTCACHE_TRY(Entry * entry, claim(scheme));
+  if (entry->locks) return Error{Errc::conflict, "backends: '" + scheme + "' has locks already"};
+  entry->locks = std::move(factory);
+  entry->left_out.clear();
+  return {};
+}
+
 Result<void> Backends::add_left_out(std::string scheme, std::string reason) {
   ARTCACHE_TRY(Entry * entry, claim(scheme));
-  if (entry->storage || entry->index)
+  if (entry->storage || entry->index || entry->locks)
     return Error{Errc::conflict, "backends: '" + scheme + "' is there and not left out"};
   entry->left_out = std::move(reason);
   return {};
@@ -86,6 +94,15 @@ Result<std::unique_ptr<LockManager>> Backends::open_locks(const Url& url, const 
   return locks::manage(std::shared_ptr<LockStore>(std::move(index), store), deps);
 }
 
+Result<std::unique_ptr<LockManager>> Backends::open_locks(const Url& url, LockStore& index,
+                                                          const Deps& deps,
+                                                          const Call& call) const {
+  ARTCACHE_TRY(const Entry* entry, find(url));
+  if (!entry->locks) return open_locks(url, deps, call);
+  ARTCACHE_TRY(std::shared_ptr<LockStore> store, entry->locks(url, index, deps, call));
+  return locks::manage(std::move(store), deps);
+}
+
 Error Backends::Entry::refusal(const Url& url, std::string_view what) const {
   return Error{Errc::unsupported, "backends: '" + url.scheme() + "' " +
                                       (left_out.empty() ? "is no " + std::string(what) : left_out)};
@@ -94,8 +111,8 @@ Error Backends::Entry::refusal(const Url& url, std::string_view what) const {
 std::vector<Backends::Scheme> Backends::schemes() const {
   std::vector<Scheme> list;
   for (const auto& [name, entry] : entries_)
-    list.push_back(
-        {name, static_cast<bool>(entry.storage), static_cast<bool>(entry.index), entry.left_out});
+    list.push_back({name, static_cast<bool>(entry.storage), static_cast<bool>(entry.index),
+                    static_cast<bool>(entry.locks), entry.left_out});
   return list;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only an index in PostgreSQL knows: operators at its table, and tables that were there
 // before.
+#include <artcache/lock_manager.hpp>
 #include <cstdlib>
 
 #include "conformance/postgres_suite.hpp"
@@ -65,6 +66,34 @@ std::string shape_of(Psql& psql, const std::string& table) {
 }  // namespace
 
 TEST_SUITE("postgres") {
+  TEST_CASE("a lock held on another machine lasts until its time is over by the server's clock") {
+    const PostgresSite site;
+    const Backends backends = Backends::builtin();
+    const Url url = good(Url::parse(site.address));
+    const auto here = good(backends.open_locks(url, {}, {}));
+    const auto there = good(backends.open_locks(url, {}, {}));
+    LockRequest request;
+    request.element = "se-01";
+    request.lock_class = LockClass::manual_rebuild;
+    request.operation = "test";
+    request.ttl = std::chrono::seconds(2);
+    Lease lease = good(there->try_acquire(request, {}));
+    Psql psql(site.address);
+    const std::string elsewhere =
+        "holder SET record = regexp_replace(record, '\"place\":\"[^/]*', '\"place\":\"other')";
+    psql("UPDATE " + site.prefix + elsewhere);
+    CHECK(here->try_acquire(request, {}).error().code == Errc::busy);
+    CHECK(good(there->renew(lease, "", {})) == RenewOutcome::renewed);
+    const LockHolder holder = good(here->list("se-01", {})).at(0);
+    CHECK(holder.fence == lease.fence);
+    CHECK(holder.expires_in <= *request.ttl);
+    const auto until = system_clock().steady() + std::chrono::seconds(60);
+    auto granted = here->try_acquire(request, {});
+    while (!granted && system_clock().steady() < until) granted = here->try_acquire(request, {});
+    CHECK(good(std::move(granted)).fence > lease.fence);
+    CHECK(there->renew(lease, "", {}).error().code == Errc::lease_lost);
+  }
+
   TEST_CASE("rows changed, added and removed in psql are logged and count as different") {
     const PostgresSite site;
     const auto index = site.open();

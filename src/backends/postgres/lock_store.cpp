@@ -12,12 +12,15 @@ std::int64_t number_of(LockClass lock_class) { return static_cast<int>(lock_clas
 LockClass class_of(std::int64_t number) { return static_cast<LockClass>(number); }
 
 /// Both tables are small: few hold locks, and few wait for one. `end` tells how the fence is read:
-/// who writes locks that row first, so that one at a time decides.
+/// who writes locks that row first, so that one at a time decides. The time is read after that has
+/// been waited for: a row lock ends what a server may compute before it.
 Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& names,
                            std::string_view element, std::string_view end) {
   ARTCACHE_TRY(sql::Statement * fence,
                connection.prepare(
-                   names.text("SELECT fence FROM {p}fence WHERE one = 1" + std::string(end))));
+                   names.text("SELECT fence, (extract(epoch FROM clock_timestamp()) * 1000000)"
+                              "::bigint FROM (SELECT fence FROM {p}fence WHERE one = 1" +
+                              std::string(end) + ") AS held")));
   ARTCACHE_TRY(sql::Statement * holders,
                connection.prepare(names.text("SELECT element, fence, class, record FROM {p}holder "
                                              "WHERE element = $1 OR $1 = '' ORDER BY fence")));
@@ -32,6 +35,7 @@ Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& nam
   LockRows rows;
   ARTCACHE_CHECK(fence->step());
   rows.fence = from_sql(fence->integer(0));
+  rows.now = std::chrono::microseconds(fence->integer(1));
   fence->reset();
   while (true) {
     ARTCACHE_TRY(const bool found, holders->step());
@@ -91,10 +95,12 @@ Result<void> write_waiters(sql::Connection& connection, const Names& names, cons
 
 }  // namespace
 
+/// The server's clock counts, unless the host has one of its own for everything.
 Result<LockRows> Index::lock_rows(std::string_view element, const Call& call) {
   LockRows rows;
   const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
     ARTCACHE_TRY(rows, read_rows(connection, names_, element, ""));
+    if (deps_.clock != &system_clock()) rows.now.reset();
     return {};
   };
   ARTCACHE_CHECK(reading(read, call));
@@ -110,7 +116,8 @@ Result<void> Index::change_locks(std::string_view element, const Decide& decide,
   sql::PostgresConnection& connection = *link;
   ARTCACHE_TRY(sql::Statement * head, connection.prepare(names_.text(kHeadText)));
   ARTCACHE_CHECK(read_head(*head, names_, sql::Need::write));
-  ARTCACHE_TRY(const LockRows rows, read_rows(connection, names_, element, " FOR UPDATE"));
+  ARTCACHE_TRY(LockRows rows, read_rows(connection, names_, element, " FOR UPDATE"));
+  if (deps_.clock != &system_clock()) rows.now.reset();
   ARTCACHE_TRY(const LockEdit edit, decide(rows));
   if (durability == Durability::relaxed)
     ARTCACHE_CHECK(connection.execute("SET LOCAL synchronous_commit = off"));

@@ -97,7 +97,7 @@ class StoredLockManager final : public LockManager {
     AcquireDecision decision = {};
     util::OwnerLock owner_lock = {};
     Time decided{0};
-    Clock::SteadyTime sent{};
+    Clock::SteadyTime asked{}, sent{};
     bool granted = false;
   };
 
@@ -106,12 +106,17 @@ class StoredLockManager final : public LockManager {
     if (rows.now) return *rows.now;
     return std::chrono::duration_cast<Time>(deps_.clock->steady().time_since_epoch());
   }
+  /// When on our clock it was time(rows), or earlier: another's clock is read after we `asked`.
+  [[nodiscard]] Clock::SteadyTime moment(const LockRows& rows, Clock::SteadyTime asked) const {
+    return rows.now ? asked : deps_.clock->steady();
+  }
   [[nodiscard]] Liveness liveness(const LockRecord& record, const LockRows& rows) const;
   [[nodiscard]] LivenessOf liveness_in(const LockRows& rows) const {
     return [this, &rows](const LockRecord& record) { return liveness(record, rows); };
   }
   [[nodiscard]] AcquireRequest wanted_by(const LockRequest& request) const;
   Result<void> look(Attempt& attempt, const Call& call);
+  void see(Attempt& attempt, const LockRows& rows, const ElementLocks& locks) const;
   Result<LockEdit> decide(Attempt& attempt, const LockRows& rows, Durability durability);
   Result<void> mint(Attempt& attempt, std::uint64_t minted_last);
   void keep(util::OwnerLock lock) ARTCACHE_EXCLUDES(mutex_);
@@ -158,12 +163,21 @@ void StoredLockManager::drop(std::span<const std::uint64_t> fences) {
   for (const std::uint64_t fence : fences) held_.erase(fence);
 }
 
-/// What would be decided now, by a read alone.
-Result<void> StoredLockManager::look(Attempt& attempt, const Call& call) {
-  ARTCACHE_TRY(const LockRows rows, store_->lock_rows(attempt.request.element, call));
-  ARTCACHE_TRY(const ElementLocks locks, decode(rows));
+void StoredLockManager::see(Attempt& attempt, const LockRows& rows,
+                            const ElementLocks& locks) const {
   attempt.decided = time(rows);
   attempt.decision = decide_acquire(locks, attempt.wanted, attempt.decided, liveness_in(rows));
+}
+
+/// What would be decided now, by a read alone; a refusal is never guessed.
+Result<void> StoredLockManager::look(Attempt& attempt, const Call& call) {
+  ARTCACHE_TRY(LockRows rows, store_->likely_lock_rows(attempt.request.element, call));
+  ARTCACHE_TRY(ElementLocks locks, decode(rows));
+  see(attempt, rows, locks);
+  if (attempt.decision.grant || !rows.likely) return {};
+  ARTCACHE_TRY(rows, store_->lock_rows(attempt.request.element, call));
+  ARTCACHE_TRY(locks, decode(rows));
+  see(attempt, rows, locks);
   return {};
 }
 
@@ -177,6 +191,7 @@ Result<Lease> StoredLockManager::try_acquire(const LockRequest& request, const C
     if (!seen.grant && is_empty(edit_of(request.element, seen)))
       return busy_error(request, seen, attempt.decided);
     const Durability durability = seen.grant ? Durability::now : Durability::relaxed;
+    attempt.asked = deps_.clock->steady();
     ARTCACHE_CHECK(store_->change_locks(
         request.element, [&](const LockRows& rows) { return decide(attempt, rows, durability); },
         durability, call));
@@ -189,7 +204,6 @@ Result<Lease> StoredLockManager::try_acquire(const LockRequest& request, const C
   lease.lock_class = record.lock_class;
   lease.owner = record.owner;
   lease.fence = record.fence;
-  // Counted by the same clock as the record's time, so from the same moment.
   set_times(lease, attempt.sent, record.ttl);
   keep(std::move(attempt.owner_lock));
   return lease;
@@ -198,9 +212,9 @@ Result<Lease> StoredLockManager::try_acquire(const LockRequest& request, const C
 Result<LockEdit> StoredLockManager::decide(Attempt& attempt, const LockRows& rows,
                                            Durability durability) {
   ARTCACHE_TRY(const ElementLocks locks, decode(rows));
-  attempt.sent = deps_.clock->steady();
-  attempt.decided = time(rows);
-  attempt.decision = decide_acquire(locks, attempt.wanted, attempt.decided, liveness_in(rows));
+  attempt.granted = false;
+  attempt.sent = moment(rows, attempt.asked);
+  see(attempt, rows, locks);
   if (attempt.decision.grant && durability != Durability::now) {
     // Free since it was looked at: to be asked again, and nothing is done yet.
     attempt.decision.evict.clear();
@@ -235,10 +249,11 @@ Result<void> StoredLockManager::mint(Attempt& attempt, std::uint64_t minted_last
 Result<RenewOutcome> StoredLockManager::renew(Lease& lease, std::string_view progress,
                                               const Call& call) {
   std::optional<RenewDecision> decision;
+  const Clock::SteadyTime asked = deps_.clock->steady();
   Clock::SteadyTime sent;
   const auto decide = [&](const LockRows& rows) -> Result<LockEdit> {
     ARTCACHE_TRY(const ElementLocks locks, decode(rows));
-    sent = deps_.clock->steady();
+    sent = moment(rows, asked);
     decision = decide_renew(locks, lease.fence, lease.owner, progress, time(rows));
     LockEdit edit;
     if (!decision) return lost_error(lease.element, lease.lock_class, lease.fence);
