@@ -33,6 +33,9 @@ std::vector<BulkLoad::Row> SampleRows::make(std::uint64_t from, std::uint64_t to
         folder < whole ? shuffled(folder, whole) * kFolder + n % kFolder : n;
     cli::SampleSidecar sidecar = cli::sample_sidecar(kSeed, number);
     must(attr::decode(sidecar.bytes, "bench", entry));
+    // Words of which it is known how many entries have them: a tenth, a tenth, a hundredth.
+    entry.description = entry.description.value_or("") + " bay" + std::to_string(n % 10) + " lot" +
+                        std::to_string(n / 10 % 10) + " pallet" + std::to_string(n / 10 % 100);
     BulkLoad::Row& row = rows.emplace_back();
     row.put = prepare(entry);
     row.freshness = {entry.updated_at, 24};

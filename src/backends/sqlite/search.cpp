@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Index::search: words of the query against the words table, ranked by where they stand.
 #include <algorithm>
+#include <iterator>
+#include <ranges>
+#include <utility>
 
 #include "backends/sqlite/columns.hpp"
 #include "backends/sqlite/filter.hpp"
 #include "backends/sqlite/index.hpp"
+#include "backends/sqlite/newest.hpp"
 #include "backends/sqlite/reading.hpp"
 
 namespace artcache::sqlite {
 namespace {
 
 constexpr unsigned kIdRank = 4;  ///< better than any words
-
-struct Hit {
-  std::int64_t row = 0;
-  std::int64_t created_at = 0, number = 0;  ///< number: what is sorted by, unless it is a text
-  FileId id;
-  std::string text;
-  unsigned rank = 1;
-};
+/// Where all words stand together, and how good that is; the best first.
+constexpr std::pair<std::string_view, unsigned> kRanks[] = {{"name", 3}, {"name tags", 2}};
 
 /// Tokens need no escaping: quotes never stand in them.
 std::string match_text(const SearchQuery& query, std::string_view columns) {
@@ -64,23 +62,6 @@ std::string id_text(SortBy sort, const Where& where) {
          " FROM {p}entry_{g} e WHERE e.file_id = ?" + where.and_text();
 }
 
-/// The newest matches, newest first.
-Result<std::vector<Hit>> find_hits(sql::Statement& s, bool sort_is_text) {
-  std::vector<Hit> hits;
-  while (true) {
-    ARTCACHE_TRY(const bool found, s.step());
-    if (!found) return hits;
-    Hit& hit = hits.emplace_back();
-    hit.row = s.integer(0);
-    hit.created_at = s.integer(1);
-    ARTCACHE_TRY(hit.id, read_id(s, 2));
-    if (sort_is_text)
-      hit.text = s.text(3);
-    else
-      hit.number = s.integer(3);
-  }
-}
-
 /// Gives `rank` to the hits among the rows of a statement, which come in ascending order.
 Result<void> rank_hits(sql::Statement& s, std::span<Hit> by_row, unsigned rank) {
   auto at = by_row.begin();
@@ -122,67 +103,157 @@ void sort_hits(std::vector<Hit>& hits, const SearchRequest& request) {
   });
 }
 
+/// What matches, as far as the page needs it.
+struct Found {
+  std::vector<Hit> hits;
+  std::uint64_t total = 0;
+  TotalKind total_kind = TotalKind::exact;
+  std::vector<std::int64_t> rows;  ///< all that match, in ascending order, where they are known
+};
+
+constexpr std::string_view kRowsText =
+    "SELECT rowid FROM {p}words_{g} WHERE {p}words_{g} MATCH ? ORDER BY rowid LIMIT ?";
+
+Result<std::vector<std::int64_t>> rows_of(const Prepare& prepare, const SearchQuery& query,
+                                          std::string_view columns) {
+  ARTCACHE_TRY(sql::Statement * s, prepare(kRowsText));
+  const std::string text = match_text(query, columns);
+  s->bind(0, std::string_view(text));
+  s->bind(1, std::int64_t{kSearchWindow} + 1);
+  std::vector<std::int64_t> rows;
+  while (true) {
+    ARTCACHE_TRY(const bool found, s->step());
+    if (!found) return rows;
+    rows.push_back(s->integer(0));
+  }
+}
+
+/// The newest of some matches can be found without reading the others: when nothing but age and
+/// rank decides about them.
+bool newest_will_do(const SearchQuery& query, const SearchRequest& request) {
+  return query.has_words() && !query.filename && Where(request.filter).empty() &&
+         request.order == SortOrder::descending &&
+         (request.sort == SortBy::relevance || request.sort == SortBy::created_at);
+}
+
+/// The best of `rows`, rank by rank, as many as the page needs.
+Result<std::vector<Hit>> best_of(const Prepare& prepare, const SearchQuery& query,
+                                 const SearchRequest& request, std::vector<std::int64_t> rows) {
+  // One more, in case the entry whose id was asked for is among them.
+  const std::size_t wanted =
+      std::min<std::uint64_t>(request.offset, rows.size()) + request.limit + 1;
+  std::vector<Hit> best;
+  const auto take = [&](std::span<const std::int64_t> of, unsigned rank) -> Result<void> {
+    ARTCACHE_TRY(auto hits, newest_of(prepare, of, wanted - best.size()));
+    for (Hit& hit : hits) {
+      hit.rank = rank;
+      best.push_back(std::move(hit));
+    }
+    return {};
+  };
+  if (request.sort == SortBy::relevance) {
+    for (const auto& [columns, rank] : kRanks) {
+      ARTCACHE_TRY(const auto ranked, rows_of(prepare, query, columns));
+      std::vector<std::int64_t> these, others;
+      std::ranges::set_intersection(rows, ranked, std::back_inserter(these));
+      std::ranges::set_difference(rows, ranked, std::back_inserter(others));
+      ARTCACHE_CHECK(take(these, rank));
+      if (best.size() >= wanted) return best;
+      rows = std::move(others);
+    }
+  }
+  ARTCACHE_CHECK(take(rows, 1));
+  return best;
+}
+
+/// Every match is read, the newest are kept, ranked where that is asked for.
+Result<Found> read_every_match(const Prepare& prepare, const SearchQuery& query,
+                               const SearchRequest& request) {
+  Found found;
+  Where where(request.filter);
+  if (query.filename) where.add("original_filename = ?", *query.filename);
+  ARTCACHE_TRY(sql::Statement * s, prepare(hits_text(query, request.sort, where)));
+  const std::string everywhere = match_text(query, "");
+  int next = 0;
+  if (query.has_words()) s->bind(next++, std::string_view(everywhere));
+  s->bind(where.bind(*s, next), std::int64_t{kSearchWindow} + 1);
+  ARTCACHE_TRY(found.hits, read_hits(*s, request.sort == SortBy::filename));
+  if (found.hits.size() > kSearchWindow) {
+    found.hits.pop_back();
+    found.total_kind = TotalKind::lower_bound;
+  }
+  found.total = found.hits.size();
+  if (request.sort != SortBy::relevance || !query.has_words()) return found;
+  std::ranges::sort(found.hits, {}, &Hit::row);
+  for (const auto& [columns, rank] : kRanks | std::views::reverse) {
+    ARTCACHE_TRY(sql::Statement * ranked, prepare(kRowsText));
+    const std::string text = match_text(query, columns);
+    ranked->bind(0, std::string_view(text));
+    ranked->bind(1, std::int64_t{-1});
+    ARTCACHE_CHECK(rank_hits(*ranked, found.hits, rank));
+  }
+  return found;
+}
+
+Result<Found> find_words(const Prepare& prepare, const SearchQuery& query,
+                         const SearchRequest& request) {
+  if (newest_will_do(query, request)) {
+    Found found;
+    ARTCACHE_TRY(found.rows, rows_of(prepare, query, ""));
+    found.total = found.rows.size();
+    if (found.rows.size() <= kSearchWindow) {
+      ARTCACHE_TRY(found.hits, best_of(prepare, query, request, found.rows));
+      return found;
+    }
+  }
+  return read_every_match(prepare, query, request);
+}
+
+/// The entry whose id was asked for comes before all others.
+Result<void> add_named(const Prepare& prepare, const FileId& id, const SearchRequest& request,
+                       Found& found) {
+  const Where where(request.filter);
+  ARTCACHE_TRY(sql::Statement * s, prepare(id_text(request.sort, where)));
+  s->bind(0, bytes_of(id));
+  where.bind(*s, 1);
+  ARTCACHE_TRY(auto named, read_hits(*s, request.sort == SortBy::filename));
+  for (Hit& hit : named) {
+    const bool known =
+        std::erase_if(found.hits, [&](const Hit& h) { return h.row == hit.row; }) > 0 ||
+        std::ranges::binary_search(found.rows, hit.row);
+    if (!known) ++found.total;
+    hit.rank = kIdRank;
+    found.hits.push_back(std::move(hit));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<EntryPage> Index::search(const SearchRequest& request, const Call& call) {
   if (request.limit > kPageMost)
     return Error{Errc::invalid_argument, "search: limit is above " + std::to_string(kPageMost)};
-  EntryPage page;
   ARTCACHE_TRY(const SearchQuery query, search_query(request.query, request.mode));
   ARTCACHE_TRY(Reading reading, begin_reading(call));
-  std::vector<Hit> hits;
+  const Prepare prepare = [&](std::string_view text) { return reading.statement(names_, text); };
+  Found found;
   if (query.has_words() || query.filename) {
-    Where where(request.filter);
-    if (query.filename) where.add("original_filename = ?", *query.filename);
-    ARTCACHE_TRY(sql::Statement * s,
-                 reading.statement(names_, hits_text(query, request.sort, where)));
-    const std::string everywhere = match_text(query, "");
-    int next = 0;
-    if (query.has_words()) s->bind(next++, std::string_view(everywhere));
-    s->bind(where.bind(*s, next), std::int64_t{kSearchWindow} + 1);
-    ARTCACHE_TRY(hits, find_hits(*s, request.sort == SortBy::filename));
+    ARTCACHE_TRY(found, find_words(prepare, query, request));
   }
-  if (hits.size() > kSearchWindow) {
-    hits.pop_back();
-    page.total_kind = TotalKind::lower_bound;
-  }
-  if (request.sort == SortBy::relevance && query.has_words()) {
-    std::ranges::sort(hits, {}, &Hit::row);
-    for (const auto& [columns, rank] :
-         {std::pair<std::string_view, unsigned>{"name tags", 2}, {"name", 3}}) {
-      ARTCACHE_TRY(sql::Statement * ranked,
-                   reading.statement(names_,
-                                     "SELECT rowid FROM {p}words_{g} WHERE {p}words_{g} "
-                                     "MATCH ? ORDER BY rowid"));
-      const std::string text = match_text(query, columns);
-      ranked->bind(0, std::string_view(text));
-      ARTCACHE_CHECK(rank_hits(*ranked, hits, rank));
-    }
-  }
-  if (query.id) {
-    const Where where(request.filter);
-    ARTCACHE_TRY(sql::Statement * s, reading.statement(names_, id_text(request.sort, where)));
-    s->bind(0, bytes_of(*query.id));
-    where.bind(*s, 1);
-    ARTCACHE_TRY(auto named, find_hits(*s, request.sort == SortBy::filename));
-    for (Hit& hit : named) {
-      std::erase_if(hits, [&](const Hit& other) { return other.row == hit.row; });
-      hit.rank = kIdRank;
-      hits.push_back(std::move(hit));
-    }
-  }
-  page.total = hits.size();
-  sort_hits(hits, request);
+  if (query.id) ARTCACHE_CHECK(add_named(prepare, *query.id, request, found));
+  sort_hits(found.hits, request);
 
-  ARTCACHE_TRY(sql::Statement * fetch,
-               reading.statement(names_, "SELECT " + std::string(kEntryColumns) +
-                                             " FROM {p}entry_{g} WHERE row = ?"));
-  const std::size_t begin = std::min<std::uint64_t>(request.offset, hits.size());
-  const std::size_t end = std::min<std::uint64_t>(begin + request.limit, hits.size());
+  EntryPage page;
+  page.total = found.total;
+  page.total_kind = found.total_kind;
+  ARTCACHE_TRY(sql::Statement * fetch, prepare("SELECT " + std::string(kEntryColumns) +
+                                               " FROM {p}entry_{g} WHERE row = ?"));
+  const std::size_t begin = std::min<std::uint64_t>(request.offset, found.hits.size());
+  const std::size_t end = std::min<std::uint64_t>(begin + request.limit, found.hits.size());
   for (std::size_t i = begin; i < end; ++i) {
-    fetch->bind(0, hits[i].row);
-    ARTCACHE_TRY(const bool found, fetch->step());
-    if (found) {
+    fetch->bind(0, found.hits[i].row);
+    ARTCACHE_TRY(const bool there, fetch->step());
+    if (there) {
       ARTCACHE_TRY(auto entry, read_entry(*fetch, 0));
       page.entries.push_back(std::move(entry));
     }
