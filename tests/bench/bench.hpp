@@ -59,6 +59,7 @@ auto must(R result) {
 std::vector<Figure> storage_figures(const Options& options);
 std::vector<Figure> codec_figures(const Options& options);
 std::vector<Figure> index_figures(const Options& options);
+std::vector<Figure> load_figures(const Options& options);
 std::vector<Figure> reconcile_figures(const Options& options);
 std::vector<Figure> files_figures(const Options& options);
 

@@ -100,8 +100,9 @@ int main(int argc, char** argv) {
   app.add_option("--folder", options.folder, "Where stores and indexes are made")
       ->capture_default_str();
   app.add_option("--files", options.files, "Files in the sample store")->capture_default_str();
-  app.add_option("--only", options.only,
-                 "Only groups that begin with this (codec, storage, index, reconcile, files)");
+  app.add_option(
+      "--only", options.only,
+      "Only groups that begin with this (codec, storage, index, load, reconcile, files)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -114,6 +115,7 @@ int main(int argc, char** argv) {
   add("codec", codec_figures);
   add("storage", storage_figures);
   add("index", index_figures);
+  add("load", load_figures);
   add("reconcile", reconcile_figures);
   add("files", files_figures);
   print_table(figures);
