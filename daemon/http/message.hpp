@@ -58,6 +58,13 @@ class Pairs {
   std::vector<std::pair<std::string, std::string>> pairs_;
 };
 
+/// In a path a `+` is a plus, in a query or a form it is a blank.
+enum class Escapes : std::uint8_t { of_path, of_form };
+/// Puts in what `%41` and the like stand for. Nothing when an escape is broken.
+std::optional<std::string> percent_decode(std::string_view text, Escapes escapes);
+/// Of a query or of a form body. Errors: invalid_argument (a broken escape).
+Result<Pairs> parse_pairs(std::string_view text);
+
 /// The body of a request while it arrives. Reading waits for the client, at most as long as the
 /// limits of the site allow between two reads; never on the I/O thread.
 class BodyReader {
@@ -120,19 +127,20 @@ Response json_response(int status, std::string body);
 
 /// One field that was refused, as in FastAPI's list of a 422.
 struct FieldProblem {
-  std::vector<std::string> where;  ///< "body", "file_id"; "query", "limit"; "path", "id"
-  std::string message;             ///< "Input should be a valid UUID"
-  std::string type;                ///< "uuid_parsing", "missing", "int_parsing", …
+  std::vector<std::string> where = {};  ///< "body", "file_id"; "query", "limit"; "path", "id"
+  std::string message = {};             ///< "Input should be a valid UUID"
+  std::string type = {};                ///< "uuid_parsing", "missing", "int_parsing", …
 };
 
 /// An answer that is no success. Each role has one renderer that gives it its body.
 struct Problem {
   int status = 500;
-  std::string detail;  ///< for people
+  std::string detail = {};  ///< for people
   std::vector<FieldProblem> fields = {};
   Headers headers = {};   ///< Retry-After, WWW-Authenticate, Allow
   std::string code = {};  ///< a word for machines, where the role has one; else made of the status
   std::string details = {};  ///< a JSON object with more of it, where the role has one
+  std::string cause = {};    ///< for the log, never for the client
 };
 
 /// The Problem that says what an error of the library says: its status, and Retry-After for busy,

@@ -74,20 +74,21 @@ class Site {
   Limits limits;
   Cors cors;
 
-  /// The route of a method and a decoded path, and the values of its `{names}`.
+  /// The route of a method and a path as it was sent, and the decoded values of its `{names}`.
   struct Match {
     const Route* route = nullptr;
     Pairs values;
     std::vector<Method> allowed;  ///< when only the method does not fit: 405 and Allow
   };
-  /// HEAD finds the route of GET. Safe to call from any thread once nobody adds.
+  /// A part that is a word goes before a `{name}`, from the left. HEAD finds the route of GET. Safe
+  /// to call from any thread once nobody adds.
   [[nodiscard]] Match find(Method method, std::string_view path) const;
   [[nodiscard]] Response render(const Problem& problem, const Request& request) const;
 
  private:
   std::string name_;
   ProblemRenderer render_;
-  std::vector<Route> routes_;
+  std::vector<Route> routes_;  // by pattern; '{' comes behind what words are made of
 };
 
 }  // namespace artcache::http
