@@ -13,12 +13,12 @@
 #include <chrono>
 #include <cstring>
 #include <map>
-#include <set>
 #include <stop_token>
 #include <unordered_map>
 #include <utility>
 
 #include "backends/file/names.hpp"
+#include "util/path_set.hpp"
 #include "util/try.hpp"
 
 namespace artcache::file {
@@ -38,53 +38,6 @@ std::string joined(std::string_view folder, std::string_view name) {
   return path.append(name);
 }
 
-/// What has changed and nobody has asked for yet.
-class Pending {
- public:
-  explicit Pending(std::size_t most) : most_(std::max<std::size_t>(most, 1)) {}
-
-  void sidecar(std::string path) {
-    sidecars_.insert(std::move(path));
-    if (sidecars_.size() <= most_) return;
-    for (const std::string& each : sidecars_) folder(std::string(split(each).folder));
-    sidecars_.clear();
-  }
-  void folder(std::string path) {
-    if (folders_.contains("")) return;
-    folders_.insert(std::move(path));
-    if (folders_.size() > most_) folders_ = {""};
-  }
-  void overflow() {
-    overflowed_ = true;
-    folder("");
-  }
-
-  ChangeBatch take() {
-    ChangeBatch batch;
-    batch.overflowed = std::exchange(overflowed_, false);
-    for (const std::string& path : folders_)
-      if (path.empty() || !covered(split(path).folder)) batch.folders.push_back(path);
-    for (const std::string& path : sidecars_)
-      if (!covered(split(path).folder)) batch.sidecars.push_back(path);
-    folders_.clear();
-    sidecars_.clear();
-    return batch;
-  }
-  [[nodiscard]] bool empty() const { return sidecars_.empty() && folders_.empty(); }
-
- private:
-  [[nodiscard]] bool covered(std::string_view folder) const {
-    for (;; folder = split(folder).folder) {
-      if (folders_.contains(std::string(folder))) return true;
-      if (folder.empty()) return false;
-    }
-  }
-
-  const std::size_t most_;
-  std::set<std::string> sidecars_, folders_;
-  bool overflowed_ = false;
-};
-
 struct Watched {
   std::string path;
   std::vector<std::string> hidden;
@@ -101,6 +54,8 @@ class FolderNotices final : public ChangeNotices {
   Result<ChangeBatch> wait(const Call& call) override;
 
  private:
+  ChangeBatch take();
+  void notices_lost(std::string folder);
   Result<void> sleep(const Call& call, int woken) const;
   Result<void> read_events(const Call& call);
   Result<void> event(const inotify_event& event, std::string_view name, const Call& call);
@@ -115,7 +70,8 @@ class FolderNotices final : public ChangeNotices {
   const Root& root_;
   const Clock& clock_;
   const HiddenFiles hidden_;
-  Pending pending_;
+  util::PathSet pending_;  // what has changed and nobody has asked for yet
+  bool overflowed_ = false;
   util::Fd inotify_;
   std::unordered_map<int, Watched> watched_;
   std::map<std::string, int> by_path_;
@@ -142,9 +98,21 @@ Result<ChangeBatch> FolderNotices::wait(const Call& call) {
     if (::fstat(root_.fd(), &found) != 0 || found.st_nlink == 0)
       return own_error(Errc::not_found, "watch", root_.path(), "the folder has been removed");
     ARTCACHE_CHECK(read_events(call));
-    if (!pending_.empty()) return pending_.take();
+    if (!pending_.empty()) return take();
     ARTCACHE_CHECK(sleep(call, woken.get()));
   }
+}
+
+ChangeBatch FolderNotices::take() {
+  util::PathSet::Taken taken = pending_.take();
+  return {.sidecars = std::move(taken.files),
+          .folders = std::move(taken.folders),
+          .overflowed = std::exchange(overflowed_, false)};
+}
+
+void FolderNotices::notices_lost(std::string folder) {
+  overflowed_ = true;
+  pending_.add_folder(std::move(folder));
 }
 
 Result<void> FolderNotices::sleep(const Call& call, int woken) const {
@@ -169,7 +137,7 @@ Result<void> FolderNotices::read_events(const Call& call) {
       const char* const name = buffer.data() + at + sizeof head;
       if ((head.mask & IN_Q_OVERFLOW) != 0) {
         // Folders may have come, gone and moved unseen. The rest of the buffer is of old watches.
-        pending_.overflow();
+        notices_lost("");
         return start(call);
       }
       ARTCACHE_CHECK(event(head, head.len == 0 ? std::string_view() : name, call));
@@ -182,7 +150,14 @@ Result<void> FolderNotices::event(const inotify_event& event, std::string_view n
                                   const Call& call) {
   const auto found = watched_.find(event.wd);
   if (found == watched_.end()) return {};  // of a watch that was given up
-  if ((event.mask & (IN_IGNORED | IN_UNMOUNT)) != 0) {
+  if ((event.mask & IN_UNMOUNT) != 0) {
+    // Another folder stands there now. What went before may not have been told.
+    const std::string path = found->second.path;
+    drop_below(path);
+    notices_lost(path);
+    return watch_below(path, call);
+  }
+  if ((event.mask & IN_IGNORED) != 0) {
     lost(found);
     return {};
   }
@@ -192,7 +167,7 @@ Result<void> FolderNotices::event(const inotify_event& event, std::string_view n
     return {};
   if ((event.mask & IN_ISDIR) != 0)
     return folder_event(event.mask, joined(folder.path, name), call);
-  if (is_sidecar_path(name)) pending_.sidecar(joined(folder.path, name));
+  if (is_sidecar_path(name)) pending_.add_file(joined(folder.path, name));
   return {};
 }
 
@@ -200,18 +175,18 @@ Result<void> FolderNotices::folder_event(std::uint32_t what, const std::string& 
                                          const Call& call) {
   if ((what & (IN_MOVED_FROM | IN_DELETE)) != 0) {
     drop_below(path);
-    pending_.folder(path);
+    pending_.add_folder(path);
   } else if ((what & (IN_CREATE | IN_MOVED_TO)) != 0 || !by_path_.contains(path)) {
     // Watched before it is named: what comes later is told of, what is there will be listed.
     drop_below(path);
     ARTCACHE_CHECK(watch_below(path, call));
-    pending_.folder(path);
+    pending_.add_folder(path);
   }
   return {};
 }
 
 void FolderNotices::lost(std::unordered_map<int, Watched>::iterator watched) {
-  pending_.folder(watched->second.path);
+  pending_.add_folder(watched->second.path);
   by_path_.erase(watched->second.path);
   watched_.erase(watched);
 }

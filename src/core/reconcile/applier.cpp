@@ -192,13 +192,12 @@ void Applier::count(Settled outcome) {
 /// The one that is newer may be gone by now: then this one takes its place.
 Result<void> Applier::yield_to_twin(const Opened& file) {
   const FileId id = file.put->entry.id;
-  ARTCACHE_TRY(const IndexHead head, context_.index.head(session_.call()));
   ARTCACHE_TRY(const auto rows, context_.index.briefs({&id, 1}, session_.call()));
   if (!rows.front()) return {};
   ARTCACHE_TRY(const auto stands,
                context_.storage.stat(rows.front()->sidecar_path, session_.call()));
   if (stands) return {};
-  ARTCACHE_CHECK(lost(rows.front()->sidecar_path, id, head.position.seq));
+  ARTCACHE_CHECK(replace(id, *rows.front()));
   return {};
 }
 
@@ -211,30 +210,50 @@ Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
   const WalkPlan plan = context_.plan();
   ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(wanted), session_.call()));
   ARTCACHE_TRY(auto outcomes, put(chunk));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    if (outcomes[i] != Settled::forgotten) continue;
-    const auto& known = chunk.files[i].known;
-    const auto id = known ? std::optional(known->id) : std::nullopt;
-    ARTCACHE_TRY(outcomes[i], lost(chunk.files[i].path, id, chunk.as_of));
-  }
+  ARTCACHE_CHECK(settle_gone(chunk, outcomes));
   return outcomes;
 }
 
-/// What a sidecar leaves behind that was seen to be gone at `as_of` or later. An entry that has
-/// changed since then may have a sidecar again.
-Result<Settled> Applier::lost(const std::string& path, std::optional<FileId> id,
-                              std::uint64_t as_of) {
-  const std::string_view view = path;
-  if (!id) return Settled::forgotten;
-  ARTCACHE_TRY(const auto rows, context_.index.briefs({&*id, 1}, session_.call()));
-  if (!rows.front() || rows.front()->sidecar_path != path) {
-    ARTCACHE_CHECK(forget({&view, 1}));
-    return Settled::forgotten;
+/// What the sidecars of a chunk leave behind that are gone, in as few transactions as can be.
+Result<void> Applier::settle_gone(const Chunk& chunk, std::vector<Settled>& outcomes) {
+  std::vector<std::size_t> files;
+  std::vector<FileId> ids;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i] != Settled::forgotten || !chunk.files[i].known) continue;
+    files.push_back(i);
+    ids.push_back(chunk.files[i].known->id);
   }
-  if (rows.front()->revision > as_of) return Settled::moved;
-  return replace(*id, *rows.front());
+  if (files.empty()) return {};
+  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, session_.call()));
+  std::vector<std::string_view> stale;
+  std::vector<Gone> gone;
+  std::vector<std::size_t> gone_files;
+  for (std::size_t n = 0; n < files.size(); ++n) {
+    const std::string& path = chunk.files[files[n]].path;
+    if (!rows[n] || rows[n]->sidecar_path != path) {
+      stale.push_back(path);
+      continue;
+    }
+    // An entry that has changed since then may have a sidecar again.
+    outcomes[files[n]] = Settled::moved;
+    if (rows[n]->revision > chunk.as_of) continue;
+    ARTCACHE_TRY(const auto paths, context_.index.scanned_paths_of(ids[n], session_.call()));
+    if (paths.size() > 1) {
+      ARTCACHE_TRY(outcomes[files[n]], replace(ids[n], *rows[n]));
+    } else {
+      gone.push_back({ids[n], rows[n]->revision, path});
+      gone_files.push_back(files[n]);
+    }
+  }
+  ARTCACHE_CHECK(forget(stale));
+  if (gone.empty()) return {};
+  ARTCACHE_TRY(const auto removed, remove(gone));
+  for (std::size_t n = 0; n < gone.size(); ++n)
+    if (removed[n] != 0) outcomes[gone_files[n]] = Settled::removed;
+  return {};
 }
 
+/// For a row that was read before its sidecar was seen to be gone, or has not changed since.
 /// Another sidecar of the id takes the place of the one that is gone, the newest first; without
 /// one the entry goes. Either way in one step: nobody sees the file disappear and come back.
 Result<Settled> Applier::replace(const FileId& id, const RowBrief& row) {

@@ -62,8 +62,8 @@ class Applier {
                        const std::vector<std::size_t>& files, std::vector<Settled>& outcomes);
   Result<Position> put_batch(Batch& batch, std::vector<Settled>& outcomes);
   void count(Settled outcome);
+  Result<void> settle_gone(const Chunk& chunk, std::vector<Settled>& outcomes);
   Result<void> yield_to_twin(const Opened& file);
-  Result<Settled> lost(const std::string& path, std::optional<FileId> id, std::uint64_t as_of);
   Result<Settled> replace(const FileId& id, const RowBrief& row);
 
   const Context& context_;
