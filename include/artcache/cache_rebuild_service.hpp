@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps an index in step with its storage: rebuild, check, repair, cleanup, refresh.
+// Keeps an index in step with its storage: rebuild, check, repair, cleanup, refresh, watch.
 #pragma once
 
 #include <artcache/backends.hpp>
@@ -12,6 +12,7 @@
 #include <artcache/record.hpp>
 #include <artcache/result.hpp>
 #include <artcache/timestamp.hpp>
+#include <artcache/watch.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -242,6 +243,18 @@ class ARTCACHE_EXPORT CacheRebuildService {
     bool running = false;  ///< somebody is in run()
   };
   [[nodiscard]] Status status() const;
+
+  /// Follows the storage until the call ends, which is a success: compares all of it once, prunes,
+  /// and then applies changes as they come; for a thread of the host. One at a time. Whatever ends
+  /// it, the next one goes on from there. Where notices of changes were lost, the folders concerned
+  /// are compared again, and the index is suspect until that is done.
+  /// Waits for the locks that it needs, and holds none while nothing changes. What may pass (an
+  /// index that is away, a lease that was lost) is tried again.
+  /// Errors: conflict (somebody is in it), unsupported (the storage tells of no changes) and
+  /// no_space (of too many folders), both only without WatchRequest::rescan_every; not_found (the
+  /// storage is gone), no_space, corrupt.
+  Result<void> watch(const WatchRequest& request, const Call& call);
+  [[nodiscard]] WatchStatus watch_status() const;
 
   /// Slows every run down to so much; may be changed at any time.
   [[nodiscard]] IoBudget& budget();

@@ -25,11 +25,11 @@ struct WatchEvent {
     retrying,   ///< what was tried last did not succeed, and will be tried again
   };
   Kind kind = Kind::began;
-  Timestamp at;
+  Timestamp at = {};
   std::chrono::nanoseconds took{0};  ///< applied, rescanned
   std::string folder = {};           ///< rescanned; "" is the whole storage
-  std::string message = {};  ///< why; for `rescanned` what was not seen, empty when all was
-  std::uint64_t sidecars = 0;  ///< looked at
+  std::string message = {};          ///< why; for `rescanned` what was not seen, empty when all was
+  std::uint64_t sidecars = 0;        ///< looked at
   std::uint64_t inserted = 0, changed = 0, removed = 0;
   std::uint64_t unreadable = 0;  ///< sidecars that say nothing; their entries were left alone
   std::uint64_t pending = 0;     ///< paths that are still to be looked at; 0: in step

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <artcache/cache_rebuild_service.hpp>
+#include <artcache/watch.hpp>
 #include <cmath>
 
 #include "core/reconcile/context.hpp"
@@ -169,6 +170,28 @@ void append_members(JsonWriter& json, const RepairReport& report) {
   json.end_array();
   append_messages(json, report.errors);
   append_verdict(json, report.verdict);
+}
+
+std::string_view to_string(WatchEvent::Kind kind) {
+  static constexpr std::array<std::string_view, 6> kNames{"began", "applied", "rescanned",
+                                                          "lost",  "trusted", "retrying"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+void append_members(JsonWriter& json, const WatchEvent& event) {
+  using Kind = WatchEvent::Kind;
+  json.member("event", to_string(event.kind)).member("at", to_string(event.at));
+  if (event.kind == Kind::rescanned) json.member("folder", event.folder);
+  if (event.kind == Kind::rescanned || event.kind == Kind::applied) {
+    json.member("sidecars", event.sidecars)
+        .member("inserted", event.inserted)
+        .member("changed", event.changed)
+        .member("removed", event.removed)
+        .member("unreadable", event.unreadable)
+        .member("duration_seconds", reconcile::seconds_of(event.took));
+  }
+  if (!event.message.empty()) json.member("message", event.message);
+  json.member("pending", event.pending);
 }
 
 }  // namespace artcache

@@ -13,6 +13,7 @@
 #include "core/reconcile/rebuild.hpp"
 #include "core/reconcile/refresh_queue.hpp"
 #include "core/reconcile/repair.hpp"
+#include "core/reconcile/watch.hpp"
 #include "util/hash.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
@@ -47,6 +48,26 @@ constexpr Operation kCleanup{LockClass::background_cleanup, "cleanup of expired 
                              "Starting cleanup of expired entries",
                              "Expired cache cleanup completed"};
 constexpr Operation kRefresh{LockClass::lazy_rebuild, "refresh", "", ""};
+constexpr Operation kWatch{LockClass::lazy_rebuild, "watch", "", ""};
+
+/// What becomes of an operation whose lock somebody else holds.
+enum class IfHeld : std::uint8_t { refuse, wait };
+
+/// One thread at a time, while it lives.
+class Turn {
+ public:
+  explicit Turn(std::atomic<bool>& taken) : taken_(taken), ours_(!taken.exchange(true)) {}
+  ~Turn() {
+    if (ours_) taken_ = false;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  explicit operator bool() const { return ours_; }
+
+ private:
+  std::atomic<bool>& taken_;
+  const bool ours_;
+};
 
 std::string random_name() {
   std::array<std::uint8_t, 8> bytes{};
@@ -73,13 +94,15 @@ class CacheRebuildService::Impl {
   /// Runs `work` under the lock of the operation; when it yields to a higher class, again from
   /// the beginning once that is done, which is the same comparison gone on with.
   template <class F>
-  auto under_lock(const Operation& operation, const Call& call, F&& work)
+  auto under_lock(const Operation& operation, IfHeld if_held, const Call& call, F&& work)
       -> decltype(work(std::declval<Session&>())) {
     const std::string waiter = random_name();
-    for (bool yielded = false;; yielded = true) {
-      ARTCACHE_TRY(Session session, acquire(operation, waiter, yielded, call));
+    // Watching takes it for every change.
+    const LogLevel level = &operation == &kWatch ? LogLevel::debug : LogLevel::info;
+    for (;; if_held = IfHeld::wait) {
+      ARTCACHE_TRY(Session session, acquire(operation, waiter, if_held, call));
       context_.log(
-          LogLevel::info, "Lock acquired successfully",
+          level, "Lock acquired successfully",
           {{"element_id", settings_.element}, {"lock_type", to_string(operation.lock_class)}},
           call);
       auto result = work(session);
@@ -90,9 +113,9 @@ class CacheRebuildService::Impl {
   }
 
   template <class F>
-  auto run_operation(const Operation& operation, const Call& call, F&& work)
-      -> decltype(work(std::declval<Session&>())) {
-    auto result = under_lock(operation, call, [&](Session& session) {
+  auto run_operation(const Operation& operation, const Call& call, F&& work,
+                     IfHeld if_held = IfHeld::refuse) -> decltype(work(std::declval<Session&>())) {
+    auto result = under_lock(operation, if_held, call, [&](Session& session) {
       context_.log(LogLevel::info, operation.started, {{"element_id", settings_.element}}, call);
       return work(session);
     });
@@ -108,13 +131,18 @@ class CacheRebuildService::Impl {
     return result;
   }
 
-  Result<RebuildReport> rebuild(RunKind kind, const RebuildRequest& request, const Call& call) {
+  Result<RebuildReport> rebuild(RunKind kind, const RebuildRequest& request, const Call& call,
+                                IfHeld if_held = IfHeld::refuse) {
     const bool full = kind == RunKind::full;
-    auto report = run_operation(full ? kFull : kIncremental, call, [&](Session& session) {
-      // Nothing is: S000's operators look for the line to see that it has begun.
-      if (full) context_.log(LogLevel::info, "Truncated cache table: " + settings_.table, {}, call);
-      return reconcile::rebuild(context_, kind, request, session);
-    });
+    auto report = run_operation(
+        full ? kFull : kIncremental, call,
+        [&](Session& session) {
+          // Nothing is: S000's operators look for the line to see that it has begun.
+          if (full)
+            context_.log(LogLevel::info, "Truncated cache table: " + settings_.table, {}, call);
+          return reconcile::rebuild(context_, kind, request, session);
+        },
+        if_held);
     if (report)
       keep(kLastRunNote, full ? kFull : kIncremental, report->verdict,
            std::to_string(report->statistics.attr_files_scanned) + " sidecars, " +
@@ -135,28 +163,45 @@ class CacheRebuildService::Impl {
   }
 
   Result<RefreshOutcome> refresh(const FileId& id, const Call& call) {
-    return under_lock(kRefresh, call, [&](Session& session) -> Result<RefreshOutcome> {
-      Tally tally(context_);
-      RunStatistics statistics;
-      ARTCACHE_TRY(const auto outcomes,
-                   reconcile::refresh(context_, {&id, 1}, session, tally, statistics));
-      return outcomes.front();
-    });
+    return under_lock(
+        kRefresh, IfHeld::refuse, call, [&](Session& session) -> Result<RefreshOutcome> {
+          Tally tally(context_);
+          RunStatistics statistics;
+          ARTCACHE_TRY(const auto outcomes,
+                       reconcile::refresh(context_, {&id, 1}, session, tally, statistics));
+          return outcomes.front();
+        });
   }
 
   Result<void> run(const Call& call) {
-    if (running_.exchange(true))
-      return Error{Errc::conflict, "refresh queue: somebody works it off already"};
-    struct Reset {
-      std::atomic<bool>& flag;
-      ~Reset() { flag = false; }
-    } const reset{running_};
+    const Turn turn(running_);
+    if (!turn) return Error{Errc::conflict, "refresh queue: somebody works it off already"};
     while (call.check("refresh queue", *context_.deps.clock)) {
       const auto ids = queue_.take(kRefreshBatch, kQueueLook, call.stop);
       if (!ids.empty()) refresh_batch(ids, call);
     }
     return {};
   }
+
+  Result<void> watch(const WatchRequest& request, const Call& call) {
+    const Turn turn(watching_);
+    if (!turn) return Error{Errc::conflict, "watch: somebody watches already"};
+    WatchAccess access;
+    access.beside_others = [this](const WatchAccess::Work& work, const Call& under) {
+      return under_lock(kWatch, IfHeld::wait, under, work);
+    };
+    access.rescan_all = [this](const Call& under) {
+      return rebuild(RunKind::incremental, {.prune = Prune::yes}, under, IfHeld::wait);
+    };
+    watched_.update([](WatchStatus& status) { status = {.running = true}; });
+    auto ended = reconcile::watch(context_, access, request, watched_, call);
+    watched_.update([&](WatchStatus& status) {
+      status.running = status.by_notices = false;
+      if (!ended) status.message = to_string(ended.error());
+    });
+    return ended;
+  }
+  WatchStatus watch_status() const { return watched_.get(); }
 
   Status status() const {
     return {.queued = queue_.size(),
@@ -177,18 +222,18 @@ class CacheRebuildService::Impl {
   IoBudget& budget() { return budget_; }
 
  private:
-  Result<Session> acquire(const Operation& operation, const std::string& waiter, bool insist,
+  Result<Session> acquire(const Operation& operation, const std::string& waiter, IfHeld if_held,
                           const Call& call) {
     const LockRequest request{.element = settings_.element,
                               .lock_class = operation.lock_class,
                               .operation = std::string(operation.name),
                               .ttl = std::nullopt,
-                              .waiter = insist ? waiter : std::string()};
+                              .waiter = if_held == IfHeld::wait ? waiter : std::string()};
     while (true) {
       auto session = Session::begin(locks_, request, context_.deps, call);
       if (session) return session;
       if (session.error().code != Errc::busy) return session;
-      if (!insist) return session.error().in("Cannot acquire lock");
+      if (if_held == IfHeld::refuse) return session.error().in("Cannot acquire lock");
       ARTCACHE_CHECK(call.check(operation.name, *context_.deps.clock));
       pause(kAskAgain, call);
     }
@@ -220,7 +265,7 @@ class CacheRebuildService::Impl {
                  call);
     Tally tally(context_);
     RunStatistics statistics;
-    const auto done = under_lock(kRefresh, call, [&](Session& session) {
+    const auto done = under_lock(kRefresh, IfHeld::refuse, call, [&](Session& session) {
       return reconcile::refresh(context_, ids, session, tally, statistics);
     });
     if (!done && done.error().code == Errc::busy) {
@@ -248,7 +293,8 @@ class CacheRebuildService::Impl {
   IoBudget budget_;
   const Context context_;
   RefreshQueue queue_;
-  std::atomic<bool> running_{false};
+  WatchBoard watched_;
+  std::atomic<bool> running_{false}, watching_{false};
   std::atomic<std::uint64_t> refreshed_{0}, failures_{0}, skipped_{0}, dropped_{0};
 };
 
@@ -299,6 +345,11 @@ Result<RefreshOutcome> CacheRebuildService::refresh(const FileId& id, const Call
 bool CacheRebuildService::queue_refresh(const FileId& id) { return impl_->offer(id); }
 Result<void> CacheRebuildService::run(const Call& call) { return impl_->run(call); }
 CacheRebuildService::Status CacheRebuildService::status() const { return impl_->status(); }
+
+Result<void> CacheRebuildService::watch(const WatchRequest& request, const Call& call) {
+  return impl_->watch(request, call);
+}
+WatchStatus CacheRebuildService::watch_status() const { return impl_->watch_status(); }
 
 IoBudget& CacheRebuildService::budget() { return impl_->budget(); }
 
