@@ -106,7 +106,7 @@ ALLOWED_LAYERS = {
     "include": set(),
     "examples": set(),
     "bindings": set(),
-    "daemon": {"daemon", "sql"},
+    "daemon": {"daemon", "sql", "util"},
     "core": {"core", "util"},
     "util": {"util"},
     "sql": {"sql", "util"},

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "auth/verifier.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "util/try.hpp"
+
+namespace artcache::auth {
+namespace {
+
+std::int64_t nanoseconds_of(Clock::SteadyTime time) {
+  return std::chrono::nanoseconds(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::size_t Verifier::ByPrefix::operator()(const util::Sha256Bytes& hash) const {
+  std::size_t out = 0;
+  std::memcpy(&out, hash.data(), sizeof out);
+  return out;
+}
+
+Verifier::Verifier(const KeyRing& ring, const Clock& clock, VerifierOptions options)
+    : ring_(ring),
+      clock_(clock),
+      options_(std::move(options)),
+      refresh_at_(nanoseconds_of(clock.steady() + options_.refresh_every)) {}
+
+void Verifier::refresh_when_due() {
+  if (!options_.refresh) return;
+  const auto now = clock_.steady();
+  std::int64_t due = refresh_at_.load();
+  if (nanoseconds_of(now) < due) return;
+  // Whoever moves the time on does it; the others go on with the keys as they are.
+  if (refresh_at_.compare_exchange_strong(due, nanoseconds_of(now + options_.refresh_every)))
+    options_.refresh();
+}
+
+std::shared_ptr<const Claims> Verifier::recall(const util::Sha256Bytes& hash,
+                                               std::uint64_t keys_version) {
+  const util::MutexLock lock(mutex_);
+  auto found = young_.find(hash);
+  if (found == young_.end()) {
+    const auto older = old_.find(hash);
+    if (older == old_.end()) return nullptr;
+    Known known = std::move(older->second);
+    old_.erase(older);
+    put(hash, std::move(known));
+    found = young_.find(hash);
+  }
+  if (found->second.keys_version == keys_version) return found->second.claims;
+  young_.erase(found);
+  return nullptr;
+}
+
+void Verifier::put(const util::Sha256Bytes& hash, Known known) {
+  if (young_.size() >= std::max<std::size_t>(options_.cached_most / 2, 1)) {
+    old_ = std::move(young_);
+    young_.clear();
+  }
+  young_.insert_or_assign(hash, std::move(known));
+}
+
+void Verifier::remember(const util::Sha256Bytes& hash, Known known) {
+  const util::MutexLock lock(mutex_);
+  put(hash, std::move(known));
+}
+
+Result<std::shared_ptr<const Claims>> Verifier::verify(std::string_view token) {
+  if (token.size() > kTokenMost) return Error{Errc::invalid_argument, "token: too long"};
+  refresh_when_due();
+  const auto keys = ring_.keys();
+  const util::Sha256Bytes hash = util::sha256(token);
+  auto claims = recall(hash, keys->version);
+  if (!claims) {
+    ARTCACHE_TRY(UnverifiedToken taken, take_apart(token));
+    if (!keys->verify(taken.key_id, taken.signed_part, taken.signature))
+      return Error{Errc::invalid_argument, "token: its signature is of no key that is trusted"};
+    claims = std::make_shared<const Claims>(std::move(taken.claims));
+    ARTCACHE_CHECK(check_times(*claims, clock_.now(), options_.leeway));
+    remember(hash, {claims, keys->version});
+    return claims;
+  }
+  ARTCACHE_CHECK(check_times(*claims, clock_.now(), options_.leeway));
+  return claims;
+}
+
+std::size_t Verifier::cached() const {
+  const util::MutexLock lock(mutex_);
+  return young_.size() + old_.size();
+}
+
+}  // namespace artcache::auth
