@@ -8,6 +8,7 @@
 
 #include "cli/console.hpp"
 #include "cli/signals.hpp"
+#include "common/s3_environment.hpp"
 
 namespace artcache::cli {
 namespace {
@@ -48,8 +49,10 @@ Result<void> open_locks(Place& place, const Backends& backends, const CommonOpti
 
 Result<void> open_service(Place& place, const Backends& backends, const CommonOptions& options,
                           const Url& index) {
-  const auto url = parse_option("--storage", options.storage);
-  if (!url) return url.error();
+  const auto given = parse_option("--storage", options.storage);
+  if (!given) return given.error();
+  auto url = with_s3_environment(*given, process_environment());
+  if (!url) return std::move(url).error().in("--storage");
   auto storage = backends.open_storage(*url, place.deps, place.call);
   if (!storage) return std::move(storage).error().in("--storage");
   place.storage = std::move(*storage);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "conformance/index_suite.hpp"
+#include "conformance/storage_suite.hpp"
 #include "core/attr/sidecar.hpp"
 #include "support/fake_clock.hpp"
 #include "support/sample_entry.hpp"
@@ -51,7 +52,10 @@ class Store {
   Store(const std::string& storage_address, const std::string& index_address)
       : deps{.clock = &clock, .logger = &lines} {
     const Backends backends = Backends::builtin();
-    storage = good(backends.open_storage(good(Url::parse(storage_address)), deps, {}));
+    Deps storage_deps = deps;
+    // A server refuses what is signed at another time than its own.
+    if (storage_address.starts_with("s3:")) storage_deps.clock = &system_clock();
+    storage = good(backends.open_storage(good(Url::parse(storage_address)), storage_deps, {}));
     index = good(backends.open_index(good(Url::parse(index_address)), deps, {}));
     locks = good(make_lock_manager(*index->locks(), deps));
     make_service(*storage, {});
@@ -116,18 +120,22 @@ class Store {
   std::unique_ptr<CacheRebuildService> service;
 };
 
-/// Runs a test in memory, and on files with SQLite.
+/// Runs a test on the servers that are named, else in memory, and on files with SQLite.
 inline void for_each_store(const std::function<void(Store&)>& test) {
-  {
-    INFO("mem: and mem:");
-    Store store("mem:", "mem:");
+  const TempDir folder;
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& server : named_servers())
+    pairs.emplace_back("mem:", fresh_prefix(server) + "&owners=" + folder.path());
+  for (std::string& server : named_storages()) pairs.emplace_back(std::move(server), "mem:");
+  if (pairs.empty())
+    pairs = {{"mem:", "mem:"},
+             {"file://" + (folder / "files") + "?create=on&sync=off",
+              "sqlite://" + (folder / "index.db") + "?sync=off"}};
+  for (const auto& [storage, index] : pairs) {
+    INFO(storage.substr(0, storage.find(':')), " and ", index.substr(0, index.find(':')));
+    Store store(storage, index);
     test(store);
   }
-  INFO("file: and sqlite:");
-  const TempDir folder;
-  Store store("file://" + (folder / "files") + "?create=on&sync=off",
-              "sqlite://" + (folder / "index.db") + "?sync=off");
-  test(store);
 }
 
 }  // namespace artcache::test

@@ -25,7 +25,18 @@ std::string unique_part() {
   return text;
 }
 
-std::vector<std::string> named_by_environment() {
+void run(const std::string& name, Result<std::unique_ptr<StorageBackend>> opened,
+         const std::function<void(Subject&)>& body) {
+  CAPTURE(name);
+  INFO("open: ", opened ? std::string("ok") : to_string(opened.error()));
+  REQUIRE(opened.has_value());
+  Subject subject{name, **opened};
+  body(subject);
+}
+
+}  // namespace
+
+std::vector<std::string> named_storages() {
   std::vector<std::string> urls;
   const char* const text = std::getenv("ARTCACHE_TEST_STORAGES");  // NOLINT: before any thread
   std::string_view rest = text == nullptr ? "" : text;
@@ -41,23 +52,12 @@ std::vector<std::string> named_by_environment() {
   return urls;
 }
 
-void run(const std::string& name, Result<std::unique_ptr<StorageBackend>> opened,
-         const std::function<void(Subject&)>& body) {
-  CAPTURE(name);
-  INFO("open: ", opened ? std::string("ok") : to_string(opened.error()));
-  REQUIRE(opened.has_value());
-  Subject subject{name, **opened};
-  body(subject);
-}
-
-}  // namespace
-
 void for_each_storage(const std::function<void(Subject&)>& body) {
   const Backends backends = Backends::builtin();
   const TempDir dir;
   std::vector<std::string> urls{"mem:",
                                 "file://" + (dir / "one") + "?create=on&sync=off&threads=4"};
-  for (std::string& url : named_by_environment()) urls.push_back(std::move(url));
+  for (std::string& url : named_storages()) urls.push_back(std::move(url));
   for (const std::string& text : urls) {
     const auto url = Url::parse(text);
     REQUIRE(url.has_value());

@@ -25,6 +25,9 @@ struct Subject {
 /// ARTCACHE_TEST_STORAGES names.
 void for_each_storage(const std::function<void(Subject&)>& body);
 
+/// The addresses of ARTCACHE_TEST_STORAGES, each with a part that makes it an empty storage.
+std::vector<std::string> named_storages();
+
 /// What a listing found: how often each path came, the stamps, and how it was handed over.
 struct Listed {
   Result<void> result;

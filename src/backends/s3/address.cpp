@@ -37,8 +37,9 @@ Result<Credentials> credentials_of(const Url& url) {
   if (!url.user().empty()) {
     if (path) return wrong("has keys and a credentials file; give one of them");
     if (url.password().empty()) return wrong("has an access key without its secret key");
-    return Credentials{url.user(), url.password()};
+    return Credentials{url.user(), url.password(), url.parameter("session_token").value_or("")};
   }
+  if (url.parameter("session_token")) return wrong("has a session_token without keys");
   if (!path) return Credentials{};
   ARTCACHE_TRY(const std::string text, read_text(*path));
   return parse_credentials(text, url.parameter("profile").value_or("default"));
@@ -91,8 +92,9 @@ Result<Credentials> parse_credentials(std::string_view text, std::string_view pr
 }
 
 Result<Options> parse_address(const Url& url) {
-  ARTCACHE_CHECK(url.expect_only({"endpoint", "region", "style", "credentials", "profile", "ca",
-                                  "conditional", "concurrency", "part_size", "retries", "stall"}));
+  ARTCACHE_CHECK(
+      url.expect_only({"endpoint", "region", "style", "credentials", "profile", "session_token",
+                       "ca", "conditional", "concurrency", "part_size", "retries", "stall"}));
   if (url.hosts().size() != 1 || url.hosts()[0].name.empty() || url.hosts()[0].port != 0)
     return wrong("must name one bucket: s3://bucket/prefix");
   Options options;
@@ -121,7 +123,8 @@ Result<Options> parse_address(const Url& url) {
     ARTCACHE_CHECK(check_storage_path(prefix));
     options.prefix = std::string(prefix) + "/";
   }
-  options.description = url.redacted();
+  // Without keys, also those that are no secret.
+  options.description = "s3://" + target.bucket + url.path() + "?endpoint=" + target.origin;
   return options;
 }
 

@@ -60,6 +60,20 @@ TEST_SUITE("s3 answers") {
     CHECK(parse_credentials(file, "none").error().code == Errc::invalid_argument);
   }
 
+  TEST_CASE("keys and a token in an address are taken, and the description has none of them") {
+    const auto url = Url::parse("s3://AK:hush@b/p?endpoint=http://h:1&session_token=hush%2F%3D");
+    REQUIRE(url.has_value());
+    const auto options = parse_address(*url);
+    REQUIRE(options.has_value());
+    CHECK(options->target.credentials.access_key == "AK");
+    CHECK(options->target.credentials.secret_key == "hush");
+    CHECK(options->target.credentials.token == "hush/=");
+    CHECK(options->description == "s3://b/p?endpoint=http://h:1");
+    const auto bare = Url::parse("s3://b?session_token=hush");
+    REQUIRE(bare.has_value());
+    CHECK(parse_address(*bare).error().message.find("hush") == std::string::npos);
+  }
+
   TEST_CASE("a date of HTTP is read, and another text is none") {
     CHECK(parse_http_date("Sat, 21 Nov 2026 07:00:00 GMT") ==
           Timestamp::parse("2026-11-21T07:00:00Z").value());
