@@ -197,6 +197,35 @@ TEST_SUITE("postgres") {
     CHECK(head.position.digest == digest_of_rows(*index));
   }
 
+  TEST_CASE("more than a twentieth of the rows changed by hand is one reset, a batch never is") {
+    const PostgresSite site;
+    const auto index = site.open();
+    Psql psql(site.address);
+    psql("INSERT INTO " + site.files() +
+         "(file_id, original_filename, storage_filename, file_size, content_type, created_by_id, "
+         "created_by_username, storage_path, checksum) SELECT gen_random_uuid(), 'n', 'n', 5, 't', "
+         "'u', 'u', 'a/', '' FROM generate_series(1, 50000)");
+    Position before = good(index->head({})).position;
+    const auto changed = [&](const std::string& statement, int rows) {
+      psql(statement + " WHERE file_id IN (SELECT file_id FROM " + site.files() + " LIMIT " +
+           std::to_string(rows) + ")");
+      const auto log = log_of(*index, before);
+      before = good(index->head({})).position;
+      const bool reset = log.size() == 1 && log.front().kind == LogRow::Kind::reset;
+      return reset ? -1 : static_cast<int>(log.size());
+    };
+    const std::string update = "UPDATE " + site.files() + " SET file_size = file_size + 1";
+    CHECK(changed(update, 2500) == 2500);
+    CHECK(changed(update, 2501) == -1);
+    CHECK(changed("DELETE FROM " + site.files(), 2501) == -1);
+    CHECK(good(index->head({})).count == 47'499);
+    CHECK(good(index->head({})).position.digest == digest_of_rows(*index));
+    psql("DELETE FROM " + site.files() + " WHERE file_id NOT IN (SELECT file_id FROM " +
+         site.files() + " LIMIT 2000)");
+    before = good(index->head({})).position;
+    CHECK(changed(update, 2000) == 2000);
+  }
+
   TEST_CASE("the table of the original system is adopted with its rows") {
     const PostgresSite site;
     Psql psql(site.address);

@@ -131,9 +131,16 @@ CREATE TRIGGER artcache_mark_update BEFORE UPDATE ON {p}files FOR EACH ROW
   EXECUTE FUNCTION {p}mark();
 )";
 
-// One statement: its rows, or one reset when they are too many. artcache.reset asks for one, and
-// then names the row to which the statements after the first add.
+// One statement: its rows, or one reset when they are too many: more than 10,000, or 5 % of the
+// entries and more than one of artcache's own batches. artcache.reset asks for one, and then names
+// the row to which the statements after the first add.
 constexpr std::string_view kLogStatements = R"(
+CREATE FUNCTION {p}too_many(n bigint) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path FROM CURRENT AS $body$
+BEGIN
+  RETURN n > 10000 OR (n > 2000 AND n * 20 > (SELECT count FROM {p}head));
+END $body$;
+
 CREATE FUNCTION {p}log_reset(parts numeric, count bigint, sizes numeric) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $body$
 DECLARE asked text := current_setting('artcache.reset', true); made bigint;
@@ -154,7 +161,7 @@ SET search_path FROM CURRENT AS $body$
 DECLARE n bigint := (SELECT count(*) FROM new_rows); from_id bigint; to_id bigint;
 BEGIN
   IF n = 0 THEN RETURN NULL; END IF;
-  IF n > 10000 OR current_setting('artcache.reset', true) <> '' THEN
+  IF {p}too_many(n) OR current_setting('artcache.reset', true) <> '' THEN
     PERFORM {p}log_reset(sum(artcache_part), n, sum(file_size)) FROM new_rows;
     RETURN NULL;
   END IF;
@@ -174,7 +181,7 @@ BEGIN
     UPDATE {p}scan SET mark = decode(repeat('00', 24), 'hex')
       WHERE file_id IN (SELECT file_id FROM old_rows);
   END IF;
-  IF n > 10000 OR current_setting('artcache.reset', true) <> '' THEN
+  IF {p}too_many(n) OR current_setting('artcache.reset', true) <> '' THEN
     PERFORM {p}log_reset(-sum(artcache_part), -n, -sum(file_size)) FROM old_rows;
     RETURN NULL;
   END IF;
@@ -189,10 +196,10 @@ CREATE FUNCTION {p}updated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT AS $body$
 DECLARE many bigint; from_id bigint; to_id bigint;
 BEGIN
-  IF (SELECT count(*) FROM new_rows) > 10000 THEN
+  IF {p}too_many((SELECT count(*) FROM new_rows)) THEN
     SELECT count(*) INTO many FROM new_rows n FULL JOIN old_rows o USING(file_id)
       WHERE n.artcache_hash IS DISTINCT FROM o.artcache_hash;
-    IF many > 10000 THEN
+    IF {p}too_many(many) THEN
       PERFORM {p}log_reset((SELECT sum(artcache_part) FROM new_rows)
         - (SELECT sum(artcache_part) FROM old_rows), 0, (SELECT sum(file_size) FROM new_rows)
         - (SELECT sum(file_size) FROM old_rows));
