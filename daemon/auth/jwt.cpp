@@ -229,7 +229,7 @@ Result<UnverifiedToken> take_apart(std::string_view token) {
 
 Result<void> check_times(const Claims& claims, Timestamp now, std::chrono::seconds leeway) {
   if (now < claims.not_before - leeway) return refused("not valid yet");
-  if (now >= claims.expires_at + leeway) return refused("expired");
+  if (now >= claims.expires_at + leeway) return Error{Errc::gone, "token: expired"};
   return {};
 }
 

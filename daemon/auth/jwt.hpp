@@ -48,7 +48,7 @@ struct UnverifiedToken {
 /// else admin_user.
 Result<UnverifiedToken> take_apart(std::string_view token);
 
-/// Errors: invalid_argument (not yet valid, or expired by more than `leeway`).
+/// Errors: invalid_argument (not valid yet), gone (expired); both by more than `leeway`.
 Result<void> check_times(const Claims& claims, Timestamp now, std::chrono::seconds leeway);
 
 }  // namespace artcache::auth

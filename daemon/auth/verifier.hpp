@@ -35,7 +35,8 @@ class Verifier {
   Verifier(const KeyRing& ring, const Clock& clock, VerifierOptions options = {});
 
   /// A token that was verified before costs one hash, until it expires or the keys change.
-  /// Errors: invalid_argument, saying why for the log; the client learns no more than that.
+  /// Errors: gone (it was good and has expired), invalid_argument, saying why for the log: the
+  /// client learns no more than that.
   Result<std::shared_ptr<const Claims>> verify(std::string_view token);
 
   [[nodiscard]] std::size_t cached() const;
