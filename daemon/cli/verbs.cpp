@@ -127,6 +127,7 @@ int fail(const Error& error) {
 
 void add_verbs(CLI::App& app, int& exit_code) {
   add_reconcile_verbs(app, exit_code);
+  add_watch(app, exit_code);
   add_look_verbs(app, exit_code);
   add_file_verbs(app, exit_code);
   add_doctor(app, exit_code);

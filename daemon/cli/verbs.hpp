@@ -19,6 +19,7 @@ inline constexpr int kUsage = 64;
 void add_verbs(CLI::App& app, int& exit_code);
 
 void add_reconcile_verbs(CLI::App& app, int& code);
+void add_watch(CLI::App& app, int& code);
 void add_look_verbs(CLI::App& app, int& code);
 void add_file_verbs(CLI::App& app, int& code);
 void add_doctor(CLI::App& app, int& code);

@@ -49,8 +49,9 @@ inline Call stoppable(const std::stop_source& stop) {
 
 class Store {
  public:
-  Store(const std::string& storage_address, const std::string& index_address)
-      : deps{.clock = &clock, .logger = &lines} {
+  Store(const std::string& storage_address, const std::string& index_address,
+        const Clock* other_clock = nullptr)
+      : deps{.clock = other_clock != nullptr ? other_clock : &clock, .logger = &lines} {
     const Backends backends = Backends::builtin();
     Deps storage_deps = deps;
     // A server refuses what is signed at another time than its own.

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace artcache::test {
@@ -49,6 +50,9 @@ class FaultyStorage final : public StorageBackend {
   /// From now on a read() gives at most this many bytes; 0 ends that.
   void shorten_reads(std::size_t bytes_most);
   void before_each(Hook hook);
+  /// Answers watch(), in place of the other storage.
+  using Watcher = std::function<Result<std::unique_ptr<ChangeNotices>>()>;
+  void watch_by(Watcher watcher) { watcher_ = std::move(watcher); }
   /// How often `op` was called so far.
   [[nodiscard]] std::size_t count(StorageOp op) const;
 
@@ -64,6 +68,10 @@ class FaultyStorage final : public StorageBackend {
   Result<bool> remove(std::string_view path, const Call& call) override;
   Result<std::optional<FileInfo>> stat(std::string_view path, const Call& call) override;
   Result<StorageCapacity> capacity(const Call& call) override;
+  Result<std::unique_ptr<ChangeNotices>> watch(const WatchLimits& limits,
+                                               const Call& call) override {
+    return watcher_ ? watcher_() : inner_.watch(limits, call);
+  }
 
  private:
   friend class FaultyReader;
@@ -83,6 +91,7 @@ class FaultyStorage final : public StorageBackend {
   auto run(StorageOp op, std::string_view path, F&& call) -> decltype(call());
 
   StorageBackend& inner_;
+  Watcher watcher_;
   mutable std::mutex mutex_;
   std::array<std::size_t, kStorageOps> counts_{};  // guarded by mutex_, as all below
   std::vector<Order> orders_;
