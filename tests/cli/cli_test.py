@@ -227,6 +227,80 @@ class Verbs(unittest.TestCase):
         done = run("list", "--index", f"{self.index}?prefx=a")
         self.assertIn("prefix", done.stderr)
 
+class Watching(unittest.TestCase):
+    """`artcache watch` as a program; each line that it prints is a JSON object."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.store = Path(folder.name) / "files"
+        self.both = ("--storage", f"file://{self.store}?sync=off",
+                     "--index", f"sqlite://{folder.name}/index.db")
+        run("sample", self.store, 60, check=0)
+
+    def begin(self, *more):
+        child = subprocess.Popen([PROGRAM, "watch", *self.both, "--json", "-q", *more],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.stderr.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def told(self, child, **members):
+        """The next event that says so, and all before it."""
+        events = []
+        for line in child.stdout:
+            events.append(json.loads(line))
+            if all(events[-1].get(name) == value for name, value in members.items()):
+                return events
+        self.fail(f"{members} was not told: {events}\n{child.stderr.read()}")
+
+    def test_it_tells_of_what_it_applied_and_ctrl_c_is_its_usual_end(self):
+        child = self.begin()
+        whole = self.told(child, event="rescanned", folder="", pending=0)[-1]
+        self.assertEqual((whole["sidecars"], whole["inserted"]), (60, 60))
+        lost, changed = sorted(self.store.rglob("*.attr.json"))[5:7]
+        lost.unlink()
+        self.told(child, event="applied", removed=1)
+        text = json.loads(changed.read_text())
+        text["description"] = "changed while it was watched"
+        changed.write_text(json.dumps(text))
+        self.told(child, event="applied", changed=1)
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(timeout=20), 0)
+        self.assertEqual(child.stderr.read(), "")
+        run("check", *self.both, "-q", check=0)
+        found = json.loads(run("search", "watched", *self.both[2:], "--json", check=0).stdout
+                           .splitlines()[0])
+        self.assertIn("changed while it was watched", json.dumps(found))
+
+    def test_rebuild_and_check_run_beside_it(self):
+        child = self.begin()
+        self.told(child, event="rescanned", folder="")
+        run("rebuild", *self.both, "-q", check=0)
+        run("check", *self.both, "-q", check=0)
+        sorted(self.store.rglob("*.attr.json"))[5].unlink()
+        self.told(child, event="applied", removed=1)
+
+    def test_for_people_it_prints_lines_and_ends_by_its_timeout(self):
+        done = run("watch", *self.both, "--timeout", 1, check=0)
+        lines = done.stdout.splitlines()
+        self.assertRegex(lines[0], r"^\d\d:\d\d:\d\d following the storage")
+        self.assertIn("compared the whole storage, 60 sidecars: 60 new", lines[1])
+        self.assertIn("Watch: began", done.stderr)
+        self.assertNotRegex(done.stderr, "(?i)error|exception|failed")
+
+    def test_without_notices_it_says_what_to_do_or_compares_every_so_often(self):
+        done = run("watch", "--storage", "mem:", *self.both[2:], "-q", check=1)
+        self.assertIn("--rescan-every", done.stderr)
+        done = run("watch", "--storage", "mem:", *self.both[2:], "-q", "--json", "--timeout", 1,
+                   "--rescan-every", 0.05, check=0)
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(events[0]["event"], "began")
+        self.assertIn("mem", events[0]["message"])
+        self.assertGreater([e["event"] for e in events].count("rescanned"), 2)
+
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
