@@ -27,8 +27,7 @@ class Client::Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  Result<void> run(const Client& client, std::size_t count, const Make& make, const Done& done,
-                   const Call& call);
+  Result<void> run(const Client& client, const Next& next, const Done& done, const Call& call);
 
  private:
   void start(Transfer& transfer) {
@@ -94,13 +93,15 @@ Result<void> Client::Session::wait(const Client& client, const Call& call) {
   return {};
 }
 
-Result<void> Client::Session::run(const Client& client, std::size_t count, const Make& make,
-                                  const Done& done, const Call& call) {
+Result<void> Client::Session::run(const Client& client, const Next& next, const Done& done,
+                                  const Call& call) {
   const std::stop_callback wake(call.stop, [this] { curl_multi_wakeup(multi_); });
-  std::size_t next = 0;
+  std::size_t index = 0;
   for (;;) {
-    for (; next < count && transfers_.size() < client.target().concurrency; ++next) {
-      transfers_.push_back(std::make_unique<Transfer>(client, next, make(next)));
+    while (transfers_.size() < client.target().concurrency) {
+      auto request = next();
+      if (!request) break;
+      transfers_.push_back(std::make_unique<Transfer>(client, index++, std::move(*request)));
       start(*transfers_.back());
     }
     if (transfers_.empty()) return {};
@@ -118,7 +119,8 @@ Result<void> Client::Session::run(const Client& client, std::size_t count, const
   }
 }
 
-Client::Client(Target target, const Clock& clock) : target_(std::move(target)), clock_(clock) {
+Client::Client(Target target, const Clock& clock, Metrics& metrics)
+    : target_(std::move(target)), clock_(clock), metrics_(metrics) {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   (void)started;
 }
@@ -138,13 +140,28 @@ void Client::give_back(std::unique_ptr<Session> session) {
   if (idle_.size() < target_.concurrency) idle_.push_back(std::move(session));
 }
 
-Result<void> Client::send_many(std::size_t count, const Make& make, const Done& done,
-                               const Call& call) {
+void Client::count(const Request& request) const {
+  const bool is_list = request.method == "GET" && request.key.empty();
+  const MetricLabel label{"operation", is_list ? std::string_view("LIST") : request.method};
+  metrics_.count("artcache_s3_requests_total", {&label, 1}, 1);
+}
+
+Result<void> Client::send_all(const Next& next, const Done& done, const Call& call) {
   ARTCACHE_CHECK(call.check("s3", clock_));
   auto session = take();
-  auto result = session->run(*this, count, make, done, call);
+  auto result = session->run(*this, next, done, call);
   give_back(std::move(session));
   return result;
+}
+
+Result<void> Client::send_many(std::size_t count, const Make& make, const Done& done,
+                               const Call& call) {
+  std::size_t made = 0;
+  const auto next = [&]() -> std::optional<Request> {
+    if (made == count) return std::nullopt;
+    return make(made++);
+  };
+  return send_all(next, done, call);
 }
 
 Result<Response> Client::send(const Request& request, const Call& call) {

@@ -56,7 +56,7 @@ struct Response {
 /// Safe to call from any thread.
 class Client {
  public:
-  Client(Target target, const Clock& clock);
+  Client(Target target, const Clock& clock, Metrics& metrics = null_metrics());
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -66,25 +66,34 @@ class Client {
   /// out.
   Result<Response> send(const Request& request, const Call& call);
 
+  /// The next request; nothing when there is none, for now or at all. Asked again after each
+  /// answer.
+  using Next = std::function<std::optional<Request>()>;
+  /// Takes the answer to the request that came as number `index`.
+  using Done = std::function<Result<void>(std::size_t index, Result<Response>)>;
+  /// Sends what `next` gives, so many at once as the target says, until there is nothing more;
+  /// both are called on the calling thread. Errors: timed_out, cancelled, and those of `done`.
+  Result<void> send_all(const Next& next, const Done& done, const Call& call);
+
   using Make = std::function<Request(std::size_t)>;
-  using Done = std::function<Result<void>(std::size_t, Result<Response>)>;
-  /// The same for `count` requests, so many at once as the target says; `done` gets each answer
-  /// on the calling thread. Errors: timed_out, cancelled, and those of `done`.
+  /// The same for `count` requests.
   Result<void> send_many(std::size_t count, const Make& make, const Done& done, const Call& call);
 
   [[nodiscard]] const Target& target() const { return target_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
+  /// artcache_s3_requests_total, by what was asked for; every attempt counts.
+  void count(const Request& request) const;
 
  private:
   class Session;
   class Transfer;
-  struct Lease;
 
   std::unique_ptr<Session> take();
   void give_back(std::unique_ptr<Session> session);
 
   const Target target_;
   const Clock& clock_;
+  Metrics& metrics_;
   util::Mutex mutex_;
   std::vector<std::unique_ptr<Session>> idle_ ARTCACHE_GUARDED_BY(mutex_);
 };

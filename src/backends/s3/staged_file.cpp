@@ -48,7 +48,8 @@ class S3StagedFile final : public StagedFile {
     if (request_.size && total_ != *request_.size)
       return refused("only " + std::to_string(total_) + " of " + std::to_string(*request_.size) +
                      " announced bytes came");
-    if (must_be_new() && exclusive_ == Exclusive::by_look) {
+    // Servers that decide about whole objects may not do so about parts (radosgw 16 does not).
+    if (must_be_new() && (exclusive_ == Exclusive::by_look || !upload_.empty())) {
       ARTCACHE_TRY(const auto found, find_info(*client_, key_, request_.path, call));
       if (found) return refused("exists already", Errc::conflict);
     }
@@ -149,16 +150,26 @@ class S3StagedFile final : public StagedFile {
     ARTCACHE_TRY(const Response response, client_->send(request, call));
     if (response.status != 200) return error_of(request, response, client_->target());
     // It can begin with 200 and end in an error.
-    auto etag = parse_value(response.body, "CompleteMultipartUploadResult", "ETag");
-    if (!etag) {
-      Error error{Errc::unavailable, etag.error().message, Outcome::unknown};
+    const auto key = parse_value(response.body, "CompleteMultipartUploadResult", "Key");
+    if (!key) {
+      Error error{Errc::unavailable, key.error().message, Outcome::unknown};
       const ServerError said = parse_error(response.body);
       if (!said.code.empty())
         error.message = refused("the server failed at the end: " + said.code.substr(0, 64)).message;
       return error;
     }
     upload_.clear();
-    return make_stamp(total_, *etag);
+    return stamp_of_whole(response.body, call);
+  }
+
+  /// Radosgw 16 does not tell the ETag in its answer. The file is there in any case, so a look that
+  /// fails makes its stamp unsettled and no error.
+  Stamp stamp_of_whole(std::string_view answer, const Call& call) const {
+    if (const auto etag = parse_value(answer, "CompleteMultipartUploadResult", "ETag"))
+      return make_stamp(total_, *etag);
+    const auto found = find_info(*client_, key_, request_.path, call);
+    if (found && *found && (*found)->stamp.size == total_) return (*found)->stamp;
+    return make_stamp(total_, {});
   }
 
   void abort_upload() {

@@ -109,7 +109,7 @@ Result<Exclusive> find_out(Client& client, const std::string& prefix, const Call
 Result<std::unique_ptr<StorageBackend>> open_storage(const Url& url, const Deps& deps,
                                                      const Call& call) {
   ARTCACHE_TRY(Options options, parse_address(url));
-  auto client = std::make_shared<Client>(options.target, *deps.clock);
+  auto client = std::make_shared<Client>(options.target, *deps.clock, *deps.metrics);
   ARTCACHE_CHECK(check_bucket(*client, options.prefix, call));
   Exclusive exclusive =
       options.conditional == Conditional::on ? Exclusive::by_server : Exclusive::by_look;

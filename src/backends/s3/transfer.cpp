@@ -98,6 +98,7 @@ void Client::Transfer::prepare() {
   response_ = {};
   sent_ = 0;
   ++attempts_;
+  client_.count(request_);
   curl_easy_reset(easy_);
   std::string path = target.base_path + "/" + encode(request_.key, Slash::kept);
   const std::string query = encode(request_.query);
@@ -194,19 +195,23 @@ bool Client::Transfer::ended(CURLcode code) {
   return true;
 }
 
+Error Client::Transfer::failed(Error error) const {
+  if (changes_something() && reached_server_) error.outcome = Outcome::unknown;
+  return error;
+}
+
 Error Client::Transfer::given_up(Error error) const {
   // The attempt on the way now counts as well.
   long request_size = 0;
   curl_easy_getinfo(easy_, CURLINFO_REQUEST_SIZE, &request_size);
-  if (changes_something() && (reached_server_ || request_size > 0))
-    error.outcome = Outcome::unknown;
-  return error;
+  if (changes_something() && request_size > 0) error.outcome = Outcome::unknown;
+  return failed(std::move(error));
 }
 
 Result<Response> Client::Transfer::result() {
   if (response_.too_large || (code_ == CURLE_OK && !may_mend(response_.status)))
     return std::move(response_);
-  if (code_ == CURLE_OK) return given_up(error_of(request_, response_, client_.target()));
+  if (code_ == CURLE_OK) return failed(error_of(request_, response_, client_.target()));
   std::string cause = curl_easy_strerror(code_);
   if (code_ == CURLE_OPERATION_TIMEDOUT)
     cause = "the server does not answer";
@@ -214,9 +219,9 @@ Result<Response> Client::Transfer::result() {
     cause = "no connection to the server; does it run, and is `endpoint` right?";
   else if (code_ == CURLE_PEER_FAILED_VERIFICATION)
     cause = "the server's certificate is not trusted; name its authority with `ca`";
-  return given_up(Error{Errc::unavailable, "s3: " + request_.subject + ": " +
-                                               client_.target().origin + ": " + cause + " (" +
-                                               std::to_string(attempts_) + " attempts)"});
+  return failed(Error{Errc::unavailable, "s3: " + request_.subject + ": " +
+                                             client_.target().origin + ": " + cause + " (" +
+                                             std::to_string(attempts_) + " attempts)"});
 }
 
 }  // namespace artcache::s3

@@ -23,7 +23,7 @@ class Client::Transfer {
   [[nodiscard]] bool ended(CURLcode code);
   /// Once ended() was false.
   Result<Response> result();
-  /// Puts into `error` what is known about the request when it is given up now.
+  /// Puts into `error` what is known about the request when it is given up now, on its way.
   Error given_up(Error error) const;
 
   [[nodiscard]] CURL* handle() const { return easy_; }
@@ -37,6 +37,7 @@ class Client::Transfer {
   static int on_seek(void* self, curl_off_t offset, int origin);
   void set_body();
   void set_headers(const std::string& path, const std::string& query);
+  [[nodiscard]] Error failed(Error error) const;  ///< the same once it has ended
   [[nodiscard]] bool changes_something() const;
   [[nodiscard]] bool repeatable(CURLcode code) const;
 

@@ -70,7 +70,13 @@ Result<ListPage> parse_list(std::string_view text) {
     ARTCACHE_TRY(auto object, parse_object(node));
     page.objects.push_back(std::move(object));
   }
-  if (page.more && page.objects.empty()) return corrupt("a listing goes on without an object");
+  for (const pugi::xml_node& node : root.children("CommonPrefixes")) {
+    ARTCACHE_TRY(auto folder, decode_key(node.child_value("Prefix")));
+    if (folder.empty()) return corrupt("a folder has no name");
+    page.folders.push_back(std::move(folder));
+  }
+  if (page.more && page.objects.empty() && page.folders.empty())
+    return corrupt("a listing goes on without an object");
   return page;
 }
 

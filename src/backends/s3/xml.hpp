@@ -20,6 +20,7 @@ struct ListedObject {
 
 struct ListPage {
   std::vector<ListedObject> objects;
+  std::vector<std::string> folders;  ///< with a delimiter: what stands for the keys below each
   bool more = false;
 };
 
