@@ -139,6 +139,29 @@ TEST_SUITE("postgres") {
     CHECK(stamp(2).mark == decltype(Stamp::mark){});
   }
 
+  TEST_CASE("a content that does not fit its hash is corrupt for that row alone, until deleted") {
+    const PostgresSite site;
+    const auto index = site.open();
+    put(*index, 0, 3);
+    Psql psql(site.address);
+    // Behind the back of the triggers, as a disk would.
+    psql("ALTER TABLE " + site.files() + " DISABLE TRIGGER USER");
+    for (const char* place : {"length(artcache_content) - 2", "1"}) {
+      psql("UPDATE " + site.files() + " SET artcache_content = set_byte(artcache_content, " +
+           place + ", get_byte(artcache_content, " + place +
+           ") # 1) WHERE file_id = " + id_text(1));
+      const auto found = index->find(sample_id(1), {});
+      REQUIRE_FALSE(found.has_value());
+      CHECK(found.error().code == Errc::corrupt);
+      CHECK(found.error().message.find(to_string(sample_id(1))) != std::string::npos);
+      CHECK(good(index->find(sample_id(2), {}))->entry == sample_entry(2));
+    }
+    psql("ALTER TABLE " + site.files() + " ENABLE TRIGGER USER");
+    psql("DELETE FROM " + site.files() + " WHERE file_id = " + id_text(1));
+    put(*index, 1, 2);
+    CHECK(good(index->find(sample_id(1), {}))->entry == sample_entry(1));
+  }
+
   TEST_CASE("freshness set by hand shows at once and moves neither log nor digest") {
     const PostgresSite site;
     const auto index = site.open();

@@ -179,6 +179,43 @@ TEST_SUITE("sqlite index") {
     CHECK(noticed > 10);
   }
 
+  TEST_CASE(
+      "a bit flipped in a text is corrupt for that row alone, and putting it again mends it") {
+    const TempDir folder;
+    const std::string whole = made_index(folder, 40);
+    const std::string text = *sample_entry(38).description;
+    int places = 0;
+    for (std::size_t at = whole.find(text); at != std::string::npos;
+         at = whole.find(text, at + 1)) {
+      // Rows alone: the log has a copy of it.
+      std::string damaged = whole;
+      damaged[at + text.size() - 1] = static_cast<char>(damaged[at + text.size() - 1] ^ 1);
+      write_file(folder / "bad.db", damaged);
+      {
+        const auto index = open_index("sqlite://" + (folder / "bad.db"));
+        const auto found = index->find(sample_id(38), {});
+        if (found) CHECK((*found)->entry == sample_entry(38));
+        places += found ? 0 : 1;
+        if (!found) {
+          CHECK(found.error().code == Errc::corrupt);
+          CHECK(found.error().message.find(to_string(sample_id(38))) != std::string::npos);
+          CHECK(found.error().message.find("artcache rebuild") != std::string::npos);
+        }
+        CHECK(code_of(index->page({}, {})) == code_of(found));
+        CHECK(code_of(index->search({.query = to_string(sample_id(38))}, {})) == code_of(found));
+        CHECK(code_of(index->snapshot([](auto) -> Result<void> { return {}; }, {})) ==
+              code_of(found));
+        CHECK(good(index->find(sample_id(37), {}))->entry == sample_entry(37));
+        const std::vector<EntryChange> again{remove_of(sample_id(38)), put_of(sample_entry(38))};
+        good(index->apply({.changes = again}, {}));
+        CHECK(good(index->find(sample_id(38), {}))->entry == sample_entry(38));
+        CHECK(good(index->head({})).position.digest == sum_of(*index));
+      }
+      remove_files(folder / "bad.db");
+    }
+    CHECK(places == 1);
+  }
+
   TEST_CASE("a newer schema is unsupported, and nothing is changed") {
     const TempDir folder;
     const std::string file = folder / "x.db";

@@ -253,9 +253,12 @@ Result<IndexedEntry> read_entry(const sql::Statement& s, int first) {
     return out;
   }
   auto entry = parse_content(text_of(s.blob(first + 5)));
-  if (!entry) return damaged("content");
+  // A row with a content has the hash of it; one that was changed by hand has neither.
+  if (!entry || entry->id != id || content_hash(*entry) != out.hash)
+    return Error{Errc::corrupt, "postgresql index: entry " + to_string(id) +
+                                    ": its content does not fit its hash: delete the row and run "
+                                    "'artcache rebuild --incremental'"};
   out.entry = std::move(*entry);
-  if (out.entry.id != id) return damaged("content");
   return out;
 }
 

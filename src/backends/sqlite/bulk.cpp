@@ -197,7 +197,7 @@ Result<void> Bulk::remember_words_since(sql::Connection& connection, std::int64_
   while (true) {
     ARTCACHE_TRY(const bool found, s->step());
     if (!found) return {};
-    ARTCACHE_TRY(const IndexedEntry entry, read_entry(*s, 1));
+    ARTCACHE_TRY(const IndexedEntry entry, read_entry_as_it_is(*s, 1));
     remember_words(s->integer(0), search_tokens(entry.entry));
   }
 }

@@ -54,7 +54,7 @@ std::string tags_as_json(const std::vector<std::string>& tags) {
 
 Error damaged(std::string_view what) {
   return Error{Errc::corrupt, "sqlite index: a row with a bad " + std::string(what) +
-                                  "; rebuild the index from its storage"};
+                                  ": move the file away and run 'artcache rebuild'"};
 }
 
 Result<std::vector<std::string>> read_tags(std::string_view json) {
@@ -152,7 +152,19 @@ Freshness read_freshness(const sql::Statement& s, int column) {
   return {time_at(s, column), static_cast<std::int32_t>(s.integer(column + 1))};
 }
 
-Result<IndexedEntry> read_entry(const sql::Statement& s, int first) {
+Result<IndexedEntry> read_entry(const sql::Statement& statement, int first) {
+  ARTCACHE_TRY(IndexedEntry out, read_entry_as_it_is(statement, first));
+  if (content_hash(out.entry) != out.hash) return falsified(out.entry.id);
+  return out;
+}
+
+Error falsified(const FileId& id) {
+  return Error{Errc::corrupt, "sqlite index: entry " + to_string(id) +
+                                  ": its content does not fit its hash, so the file is damaged: "
+                                  "move it away and run 'artcache rebuild'"};
+}
+
+Result<IndexedEntry> read_entry_as_it_is(const sql::Statement& s, int first) {
   IndexedEntry out;
   FileEntry& e = out.entry;
   int c = first;

@@ -37,8 +37,14 @@ struct EntryRow {
 /// Binds kEntryColumnCount parameters from `first` on.
 void bind_entry(sql::Statement& statement, int first, const EntryRow& row, BindBuffers& buffers);
 
-/// Reads kEntryColumns from column `first` on. Errors: corrupt.
+/// Reads kEntryColumns from column `first` on and compares the content with its hash, so that what
+/// was falsified on the disk is not served. Errors: corrupt.
 Result<IndexedEntry> read_entry(const sql::Statement& statement, int first);
+/// The same without comparing, for who replaces the row anyway: so that a bad one can be mended.
+Result<IndexedEntry> read_entry_as_it_is(const sql::Statement& statement, int first);
+
+/// What read_entry() says when they differ.
+Error falsified(const FileId& id);
 
 Result<FileId> read_id(const sql::Statement& statement, int column);
 Result<ContentHash> read_hash(const sql::Statement& statement, int column);

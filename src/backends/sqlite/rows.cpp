@@ -36,7 +36,7 @@ Result<std::vector<RowWriter::Current>> RowWriter::find_all(const FileId& id) {
     if (!found) return all;
     Current& current = all.emplace_back();
     current.row = s->integer(0);
-    ARTCACHE_TRY(current.entry, read_entry(*s, 1));
+    ARTCACHE_TRY(current.entry, read_entry_as_it_is(*s, 1));
     current.sidecar_path = s->text(kEntryColumnCount);
   }
 }
