@@ -186,6 +186,38 @@ TEST_SUITE("index") {
     });
   }
 
+  TEST_CASE("a bulk load takes over thousands of changes, also after it was cut short") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto write = [&](std::uint64_t from, std::uint64_t to) {
+        std::vector<EntryChange> changes;
+        std::vector<ScannedFile> scanned;
+        for (std::uint64_t n = from; n < to; ++n) {
+          changes.push_back(put_of(sample_entry(n)));
+          scanned.push_back(scanned_of(changes.back().put));
+        }
+        good(index.apply({.changes = changes, .scanned = scanned}, {}));
+      };
+      {
+        const auto bulk = good(index.bulk_load(100'000, 0, {}));
+        good(bulk->add(rows_of(0, 100), {}));
+        write(50, 1050);
+      }
+      write(1050, 2050);  // nobody loads, but somebody will
+      const auto bulk = good(index.bulk_load(100'000, 0, {}));
+      CHECK(bulk->resumed_rows() == 100);
+      good(bulk->add(rows_of(5000, 5100), {}));
+      for (std::uint64_t n = 2050; n < 4050; n += 1000) write(n, n + 1000);
+      good(bulk->finish({}));
+      CHECK(good(index.head({})).count == 4150);
+      CHECK(good(index.head({})).position.digest == digest_of_rows(index));
+      for (const std::uint64_t n : {0U, 49U, 50U, 99U, 100U, 1999U, 4049U, 5000U, 5099U}) {
+        CHECK(good(index.find(sample_id(n), {}))->entry == sample_entry(n));
+        CHECK(scanned_at(index, row_of(n).scanned.path).has_value());
+      }
+      CHECK(good(index.search({.query = "plan"}, {})).total == 830);
+    });
+  }
+
   TEST_CASE("of two loaded rows with one id the newer wins, and both paths are known") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const auto bulk = good(index.bulk_load(100, 0, {}));
@@ -408,6 +440,43 @@ TEST_SUITE("index") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       std::vector<EntryChange> changes(kApplyMost + 1, remove_of(sample_id(1)));
       CHECK(index.apply({.changes = changes}, {}).error().code == Errc::invalid_argument);
+    });
+  }
+}
+
+TEST_SUITE("sqlite bulk load") {
+  TEST_CASE("what writers note in the scan table during a bulk load is there after it") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const BulkLoad::Row early = row_of(900);
+      const EntryChange put_early = put_of(sample_entry(900));
+      good(index.apply({.changes = {{put_early}}, .scanned = {{early.scanned}}}, {}));
+      const auto bulk = good(index.bulk_load(500, 0, {}));
+      const auto rows = rows_of(0, 300);
+      good(bulk->add(rows, {}));
+      // A second sidecar of one entry; one that is gone; one that says what it said; one that is
+      // read again; and one of which nobody has told what is in it.
+      ScannedFile twin = rows[10].scanned, newer = rows[30].scanned;
+      twin.path = "copies/ten.attr.json";
+      newer.stamp.size = 12345;
+      const ScannedFile orphan = scanned_file("nowhere/orphan.attr.json", 950);
+      const std::vector<ScannedFile> scanned{early.scanned, twin, newer, orphan};
+      const std::vector<EntryChange> changes{put_early, remove_of(sample_id(20))};
+      const std::vector<std::string_view> gone{rows[20].scanned.path};
+      good(index.apply({.changes = changes, .scanned = scanned, .unscanned = gone}, {}));
+      good(bulk->finish({}));
+
+      CHECK(good(index.scanned_paths_of(sample_id(10), {})).size() == 2);
+      CHECK(scanned_at(index, twin.path).has_value());
+      CHECK(scanned_at(index, rows[10].scanned.path).has_value());
+      CHECK_FALSE(good(index.find(sample_id(20), {})).has_value());
+      CHECK_FALSE(scanned_at(index, rows[20].scanned.path).has_value());
+      CHECK(good(index.find(sample_id(900), {})).has_value());
+      CHECK(scanned_at(index, early.scanned.path).has_value());
+      REQUIRE(scanned_at(index, newer.path).has_value());
+      CHECK(scanned_at(index, newer.path)->stamp == newer.stamp);
+      CHECK_FALSE(scanned_at(index, orphan.path).has_value());
+      CHECK(good(index.head({})).count == 300);
+      CHECK(good(index.head({})).position.digest == digest_of_rows(index));
     });
   }
 }

@@ -24,6 +24,7 @@ constexpr std::string_view kLoadWords = R"(
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('hashsize', 4194304);
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('crisismerge', 64);
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('automerge', 16);)";
+constexpr std::string_view kNoLoad = "DELETE FROM {p}load; DELETE FROM {p}touched;";
 constexpr std::string_view kUsualWords = R"(
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('hashsize', 1048576);
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('crisismerge', 16);
@@ -53,11 +54,12 @@ Result<std::unique_ptr<Bulk>> Bulk::begin(Writer& writer, sql::Pool& readers, co
 /// A load that still runs elsewhere finds another token, and stops.
 Result<void> Bulk::open(sql::Connection& connection, const HeadRow& row) {
   generation_ = row.head.generation + 1;
-  ARTCACHE_TRY(const bool resumed, resume(connection, row));
+  ARTCACHE_TRY(const bool resumed, resume(connection));
   if (resumed) {
     ARTCACHE_CHECK(drop_indexes(connection, names_, generation_));
   } else {
     begun_seq_ = row.head.position.seq;
+    ARTCACHE_CHECK(connection.execute(names_.text(kNoLoad)));
     ARTCACHE_CHECK(drop_generation(connection, names_, generation_));
     ARTCACHE_CHECK(create_generation(connection, names_, generation_));
     ARTCACHE_CHECK(connection.execute(names_.text(kLoadWords, generation_)));
@@ -65,15 +67,14 @@ Result<void> Bulk::open(sql::Connection& connection, const HeadRow& row) {
   return store(connection);
 }
 
-/// What was begun can be gone on with as long as the log still tells what was written since.
-Result<bool> Bulk::resume(sql::Connection& connection, const HeadRow& row) {
+/// What was begun can be gone on with as long as the writers have noted what they did since.
+Result<bool> Bulk::resume(sql::Connection& connection) {
   ARTCACHE_TRY(sql::Statement * s,
                connection.prepare(names_.text(
                    "SELECT generation, begun_seq, next_row, words_row, count, bytes, digest_high, "
                    "digest_low FROM {p}load WHERE one = 1")));
   ARTCACHE_TRY(const bool found, s->step());
-  const bool whole = found && from_sql(s->integer(0)) == generation_ &&
-                     row.head.oldest_seq <= from_sql(s->integer(1)) + 1;
+  const bool whole = found && from_sql(s->integer(0)) == generation_;
   std::int64_t words_row = 0;
   if (whole) {
     begun_seq_ = from_sql(s->integer(1));
@@ -102,11 +103,17 @@ Result<void> Bulk::store(sql::Connection& connection) const {
 
 Result<void> Bulk::check_mine(sql::Connection& connection) const {
   ARTCACHE_CHECK(check_fence(connection, names_, fence_));
-  ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names_.text("SELECT token FROM {p}load WHERE one = 1")));
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection.prepare(names_.text("SELECT token, generation FROM {p}load WHERE one = 1")));
   ARTCACHE_TRY(const bool found, s->step());
   const bool mine = found && s->integer(0) == token_;
+  const bool ended = mine && s->integer(1) == 0;
   s->reset();
+  if (ended)
+    return Error{
+        Errc::conflict,
+        "index: bulk load: more was written meanwhile than it can take over; run it again"};
   if (mine) return {};
   return Error{Errc::lease_lost,
                "index: bulk load: it has ended, or another one has begun; nothing is lost"};
@@ -115,7 +122,7 @@ Result<void> Bulk::check_mine(sql::Connection& connection) const {
 Result<void> Bulk::discard(const Call& call) {
   const auto drop = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
     ARTCACHE_CHECK(check_mine(connection));
-    ARTCACHE_CHECK(connection.execute(names_.text("DELETE FROM {p}load;")));
+    ARTCACHE_CHECK(connection.execute(names_.text(kNoLoad)));
     return drop_generation(connection, names_, generation_);
   };
   ARTCACHE_CHECK(writer_.exclusively(drop, call));
@@ -218,12 +225,16 @@ Result<Position> Bulk::finish(const Call& call) {
   };
   ARTCACHE_CHECK(writer_.exclusively(last_words, call, Writer::Durability::with_the_next));
   ARTCACHE_CHECK(index(call));
-  const auto work = [&](sql::Connection& connection, HeadRow& head) -> Result<void> {
+  bool done = false;
+  const auto last = [&](sql::Connection& connection, HeadRow& head) -> Result<void> {
     ARTCACHE_CHECK(check_mine(connection));
-    ARTCACHE_CHECK(merge(connection, head));
-    return switch_over(connection, head);
+    ARTCACHE_TRY(done, merge(connection, head));
+    return done ? switch_over(connection, head) : store(connection);
   };
-  ARTCACHE_TRY(const IndexHead head, writer_.exclusively(work, call));
+  IndexHead head;
+  while (!done) {
+    ARTCACHE_TRY(head, writer_.exclusively(last, call));
+  }
   return head.position;
 }
 
@@ -298,48 +309,6 @@ Result<void> Bulk::drop_losers(sql::Connection& connection, const FileId& id) {
   return {};
 }
 
-/// What writers did meanwhile wins over what was read from the storage before or while they did.
-Result<void> Bulk::merge(sql::Connection& connection, const HeadRow& head) {
-  if (head.head.oldest_seq > begun_seq_ + 1)
-    return Error{Errc::conflict,
-                 "index: bulk load: more was written meanwhile than the log keeps; run it again"};
-  ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names_.text("SELECT DISTINCT file_id FROM {p}log "
-                                              "WHERE seq > ? AND file_id IS NOT NULL")));
-  s->bind(0, to_sql(begun_seq_));
-  while (true) {
-    ARTCACHE_TRY(const bool found, s->step());
-    if (!found) return {};
-    ARTCACHE_TRY(const FileId id, read_id(*s, 0));
-    ARTCACHE_CHECK(merge_one(connection, head, id));
-  }
-}
-
-Result<void> Bulk::merge_one(sql::Connection& connection, const HeadRow& head, const FileId& id) {
-  RowWriter old_rows(connection, names_, head.head.generation);
-  RowWriter new_rows(connection, names_, generation_);
-  ScanWriter old_scan(connection, names_, head.head.generation);
-  ScanWriter new_scan(connection, names_, generation_);
-  ARTCACHE_TRY(const auto ours, new_rows.find(id));
-  ARTCACHE_TRY(const auto theirs, old_rows.find(id));
-  if (ours) {
-    count_out(ours->entry);
-    ARTCACHE_CHECK(new_rows.remove(*ours));
-    ARTCACHE_CHECK(new_scan.remove(ours->path()));
-  }
-  if (theirs) {
-    const PreparedEntry prepared = prepare(theirs->entry.entry);
-    ARTCACHE_TRY(const std::int64_t number,
-                 new_rows.insert({&prepared, theirs->entry.revision, theirs->entry.freshness,
-                                  theirs->sidecar_path}));
-    ARTCACHE_CHECK(new_rows.add_words(number, prepared.tokens));
-    count_in(theirs->entry);
-    ARTCACHE_TRY(const auto scanned, old_scan.find(theirs->path()));
-    if (scanned) ARTCACHE_CHECK(new_scan.put(*scanned));
-  }
-  return new_scan.flush();
-}
-
 Result<void> Bulk::switch_over(sql::Connection& connection, HeadRow& row) {
   const std::uint64_t old = row.head.generation;
   row.head.generation = generation_;
@@ -351,8 +320,12 @@ Result<void> Bulk::switch_over(sql::Connection& connection, HeadRow& row) {
   ARTCACHE_CHECK(log.append(
       {row.head.position, LogRow::Kind::reset, nullptr, nullptr, {}, deps_.clock->now()}, row));
   ARTCACHE_CHECK(point_view(connection, names_, generation_));
-  ARTCACHE_CHECK(connection.execute(names_.text("DELETE FROM {p}load;")));
+  ARTCACHE_CHECK(connection.execute(names_.text(kNoLoad)));
   ARTCACHE_CHECK(connection.execute(names_.text(kUsualWords, generation_)));
+  // Hints of where else an id may be, at worst useless.
+  ARTCACHE_CHECK(connection.execute(
+      names_.text("INSERT OR IGNORE INTO {p}twin_{g} SELECT * FROM ", generation_) +
+      names_.text("{p}twin_{g};", old)));
   return drop_generation(connection, names_, old);
 }
 

@@ -32,7 +32,7 @@ class Bulk final : public BulkLoad {
       : writer_(writer), readers_(readers), names_(names), deps_(deps), fence_(fence) {}
 
   Result<void> open(sql::Connection& connection, const HeadRow& row);
-  Result<bool> resume(sql::Connection& connection, const HeadRow& row);
+  Result<bool> resume(sql::Connection& connection);
   /// How far it has come, in the same transaction that brought it there.
   Result<void> store(sql::Connection& connection) const;
 
@@ -46,8 +46,9 @@ class Bulk final : public BulkLoad {
   Result<void> index(const Call& call);
   Result<void> drop_doubles(sql::Connection& connection);
   Result<void> drop_losers(sql::Connection& connection, const FileId& id);
-  Result<void> merge(sql::Connection& connection, const HeadRow& head);
-  Result<void> merge_one(sql::Connection& connection, const HeadRow& head, const FileId& id);
+  class Merge;
+  /// Takes over some of what writers did meanwhile; true when that was all.
+  Result<bool> merge(sql::Connection& connection, const HeadRow& head);
   Result<void> switch_over(sql::Connection& connection, HeadRow& head);
   void count_in(const IndexedEntry& row);
   void count_out(const IndexedEntry& row);

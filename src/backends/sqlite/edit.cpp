@@ -77,6 +77,8 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
     ARTCACHE_TRY(const ChangeOutcome outcome, change(one, path));
     result.outcomes.push_back(outcome);
     if (outcome == ChangeOutcome::moved) moved_ids.insert(one.id);
+    if (outcome != ChangeOutcome::moved && outcome != ChangeOutcome::older)
+      ARTCACHE_CHECK(touch(one.id));
     if (at == found.end()) continue;
     at->second.written = one.kind == EntryChange::Kind::put;
     at->second.moved = outcome == ChangeOutcome::moved;
@@ -87,9 +89,13 @@ Result<ApplyResult> Edit::apply(const ApplyRequest& request) {
     // What was not applied must be read again, so it must not look as if it had been.
     if (at != found.end() && at->second.moved) continue;
     const bool told = at != found.end() && at->second.written && at->second.path == file.path;
+    ARTCACHE_CHECK(touch(file.path));
     ARTCACHE_CHECK(told ? scan_.put(file) : note_path(file));
   }
-  for (const std::string_view path : request.unscanned) ARTCACHE_CHECK(forget_path(path));
+  for (const std::string_view path : request.unscanned) {
+    ARTCACHE_CHECK(touch(path));
+    ARTCACHE_CHECK(forget_path(path));
+  }
   for (const FileId& id : request.finished_intents) {
     if (moved_ids.contains(id)) continue;
     ARTCACHE_TRY(sql::Statement * s,
@@ -268,8 +274,40 @@ Result<void> Edit::forget_path(std::string_view path) {
   return scan_.remove(path);
 }
 
+Result<void> Edit::touch(const FileId& id) { return touch(Touched::entry, bytes_of(id)); }
+
+Result<void> Edit::touch(std::string_view path) {
+  return touch(Touched::path, {reinterpret_cast<const std::uint8_t*>(path.data()), path.size()});
+}
+
+Result<void> Edit::touch(Touched kind, sql::Bytes key) {
+  if (!head_.loading) return {};
+  touched_ = true;
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection_.prepare(names_.text("INSERT OR IGNORE INTO {p}touched(kind, key) VALUES(?, ?)")));
+  s->bind(0, std::int64_t{static_cast<int>(kind)}).bind(1, key);
+  ARTCACHE_CHECK(s->run());
+  return {};
+}
+
+/// Nobody may ever go on with it, and what is touched must not grow without end.
+Result<void> Edit::end_load_left_behind() {
+  if (!touched_) return {};
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection_.prepare(names_.text("SELECT max(number) - min(number) FROM {p}touched")));
+  ARTCACHE_CHECK(s->step());
+  const bool too_many = s->integer(0) >= kTouchedMost;
+  s->reset();
+  if (!too_many) return {};
+  return connection_.execute(
+      names_.text("UPDATE {p}load SET generation = 0; DELETE FROM {p}touched;"));
+}
+
 Result<void> Edit::flush(const LogRetention& retention) {
   ARTCACHE_CHECK(scan_.flush());
+  ARTCACHE_CHECK(end_load_left_behind());
   ARTCACHE_CHECK(trim_log(connection_, names_, retention, now_, changes_ + kTrimBesides, head_));
   return write_head(connection_, names_, head_);
 }

@@ -110,6 +110,12 @@ Result<void> check_fence(sql::Connection& connection, const Names& names, std::u
 Result<void> add_twin(sql::Connection& connection, const Names& names, std::uint64_t generation,
                       const FileId& id, std::string_view path);
 
+/// What the table `touched` tells a bulk load: that writers had to do with an entry, or with a path
+/// of the scan table, since it began.
+enum class Touched : std::uint8_t { entry, path };
+/// A load that lets more than so many come together has to begin anew.
+inline constexpr std::int64_t kTouchedMost = 100'000;
+
 /// Applies requests, one after the other, inside a transaction that is open already; flush() once
 /// before its commit.
 class Edit {
@@ -140,12 +146,17 @@ class Edit {
                    std::string_view payload);
   Result<void> note_path(const ScannedFile& file);
   Result<void> forget_path(std::string_view path);
+  Result<void> touch(const FileId& id);
+  Result<void> touch(std::string_view path);
+  Result<void> touch(Touched kind, sql::Bytes key);
+  Result<void> end_load_left_behind();
 
   sql::Connection& connection_;
   const Names& names_;
   HeadRow head_;
   Timestamp now_;
   std::uint64_t changes_ = 0;
+  bool touched_ = false;
   TwinRule twins_ = TwinRule::last_wins;
   /// Ids that the log says were removed after `removed_after_`; asked for once a request.
   std::optional<std::uint64_t> removed_after_;

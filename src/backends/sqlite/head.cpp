@@ -17,8 +17,8 @@ constexpr std::uint64_t kLogRowBytes = 80;
 Result<HeadRow> read_head(sql::Connection& connection, const Names& names, sql::Need need) {
   const auto prepared = connection.prepare(
       names.text("SELECT h.epoch, h.seq, h.digest_high, h.digest_low, h.count, h.bytes, h.fence, "
-                 "h.generation, h.oldest_seq, h.log_bytes, h.suspect, s.reader, s.writer, "
-                 "s.version "
+                 "h.generation, h.oldest_seq, h.log_bytes, h.suspect, h.boot, s.reader, s.writer, "
+                 "s.version, EXISTS(SELECT 1 FROM {p}load WHERE generation > 0) "
                  "FROM {p}head h, {p}schema s WHERE h.one = 1 AND s.name = 'index'"));
   // A newer program may have made the columns others.
   if (!prepared) ARTCACHE_CHECK(check_schema(connection, names, need));
@@ -37,9 +37,11 @@ Result<HeadRow> read_head(sql::Connection& connection, const Names& names, sql::
   head.oldest_seq = from_sql(s->integer(8));
   row.log_bytes = from_sql(s->integer(9));
   head.suspect_reason = s->text(10);
-  head.schema_reader = static_cast<std::uint32_t>(s->integer(11));
-  head.schema_writer = static_cast<std::uint32_t>(s->integer(12));
-  const auto version = static_cast<std::uint32_t>(s->integer(13));
+  row.boot = s->text(11);
+  head.schema_reader = static_cast<std::uint32_t>(s->integer(12));
+  head.schema_writer = static_cast<std::uint32_t>(s->integer(13));
+  const auto version = static_cast<std::uint32_t>(s->integer(14));
+  row.loading = s->integer(15) != 0;
   s->reset();
   ARTCACHE_CHECK(check_versions({version, head.schema_reader, head.schema_writer}, names, need));
   return row;
@@ -50,7 +52,7 @@ Result<void> write_head(sql::Connection& connection, const Names& names, const H
                connection.prepare(names.text(
                    "UPDATE {p}head SET epoch = ?, seq = ?, digest_high = ?, digest_low = ?, "
                    "count = ?, bytes = ?, fence = ?, generation = ?, oldest_seq = ?, "
-                   "log_bytes = ?, suspect = ? WHERE one = 1")));
+                   "log_bytes = ?, suspect = ?, boot = ? WHERE one = 1")));
   const IndexHead& head = row.head;
   int i = 0;
   for (const std::uint64_t number :
@@ -58,10 +60,8 @@ Result<void> write_head(sql::Connection& connection, const Names& names, const H
         head.position.digest.low(), head.count, head.bytes, head.fence, head.generation,
         head.oldest_seq, row.log_bytes})
     s->bind(i++, to_sql(number));
-  if (head.suspect_reason.empty())
-    s->bind_null(i);
-  else
-    s->bind(i, std::string_view(head.suspect_reason));
+  for (const std::string* text : {&head.suspect_reason, &row.boot})
+    text->empty() ? s->bind_null(i++) : s->bind(i++, std::string_view(*text));
   ARTCACHE_TRY(const std::int64_t changed, s->run());
   if (changed != 1)
     return Error{Errc::corrupt, "sqlite index: the head row is missing; rebuild into a new file"};

@@ -13,6 +13,10 @@ namespace artcache::sqlite {
 struct HeadRow {
   IndexHead head;
   std::uint64_t log_bytes = 0;
+  /// The run of the machine in which somebody writes, or did and did not come to close the index;
+  /// empty when everybody who wrote has closed it.
+  std::string boot;
+  bool loading = false;  ///< a bulk load runs, or was cut short: it must hear of what is written
 };
 
 /// Inside a transaction, so that it belongs to what else is read there.

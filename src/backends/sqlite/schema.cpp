@@ -42,6 +42,14 @@ CREATE TABLE {p}waiter(
   PRIMARY KEY(element, class, name)) WITHOUT ROWID;
 )";
 
+// Of a load begun before nobody has noted what was written meanwhile.
+constexpr std::string_view kVersion2 = R"(
+ALTER TABLE {p}head ADD COLUMN boot TEXT;
+CREATE TABLE {p}touched(
+  number INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key BLOB NOT NULL, UNIQUE(kind, key));
+DELETE FROM {p}load;
+)";
+
 constexpr std::string_view kGeneration = R"(
 CREATE TABLE {p}entry_{g}(
   row INTEGER PRIMARY KEY, file_id BLOB NOT NULL, hash BLOB NOT NULL, revision INTEGER NOT NULL,
@@ -135,7 +143,8 @@ std::string Names::text(std::string_view text, std::uint64_t generation) const {
 
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call) {
   const std::string first = first_version(names);
-  const std::array steps{sql::Migration{kSchemaVersion, first}};
+  const std::string second = names.text(kVersion2);
+  const std::array steps{sql::Migration{1, first}, sql::Migration{kSchemaVersion, second}};
   return sql::migrate(connection, schema_of(names, steps), call);
 }
 
