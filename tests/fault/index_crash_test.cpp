@@ -23,6 +23,7 @@ using Store = std::unique_ptr<MetadataStore>;
 struct Bench {
   CrashVfs vfs;
   std::uint64_t log_rows = 100'000;
+  std::string boot;
 
   Result<Store> open() {
     sqlite::IndexOptions options;
@@ -30,6 +31,7 @@ struct Bench {
     options.prefix = "storage_elem_01";
     options.vfs = vfs.name();
     options.retention.rows_most = log_rows;
+    options.boot = boot;
     return sqlite::open_index(options, {}, {});
   }
 };
@@ -219,6 +221,64 @@ TEST_SUITE("index power cuts") {
 
   TEST_CASE("while an index is bulk-loaded: all of it or nothing") {
     cut_everywhere("bulk load", {bulk_steps(), 3});
+  }
+
+  TEST_CASE("an index open for writing is suspect after a power cut, and else is not") {
+    enum class End { closed, killed, power_cut };
+    for (const End end : {End::closed, End::killed, End::power_cut}) {
+      Bench bench;
+      bench.boot = "monday";
+      Store index;
+      REQUIRE(open_step(bench, index).has_value());
+      REQUIRE(put_rows(*index, 0, 3).has_value());
+      REQUIRE(index->set_suspect("", 0, {}).has_value());
+      if (end == End::closed) index.reset();
+      // A process that is killed leaves its files as they are, and the machine runs on.
+      if (end != End::closed) bench.vfs.cut_after(1);
+      if (end == End::power_cut) bench.boot = "tuesday";
+      index.reset();
+      bench.vfs.reboot(end == End::power_cut ? 0 : 1);
+      REQUIRE(open_step(bench, index).has_value());
+      CHECK(contradiction(*index) == "");
+      CHECK(index->head({})->suspect_reason.empty() == (end != End::power_cut));
+      // Only a reconcile ends it: not another start, clean or not.
+      bench.boot = "wednesday";
+      REQUIRE(open_step(bench, index).has_value());
+      CHECK(index->head({})->suspect_reason.empty() == (end != End::power_cut));
+    }
+  }
+
+  TEST_CASE("an index that only was read is not suspect after a power cut") {
+    Bench bench;
+    bench.boot = "monday";
+    Store index;
+    REQUIRE(open_step(bench, index).has_value());
+    REQUIRE(index->set_suspect("", 0, {}).has_value());
+    REQUIRE(open_step(bench, index).has_value());
+    REQUIRE(index->head({}).has_value());
+    bench.vfs.cut_after(1);
+    index.reset();
+    bench.vfs.reboot(0);
+    bench.boot = "tuesday";
+    REQUIRE(open_step(bench, index).has_value());
+    CHECK(index->head({})->suspect_reason == "");
+  }
+
+  TEST_CASE("an index whose files failed for a while goes on when they work again") {
+    Bench bench;
+    Store index;
+    REQUIRE(open_step(bench, index).has_value());
+    REQUIRE(put_rows(*index, 0, 3).has_value());
+    bench.vfs.cut_after(1);
+    CHECK_FALSE(put_rows(*index, 3, 6).has_value());
+    CHECK_FALSE(put_rows(*index, 3, 6).has_value());
+    bench.vfs.reboot(0);
+    REQUIRE(put_rows(*index, 3, 6).has_value());
+    // Readers each find out by themselves.
+    for (int i = 0; i < 4 && !index->head({}); ++i) {
+    }
+    CHECK(contradiction(*index) == "");
+    CHECK(index->head({})->position.seq == 6);
   }
 
   TEST_CASE("a commit whose sync fails is unknown, and the index goes on with either outcome") {

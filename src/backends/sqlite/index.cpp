@@ -10,26 +10,73 @@
 
 namespace artcache::sqlite {
 
-Index::Index(IndexOptions options, Names names, const Deps& deps, Connect connect,
-             std::unique_ptr<sql::Connection> writing, Peers peers)
+namespace {
+
+/// How long closing an index may wait for whoever writes to it.
+constexpr std::chrono::seconds kCloseMost{2};
+constexpr std::string_view kUncleanStop =
+    "the machine stopped while the index was open for writing";
+
+}  // namespace
+
+Index::Index(IndexOptions options, Names names, const Deps& deps, Connections connections,
+             Peers peers)
     : options_(std::move(options)),
       names_(std::move(names)),
       deps_(deps),
-      readers_({.open = std::move(connect),
+      readers_({.open = std::move(connections.reading),
                 .connections_most = options_.readers_most,
                 .limit_name = "readers",
                 .clock = deps.clock}),
-      writer_(std::move(writing), std::move(peers), names_, options_.retention, options_.durable,
+      peers_(std::move(peers)),
+      writer_(std::move(connections.first), peers_, names_,
+              {std::move(connections.writing), options_.retention, options_.durable, options_.boot},
               deps, [this](const IndexHead& head) { watch_.moved(head.position.seq); }),
       find_text_(names_.text("SELECT s.reader, " + std::string(kEntryColumns) +
                              " FROM (SELECT reader FROM {p}schema WHERE name = 'index') s "
                              "LEFT JOIN {p}entry ON file_id = ?")) {}
 
 Index::~Index() {
-  if (!options_.delete_on_close) return;
+  if (!options_.delete_on_close) {
+    peers_.leave([this] { note_clean_close(); });
+    return;
+  }
   ::unlink(owners_path().c_str());
   for (const std::string_view suffix : {"", "-wal", "-shm"})
     ::unlink((options_.path + std::string(suffix)).c_str());
+}
+
+Result<void> Index::open(const Call& call) {
+  peers_.enter(key_hash(names_.prefix()));
+  std::string boot;
+  {
+    ARTCACHE_TRY(const Reading reading, begin_reading(call));
+    boot = reading.row.boot;
+  }
+  opened_ = boot.empty() || boot == options_.boot;
+  if (opened_) return {};
+  const auto mark = [&](sql::Connection&, HeadRow& row) -> Result<void> {
+    if (row.head.suspect_reason.empty()) row.head.suspect_reason = kUncleanStop;
+    return {};
+  };
+  ARTCACHE_CHECK(writer_.exclusively(mark, call));
+  opened_ = true;
+  return {};
+}
+
+/// Best effort: what could not be noted makes the index suspect at worst.
+void Index::note_clean_close() {
+  if (!opened_) return;
+  const Call call = Call().within(kCloseMost, *deps_.clock);
+  {
+    const auto reading = begin_reading(call);
+    if (!reading || reading->row.boot.empty()) return;
+  }
+  const auto close = [](sql::Connection&, HeadRow& row) -> Result<void> {
+    row.boot.clear();
+    return {};
+  };
+  (void)writer_.exclusively(close, call);
 }
 
 std::string Index::describe() const {

@@ -23,6 +23,7 @@ struct IndexOptions {
   std::string vfs;      ///< of SQLite; tests cut its power
   bool durable = true;  ///< false: no fsync, for a file that nobody needs after a crash
   bool delete_on_close = false;
+  std::string boot;  ///< the run of the machine; tests have machines that stop
   LogRetention retention;
   std::size_t readers_most = 16;
 };
@@ -51,10 +52,18 @@ class HeadWatch {
 
 class Index final : public MetadataStore, public LockStore {
  public:
-  using Connect = std::function<Result<std::unique_ptr<sql::Connection>>(const Call&)>;
-  Index(IndexOptions options, Names names, const Deps& deps, Connect connect,
-        std::unique_ptr<sql::Connection> writing, Peers peers);
+  using Connect = Writer::Connect;
+  struct Connections {
+    Connect reading, writing;                ///< further ones
+    std::unique_ptr<sql::Connection> first;  ///< for writing
+  };
+  Index(IndexOptions options, Names names, const Deps& deps, Connections connections, Peers peers);
+  /// Notes that nobody has it open any more, if that is so.
   ~Index() override;
+
+  /// To be called once, before anything else. Marks the index suspect when the machine stopped
+  /// while somebody had it open for writing: what was on its way to the storage may be lost.
+  Result<void> open(const Call& call);
 
   [[nodiscard]] std::string describe() const override;
   [[nodiscard]] LockStore* locks() override { return this; }
@@ -102,14 +111,17 @@ class Index final : public MetadataStore, public LockStore {
   /// A connection with a read transaction open on it.
   struct Reading;
   Result<Reading> begin_reading(const Call& call);
+  void note_clean_close();
 
   const IndexOptions options_;
   const Names names_;
   const Deps deps_;
   sql::Pool readers_;
   HeadWatch watch_;
+  Peers peers_;
   Writer writer_;
   const std::string find_text_;
+  bool opened_ = false;  // an unclean stop before has been noted
 };
 
 }  // namespace artcache::sqlite

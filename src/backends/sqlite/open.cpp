@@ -7,6 +7,7 @@
 
 #include "backends/sqlite/index.hpp"
 #include "sql/sqlite/connection.hpp"
+#include "util/owner_lock.hpp"
 #include "util/try.hpp"
 
 namespace artcache::sqlite {
@@ -51,12 +52,22 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
   const sql::SqliteOptions writer = writer_options(connection);
   ARTCACHE_TRY(auto writing, sql::open_sqlite(writer, call));
   ARTCACHE_CHECK(migrate(*writing, names, call));
-  auto connect = [connection](const Call& c) { return sql::open_sqlite(connection, c); };
+  // From here on the file is there, and must not be made anew when it is not.
+  const auto further = [](sql::SqliteOptions chosen) -> Index::Connect {
+    chosen.mode = sql::SqliteMode::read_write;
+    return [chosen](const Call& c) { return sql::open_sqlite(chosen, c); };
+  };
+  IndexOptions chosen = options;
+  if (chosen.boot.empty()) chosen.boot = util::boot_id();
   // A file of our own, or of another file system than the kernel's, has no peers.
   const bool alone = options.delete_on_close || !options.vfs.empty();
   Peers peers = alone ? Peers() : Peers::beside(options.path, *deps.logger);
-  return std::unique_ptr<MetadataStore>(std::make_unique<Index>(
-      options, std::move(names), deps, std::move(connect), std::move(writing), std::move(peers)));
+  auto index = std::make_unique<Index>(
+      std::move(chosen), std::move(names), deps,
+      Index::Connections{further(connection), further(writer), std::move(writing)},
+      std::move(peers));
+  ARTCACHE_CHECK(index->open(call));
+  return std::unique_ptr<MetadataStore>(std::move(index));
 }
 
 Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,

@@ -16,14 +16,16 @@ constexpr std::chrono::microseconds kStepBehind{500};  // of those who wait to b
 constexpr std::chrono::microseconds kStepNext{100};    // of the one who is
 /// So many steps in which nobody writes, and who is next does not either: it is not running.
 constexpr int kStuckSteps = 40;
+/// So many for one who closes an index, who writes once and waits for nobody long.
+constexpr int kLeavingSteps = 2000;
 /// So many steps for one who writes: then SQLite may tell whether somebody still does.
 constexpr int kWritingSteps = 2500;
 
-struct flock one_byte(int byte, short type) {
+struct flock one_byte(std::uint64_t byte, short type) {
   struct flock lock {};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
-  lock.l_start = byte;
+  lock.l_start = static_cast<off_t>(byte);
   lock.l_len = 1;
   return lock;
 }
@@ -45,6 +47,7 @@ util::Fd open_file(const std::string& path, const std::string& database) {
 
 Peers Peers::beside(const std::string& database, Logger& logger) {
   Peers peers;
+  peers.alone_ = false;
   const std::string path = database + "-peers";
   peers.file_ = open_file(path, database);
   if (!peers.file_)
@@ -56,19 +59,28 @@ Peers Peers::beside(const std::string& database, Logger& logger) {
   return peers;
 }
 
-bool Peers::lock(Byte byte) const {
-  struct flock lock = one_byte(static_cast<int>(byte), F_WRLCK);
+bool Peers::lock(Byte byte, Kind kind) const {
+  struct flock lock =
+      one_byte(static_cast<std::uint64_t>(byte), kind == Kind::alone ? F_WRLCK : F_RDLCK);
   return util::retried([&] { return ::fcntl(file_.get(), F_OFD_SETLK, &lock); }) == 0;
 }
 
+bool Peers::lock_within_a_second(Byte byte, Kind kind) const {
+  for (int step = 0; step < kLeavingSteps; ++step) {
+    if (lock(byte, kind)) return true;
+    std::this_thread::sleep_for(kStepBehind);
+  }
+  return false;
+}
+
 void Peers::unlock(Byte byte) const {
-  struct flock lock = one_byte(static_cast<int>(byte), F_UNLCK);
+  struct flock lock = one_byte(static_cast<std::uint64_t>(byte), F_UNLCK);
   (void)::fcntl(file_.get(), F_OFD_SETLK, &lock);
 }
 
 bool Peers::is_locked(Byte byte) const {
   if (!file_) return false;
-  struct flock lock = one_byte(static_cast<int>(byte), F_WRLCK);
+  struct flock lock = one_byte(static_cast<std::uint64_t>(byte), F_WRLCK);
   return util::retried([&] { return ::fcntl(file_.get(), F_OFD_GETLK, &lock); }) == 0 &&
          lock.l_type != F_UNLCK;
 }
@@ -103,5 +115,20 @@ void Peers::wait_to_write(const Call& call, const Clock& clock) const {
 }
 
 bool Peers::somebody_waits() const { return is_locked(Byte::waiting); }
+
+void Peers::enter(std::uint64_t index) {
+  const auto byte = static_cast<Byte>(static_cast<std::uint64_t>(Byte::first_index) + (index >> 2));
+  if (file_ && lock_within_a_second(byte, Kind::with_others)) entered_ = byte;
+}
+
+/// One leaves at a time: of two who do it at once, each would see the other one still there.
+void Peers::leave(const std::function<void()>& last) {
+  if (alone_) return last();
+  if (!entered_ || !lock_within_a_second(Byte::leaving, Kind::alone)) return;
+  if (lock(*entered_)) last();
+  unlock(*entered_);
+  unlock(Byte::leaving);
+  entered_.reset();
+}
 
 }  // namespace artcache::sqlite

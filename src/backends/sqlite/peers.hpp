@@ -5,6 +5,9 @@
 #include <artcache/call.hpp>
 #include <artcache/clock.hpp>
 #include <artcache/logger.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,7 +24,7 @@ namespace artcache::sqlite {
 /// locks (F_OFD_SETLK) are on an empty file of their own, `<database>-peers`, with the mode of the
 /// database; the kernel lets go of them when a process ends, however it ends.
 ///
-/// For one thread at a time, but for somebody_waits().
+/// And tells whether others have an index open. For one thread at a time, but for somebody_waits().
 class Peers {
  public:
   Peers() = default;  ///< for a file that nobody else opens
@@ -46,15 +49,26 @@ class Peers {
   /// Whether another opening waits for its turn. From any thread.
   [[nodiscard]] bool somebody_waits() const;
 
+  /// From now on whoever leaves the index with this number sees that somebody has it open.
+  void enter(std::uint64_t index);
+  /// Undoes enter(). `last` is called when nobody else has the index open, and nobody can enter
+  /// before it returns.
+  void leave(const std::function<void()>& last);
+
  private:
-  enum class Byte : int { waiting = 1, writing = 2 };
-  [[nodiscard]] bool lock(Byte byte) const;
+  // Offsets in the file; those from `first_index` on belong to indexes.
+  enum class Byte : std::uint64_t { waiting = 1, writing = 2, leaving = 3, first_index = 16 };
+  enum class Kind : std::uint8_t { alone, with_others };
+  [[nodiscard]] bool lock(Byte byte, Kind kind = Kind::alone) const;
+  [[nodiscard]] bool lock_within_a_second(Byte byte, Kind kind) const;
   void unlock(Byte byte) const;
   [[nodiscard]] bool is_locked(Byte byte) const;
   [[nodiscard]] bool wait_to_be_next(const Call& call, const Clock& clock) const;
   void wait_to_write(const Call& call, const Clock& clock) const;
 
+  bool alone_ = true;
   util::Fd file_;
+  std::optional<Byte> entered_;
 };
 
 }  // namespace artcache::sqlite

@@ -128,6 +128,7 @@ Result<void> Writer::write(const Ticket& own, const Call& call, Batch& batch, In
 }
 
 Result<void> Writer::begin(const Ticket& own, const Call& call) {
+  ARTCACHE_CHECK(replace_unfit(call));
   connection_->set_call(&call);
   auto begun = choose_settings(own.durability);
   if (begun) begun = connection_->begin(sql::TransactionKind::write);
@@ -143,11 +144,19 @@ bool Writer::somebody_waits() {
   return peers_.somebody_waits();
 }
 
+/// After an error of the device, or damage, another one may do better.
+Result<void> Writer::replace_unfit(const Call& call) {
+  if (connection_->healthy()) return {};
+  ARTCACHE_TRY(connection_, options_.connect(call));
+  durability_ = Durability::now;
+  return {};
+}
+
 /// Work that waits for no disk runs alone, so these are nobody else's settings.
 Result<void> Writer::choose_settings(Durability wanted) {
   if (wanted == durability_) return {};
   const bool now = wanted == Durability::now;
-  if (durable_)
+  if (options_.durable)
     ARTCACHE_CHECK(
         connection_->execute(now ? "PRAGMA synchronous = EXTRA" : "PRAGMA synchronous = NORMAL"));
   ARTCACHE_CHECK(connection_->execute(now ? "PRAGMA wal_autocheckpoint = 1000"
@@ -187,6 +196,7 @@ Result<void> Writer::run(Batch& batch, IndexHead& head) {
   } const roll_back{*connection_};
   take_more(batch);
   ARTCACHE_TRY(HeadRow row, read_head(*connection_, names_, sql::Need::write));
+  row.boot = options_.boot;
   Ticket& first = *batch.tickets.front();
   ARTCACHE_CHECK(first.work != nullptr ? run_work(first, row) : run_requests(batch, row));
   head = row.head;
@@ -227,7 +237,7 @@ Result<void> Writer::run_requests(Batch& batch, HeadRow& row) {
     }
   } while (take_more(batch) || wait_for_more(batch));
   expected_ = std::max(batch.size, expected_ - 1);
-  ARTCACHE_CHECK(edit.flush(retention_));
+  ARTCACHE_CHECK(edit.flush(options_.retention));
   row = edit.head();
   return {};
 }

@@ -23,16 +23,21 @@ namespace artcache::sqlite {
 /// request belongs to the caller.
 class Writer {
  public:
+  using Connect = std::function<Result<std::unique_ptr<sql::Connection>>(const Call&)>;
   using Committed = std::function<void(const IndexHead&)>;
 
-  /// `durable`: every commit waits for the disk.
-  Writer(std::unique_ptr<sql::Connection> connection, Peers peers, Names names,
-         LogRetention retention, bool durable, const Deps& deps, Committed committed)
+  struct Options {
+    Connect connect;  ///< another connection, when the one at hand is no longer fit
+    LogRetention retention;
+    bool durable = true;  ///< every commit waits for the disk
+    std::string boot;     ///< noted in the head with every commit, see HeadRow::boot
+  };
+  Writer(std::unique_ptr<sql::Connection> connection, const Peers& peers, Names names,
+         Options options, const Deps& deps, Committed committed)
       : connection_(std::move(connection)),
-        peers_(std::move(peers)),
+        peers_(peers),
         names_(std::move(names)),
-        retention_(retention),
-        durable_(durable),
+        options_(std::move(options)),
         deps_(deps),
         committed_(std::move(committed)) {}
 
@@ -80,6 +85,7 @@ class Writer {
   void lead(std::unique_lock<std::mutex>& guard, Ticket& own, const Call& call);
   Result<void> write(const Ticket& own, const Call& call, Batch& batch, IndexHead& head);
   Result<void> begin(const Ticket& own, const Call& call);
+  Result<void> replace_unfit(const Call& call);
   Result<void> choose_settings(Durability wanted);
   bool take_more(Batch& batch);
   bool wait_for_more(Batch& batch);
@@ -90,10 +96,9 @@ class Writer {
   std::unique_ptr<sql::Connection> connection_;  // the leader's
   Durability durability_ = Durability::now;      // that it has; the leader's
   std::size_t expected_ = 1;  // requests in a commit, by those before; the leader's
-  const Peers peers_;
+  const Peers& peers_;
   const Names names_;
-  const LogRetention retention_;
-  const bool durable_;
+  const Options options_;
   const Deps deps_;
   const Committed committed_;
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -94,6 +95,46 @@ TEST_SUITE("sqlite peers") {
     call.stop = stopped.get_token();
     const auto given_up = turn_of(two, call);
     CHECK_FALSE(one.somebody_waits());
+  }
+
+  TEST_CASE("only the last one to leave an index is told so") {
+    const TempDir folder;
+    const std::string database = make_database(folder);
+    Peers one = beside(database), two = beside(database), other_index = beside(database);
+    const auto was_last = [](Peers& peers) {
+      bool last = false;
+      peers.leave([&] { last = true; });
+      return last;
+    };
+    one.enter(1000);
+    two.enter(1000);
+    other_index.enter(2000);
+    CHECK_FALSE(was_last(one));
+    one.enter(1000);
+    CHECK_FALSE(was_last(two));
+    CHECK(was_last(one));
+    CHECK(was_last(other_index));
+    CHECK_FALSE(was_last(other_index));
+    Peers alone;
+    alone.enter(1000);
+    CHECK(was_last(alone));
+  }
+
+  TEST_CASE("of many who leave at once exactly one is the last") {
+    const TempDir folder;
+    const std::string database = make_database(folder);
+    for (int round = 0; round < 20; ++round) {
+      std::vector<Peers> peers;
+      for (int i = 0; i < 4; ++i) {
+        peers.push_back(beside(database));
+        peers.back().enter(1000);
+      }
+      std::atomic<int> last{0};
+      std::vector<std::jthread> leaving;
+      for (Peers& one : peers) leaving.emplace_back([&] { one.leave([&] { ++last; }); });
+      leaving.clear();
+      CHECK(last == 1);
+    }
   }
 
   TEST_CASE("the file has the mode of the database, and is no link") {
