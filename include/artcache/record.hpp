@@ -33,8 +33,9 @@ class ARTCACHE_EXPORT Digest {
   static Digest of(std::string_view key, const ContentHash& hash);
 
   constexpr Digest& operator+=(const Digest& other) {
+    const std::uint64_t before = low_;  // `other` may be *this
     low_ += other.low_;
-    high_ += other.high_ + (low_ < other.low_ ? 1 : 0);
+    high_ += other.high_ + (low_ < before ? 1 : 0);
     return *this;
   }
   constexpr Digest& operator-=(const Digest& other) {

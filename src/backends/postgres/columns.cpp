@@ -207,13 +207,10 @@ Result<Digest> read_digest(const sql::Statement& statement, int column) {
   for (const char c : statement.text(column)) {
     if (c < '0' || c > '9') return damaged("digest");
     // Times ten is eight times and twice.
-    const auto doubled = [](const Digest& one) {
-      Digest sum = one;
-      sum += one;
-      return sum;
-    };
-    const Digest twice = doubled(digest);
-    digest = doubled(doubled(twice));
+    digest += digest;
+    const Digest twice = digest;
+    digest += digest;
+    digest += digest;
     digest += twice;
     digest += Digest(0, static_cast<std::uint64_t>(c - '0'));
   }

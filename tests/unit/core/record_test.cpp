@@ -65,6 +65,14 @@ TEST_SUITE("record") {
     CHECK(borrowed == Digest(0, kAll));
   }
 
+  TEST_CASE("a sum added to itself is doubled, and taken away from itself is nothing") {
+    Digest sum(1, kAll);
+    sum += *&sum;
+    CHECK(sum == Digest(3, kAll - 1));
+    sum -= *&sum;
+    CHECK(sum == Digest());
+  }
+
   TEST_CASE("adding and taking away in any order comes back to where it began") {
     const std::uint64_t seed = test::test_seed();
     INFO("ARTCACHE_SEED=" << seed);
