@@ -26,7 +26,8 @@ using Handler = std::function<Reply(Request&)>;
 /// Gives the answer of a request that has none yet, once, from any thread; at once or hours later.
 /// When the client has gone, the answer goes nowhere.
 using Answer = std::function<void(Reply)>;
-/// For long polls: returns at once and holds no thread while it waits.
+/// For long polls: runs on the I/O thread, returns at once, and holds no thread while it waits. Its
+/// call.stop is set as soon as the server begins to stop: then it is to answer with what it has.
 using LateHandler = std::function<void(const Request&, Answer)>;
 
 /// Who may call a route. Fills in Request::identity or says why not (401, 403, 429), before the

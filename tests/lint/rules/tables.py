@@ -60,6 +60,7 @@ THIRD_PARTY = {
     "libstemmer/": "libstemmer",
     "zstd": "zstd",
     "zdict.h": "zstd",
+    "zlib.h": "zlib",
     "lz4": "lz4",
     "CLI/": "cli11",
     "toml++/": "toml++",
@@ -70,7 +71,7 @@ THIRD_PARTY = {
 }
 
 # Never in the library: coroutines and sockets of Asio live in daemon/ only.
-DAEMON_ONLY = {"boost-asio", "boost-beast", "boost-url", "cli11", "toml++", "prometheus"}
+DAEMON_ONLY = {"boost-asio", "boost-beast", "boost-url", "cli11", "toml++", "prometheus", "zlib"}
 TEST_ONLY = {"doctest", "benchmark"}
 
 # Where a library may be included: start of the path -> {library: why there}.

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/connection.hpp"
+
+#include <poll.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+namespace artcache::http {
+namespace {
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kFirstRoom = 4 * 1024;
+constexpr std::size_t kBodyRoom = 128 * 1024;
+// So much of a body that nobody read is thrown away to keep the connection.
+constexpr std::uint64_t kDrainMost = 64 * 1024;
+// A client that still sends while it is refused gets so long to notice, so that its unread bytes
+// do not reset the connection before it has read the answer.
+constexpr std::chrono::milliseconds kLinger{2000};
+
+// Of a target that is longer, the rest does not help whoever reads the log.
+constexpr std::size_t kTargetLogged = 200;
+
+/// What there is to know of a request before it has an Exchange.
+struct Understood {
+  Method method = Method::get;
+  Target target = {};
+  Pairs query = {};
+  Site::Match match = {};
+  std::optional<Problem> problem = {};
+};
+
+Understood understand(const RequestParser& parser, const Site& site) {
+  Understood understood;
+  const auto refuse = [&](int status, std::string detail) {
+    understood.problem = Problem{.status = status, .detail = std::move(detail)};
+    return std::move(understood);
+  };
+  if (parser.refusal()) return refuse(parser.refusal()->status, parser.refusal()->reason);
+  if (!parser.head_done()) return refuse(408, "The header took too long");
+  const auto method = parse_method(parser.method());
+  if (!method) return refuse(501, "Method Not Implemented");
+  understood.method = *method;
+  auto target = parse_target(parser.target());
+  if (!target) return refuse(400, target.error().message);
+  understood.target = *std::move(target);
+  auto query = parse_pairs(understood.target.raw_query);
+  if (!query) return refuse(400, query.error().message);
+  understood.query = *std::move(query);
+  understood.match = site.find(*method, understood.target.raw_path);
+  return understood;
+}
+
+std::string peer_of(const Socket& socket) {
+  boost::system::error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  return error ? std::string() : endpoint.address().to_string();
+}
+
+}  // namespace
+
+void Inbox::use(std::size_t size) {
+  begin_ += size;
+  if (begin_ != end_) return;
+  begin_ = end_ = 0;
+  if (data_.size() > kFirstRoom) data_ = {};  // an idle connection keeps little
+}
+
+std::span<char> Inbox::room(std::size_t most) {
+  if (begin_ > 0 && end_ == data_.size()) {
+    std::memmove(data_.data(), data_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ == data_.size() && data_.size() < most)
+    data_.resize(std::min(most, std::max(kFirstRoom, data_.size() * 4)));
+  return {data_.data() + end_, data_.size() - end_};
+}
+
+Connection::Connection(Common& common, Loop& loop, const Site& site, std::unique_ptr<Wire> wire)
+    : common_(common),
+      loop_(loop),
+      site_(site),
+      wire_(std::move(wire)),
+      peer_(peer_of(wire_->socket())),
+      signal_(loop.io, asio::steady_timer::time_point::max()) {
+  loop_.connections.insert(this);
+  boost::system::error_code ignored;
+  wire_->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+}
+
+Connection::~Connection() {
+  if (exchange_) {
+    exchange_->detach();
+    exchange_->stop.request_stop();
+  }
+  loop_.connections.erase(this);
+  --common_.connections;
+}
+
+asio::awaitable<void> Connection::run() {
+  const auto self = shared_from_this();
+  limit_time(site_.limits.header_timeout);
+  Next next = co_await wire_->open() ? Next::keep : Next::close;
+  while (next == Next::keep) {
+    next = co_await serve_one();
+    if (exchange_) {
+      exchange_->detach();
+      // Whoever still works for this request has nobody to work for.
+      if (!exchange_->answered()) exchange_->stop.request_stop();
+      exchange_.reset();
+    }
+  }
+  if (next == Next::linger) co_await linger();
+  limit_time({});
+  boost::system::error_code ignored;
+  wire_->socket().close(ignored);
+}
+
+asio::awaitable<Connection::Next> Connection::serve_one() {
+  RequestParser parser(
+      {.bytes = site_.limits.header_most, .fields = site_.limits.header_fields_most});
+  const bool readable = co_await read_head(parser);
+  limit_time({});
+  if (!readable) co_return Next::close;
+  began_ = common_.deps.clock->steady();
+  sent_ = 0;
+  continue_said_ = watching_ = late_ = false;
+  begin(parser);
+  co_await until_answered(parser);
+  if (!exchange_->answered()) co_return Next::close;
+  co_return co_await send(parser);
+}
+
+asio::awaitable<bool> Connection::read_head(RequestParser& parser) {
+  std::string none;
+  Limit limit = site_.limits.header_timeout;
+  auto begun = common_.deps.clock->steady();
+  for (;;) {
+    // Old clients send an empty line behind a body.
+    while (inbox_.view().starts_with("\r\n")) inbox_.use(2);
+    inbox_.use(parser.give(inbox_.view(), none));
+    if (parser.head_done() || parser.refusal()) co_return true;
+    idle_ = inbox_.empty();
+    if (idle_ && common_.stopping) co_return false;
+    if (!idle_ && limit.count() > 0) {
+      const auto passed = common_.deps.clock->steady() - begun;
+      limit = std::max(Limit(1),
+                       site_.limits.header_timeout - std::chrono::duration_cast<Limit>(passed));
+    }
+    const std::size_t most =
+        site_.limits.header_most == 0 ? SIZE_MAX : site_.limits.header_most + kFirstRoom;
+    const bool more = co_await read_more(idle_ ? site_.limits.idle_timeout : limit, most);
+    const bool was_idle = std::exchange(idle_, false);
+    if (more && was_idle) begun = common_.deps.clock->steady();
+    if (more) continue;
+    // A half-sent request is told what is wrong with it; silence is not.
+    if (was_idle || !timed_out_) co_return false;
+    co_return true;
+  }
+}
+
+asio::awaitable<bool> Connection::read_more(Limit limit, std::size_t most) {
+  const std::span<char> room = inbox_.room(most);
+  if (room.empty()) co_return false;
+  limit_time(limit);
+  const auto [error, size] =
+      co_await wire_->read_some(asio::mutable_buffer(room.data(), room.size()));
+  deadline_ = Clock::SteadyTime::max();
+  if (error) co_return false;
+  inbox_.add(size);
+  co_return true;
+}
+
+void Connection::begin(RequestParser& parser) {
+  const auto wake = [weak = weak_from_this(), executor = loop_.io.get_executor()] {
+    asio::post(executor, [weak] {
+      if (const auto self = weak.lock()) self->on_wake();
+    });
+  };
+  Understood understood = understand(parser, site_);
+  const Route* route = understood.match.route;
+  exchange_ = std::make_shared<Exchange>(site_, parser.head_done() ? parser.length() : 0,
+                                         route == nullptr ? 0 : route->body_most, wake);
+  exchange_->route = route;
+  Request& request = exchange_->request;
+  request.method = understood.method;
+  request.target = parser.target();
+  request.path = std::move(understood.target.path);
+  request.query = std::move(understood.query);
+  request.values = std::move(understood.match.values);
+  request.headers = std::move(parser.headers());
+  request.peer = peer_;
+  request.call.request_id = request_id(request.headers);
+  if (parser.body_done()) exchange_->body.end();
+  if (understood.problem)
+    exchange_->answer(*std::move(understood.problem));
+  else if (route == nullptr)
+    exchange_->answer(without_route(site_, request, understood.match));
+  else
+    dispatch(parser);
+}
+
+void Connection::dispatch(RequestParser& parser) {
+  const Route& route = *exchange_->route;
+  try {
+    if (route.guard)
+      if (auto problem = route.guard(exchange_->request)) {
+        exchange_->answer(*std::move(problem));
+        return;
+      }
+  } catch (const std::exception& thrown) {
+    exchange_->answer(Problem{.status = 500,
+                              .detail = "Internal Server Error",
+                              .cause = std::string("the guard threw: ") + thrown.what()});
+    return;
+  }
+  if (parser.length().value_or(0) > route.body_most) {
+    exchange_->answer(Problem{.status = 413,
+                              .detail = "The body is longer than the " +
+                                        std::to_string(route.body_most) + " bytes that are taken"});
+    return;
+  }
+  if (route.late) {
+    late_ = true;
+    if (common_.stopping) exchange_->stop.request_stop();
+    exchange_->run_late();
+  } else if (route.runs == Runs::at_once) {
+    exchange_->run_handler();
+  } else if (!common_.pool.submit([exchange = exchange_] { exchange->run_handler(); })) {
+    exchange_->answer(Problem{.status = 503,
+                              .detail = "Too many requests are waiting; try again",
+                              .headers = {{"Retry-After", "1"}}});
+  }
+}
+
+asio::awaitable<void> Connection::until_answered(RequestParser& parser) {
+  while (!exchange_->answered() && !cut_) {
+    if (!parser.body_done() && exchange_->body.wants()) {
+      co_await pump(parser);
+      continue;
+    }
+    watch_client();
+    co_await woken();
+  }
+  stop_watching();  // it must not see what the next request sends
+}
+
+asio::awaitable<void> Connection::pump(RequestParser& parser) {
+  BodyPipe& body = exchange_->body;
+  if (inbox_.empty() && parser.expects_continue() && !std::exchange(continue_said_, true))
+    co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+  std::string piece;
+  inbox_.use(parser.give(inbox_.view(), piece));
+  body.put(std::move(piece));
+  if (parser.body_done()) {
+    body.end();
+    stop_watching();  // what it saw was the body; from now on it sees the end
+    co_return;
+  }
+  if (parser.refusal()) {
+    body.fail({Errc::invalid_argument, "body: " + parser.refusal()->reason});
+    co_return;
+  }
+  if (!body.wants()) co_return;
+  pumping_ = true;
+  const bool more = co_await read_more(site_.limits.body_timeout, kBodyRoom);
+  pumping_ = false;
+  if (more || exchange_->answered()) co_return;
+  if (timed_out_) {
+    body.fail({Errc::timed_out, "body: nothing came for too long"});
+    co_return;
+  }
+  body.fail({Errc::cancelled, "body: the client went away"});
+  exchange_->stop.request_stop();
+}
+
+asio::awaitable<void> Connection::woken() {
+  // Whoever wakes posts to this thread: between the check and the wait nothing can happen.
+  if (!woken_) co_await signal_.async_wait(kAwait);
+  woken_ = false;
+}
+
+void Connection::on_wake() {
+  woken_ = true;
+  signal_.cancel();
+  boost::system::error_code ignored;
+  if (pumping_ && exchange_ && exchange_->answered()) wire_->socket().cancel(ignored);
+}
+
+void Connection::watch_client() {
+  if (std::exchange(watching_, true)) return;
+  wire_->socket().async_wait(
+      Socket::wait_read,
+      [weak = std::weak_ptr(exchange_), self = weak_from_this()](boost::system::error_code error) {
+        const auto exchange = weak.lock();
+        const auto connection = self.lock();
+        if (error || !exchange || !connection || exchange->answered()) return;
+        // Readable means more to read, or the end: only the latter counts.
+        pollfd state{connection->wire_->socket().native_handle(), POLLRDHUP, 0};
+        if (poll(&state, 1, 0) > 0) exchange->stop.request_stop();
+      });
+}
+
+void Connection::stop_watching() {
+  boost::system::error_code ignored;
+  if (std::exchange(watching_, false)) wire_->socket().cancel(ignored);
+}
+
+asio::awaitable<Connection::Next> Connection::send(RequestParser& parser) {
+  Finished& finished = exchange_->finished();
+  const bool unread = parser.refusal() || !parser.head_done() || !parser.body_done();
+  const bool droppable = !parser.refusal() && parser.head_done() && parser.length() &&
+                         parser.left() <= kDrainMost &&
+                         (!parser.expects_continue() || continue_said_);
+  const bool framed = !finished.stream || finished.length || !parser.is_http_1_0();
+  const bool keep = parser.head_done() && parser.keep_alive() && !common_.stopping && framed &&
+                    (!unread || droppable) && !exchange_->body.failure();
+  std::string head = std::move(finished.head);
+  if (!keep)
+    head.append("Connection: close\r\n");
+  else if (parser.is_http_1_0())
+    head.append("Connection: keep-alive\r\n");
+  bool whole = true;
+  if (finished.stream) {
+    if (!finished.length && framed) head.append("Transfer-Encoding: chunked\r\n");
+    head.append("\r\n");
+    whole = co_await send_stream(finished, std::move(head), framed && !finished.length);
+  } else {
+    head.append("\r\n");
+    whole = co_await write(head, finished.body);
+    sent_ = finished.body.size();
+  }
+  report(finished);
+  if (!whole) co_return Next::close;
+  if (unread && keep) co_await drain(parser);
+  if (keep && (!unread || parser.body_done())) co_return Next::keep;
+  co_return unread ? Next::linger : Next::close;
+}
+
+asio::awaitable<bool> Connection::send_stream(Finished& finished, std::string head, bool chunked) {
+  const auto feed = std::make_shared<Feed>(exchange_, common_.pool);
+  const auto failed = [&](std::string why) {
+    finished.cause = std::move(why);
+    return false;
+  };
+  feed->fill();
+  for (;;) {
+    while (!feed->filled() && !cut_) co_await woken();
+    if (cut_) co_return failed("the server stopped before the answer was whole");
+    const auto piece = feed->take();
+    if (!piece) co_return failed(to_string(piece.error()));
+    const std::string_view bytes{reinterpret_cast<const char*>(piece->data()), piece->size()};
+    if (finished.length && sent_ + bytes.size() > *finished.length)
+      co_return failed("the source gave more than it announced");
+    if (bytes.empty()) break;
+    feed->fill();
+    if (chunked) {
+      std::array<char, 20> size{};
+      head.append(size.data(), std::to_chars(size.data(), size.end(), bytes.size(), 16).ptr);
+      head.append("\r\n");
+    }
+    if (!co_await write(head, bytes, chunked ? "\r\n" : "")) {
+      while (!feed->filled()) co_await woken();  // it still writes into its buffer
+      co_return failed("the client went away");
+    }
+    sent_ += bytes.size();
+    head.clear();
+  }
+  if (finished.length && sent_ != *finished.length)
+    co_return failed("the source gave less than it announced");
+  co_return co_await write(head, chunked ? "0\r\n\r\n" : "");
+}
+
+asio::awaitable<bool> Connection::write(std::string_view a, std::string_view b,
+                                        std::string_view c) {
+  if (cut_) co_return false;
+  limit_time(site_.limits.write_timeout);
+  const Wire::Pieces pieces{asio::buffer(a.data(), a.size()), asio::buffer(b.data(), b.size()),
+                            asio::buffer(c.data(), c.size())};
+  const auto [error, size] = co_await wire_->write(pieces);
+  deadline_ = Clock::SteadyTime::max();
+  co_return !error;
+}
+
+asio::awaitable<void> Connection::drain(RequestParser& parser) {
+  std::string dropped;
+  for (;;) {
+    inbox_.use(parser.give(inbox_.view(), dropped));
+    if (parser.body_done() || parser.refusal()) co_return;
+    if (!co_await read_more(site_.limits.body_timeout, kBodyRoom)) co_return;
+  }
+}
+
+asio::awaitable<void> Connection::linger() {
+  boost::system::error_code ignored;
+  wire_->socket().shutdown(Socket::shutdown_send, ignored);
+  limit_time(kLinger);
+  const auto until = deadline_;
+  std::array<char, 16 * 1024> dropped{};
+  while (!cut_) {
+    const auto [error, size] = co_await wire_->socket().async_read_some(
+        asio::buffer(dropped.data(), dropped.size()), kAwait);
+    if (error || common_.deps.clock->steady() > until) co_return;
+  }
+}
+
+void Connection::limit_time(Limit limit) {
+  timed_out_ = false;
+  deadline_ = limit.count() > 0 ? common_.deps.clock->steady() + limit : Clock::SteadyTime::max();
+}
+
+void Connection::check_time(Clock::SteadyTime now) {
+  if (now < deadline_) return;
+  deadline_ = Clock::SteadyTime::max();
+  timed_out_ = true;
+  boost::system::error_code ignored;
+  wire_->socket().cancel(ignored);
+}
+
+void Connection::wind_down() {
+  boost::system::error_code ignored;
+  if (late_ && exchange_) exchange_->stop.request_stop();
+  if (idle_) wire_->socket().cancel(ignored);
+}
+
+void Connection::cut() {
+  cut_ = true;
+  if (exchange_) exchange_->stop.request_stop();
+  boost::system::error_code ignored;
+  wire_->socket().close(ignored);
+  on_wake();
+}
+
+void Connection::report(const Finished& finished) {
+  const Request& request = exchange_->request;
+  const double seconds =
+      std::chrono::duration<double>(common_.deps.clock->steady() - began_).count();
+  const std::string status = std::to_string(finished.status);
+  const std::string_view method = to_string(request.method);
+  const std::string_view route =
+      exchange_->route == nullptr ? "none" : std::string_view(exchange_->route->pattern);
+  const MetricLabel labels[] = {
+      {"site", site_.name()}, {"method", method}, {"route", route}, {"status", status}};
+  common_.deps.metrics->count("http_requests_total", labels, 1);
+  common_.deps.metrics->observe("http_request_duration_seconds", std::span(labels).first(3),
+                                seconds);
+  Logger& logger = *common_.deps.logger;
+  if (logger.enabled(LogLevel::info)) {
+    const std::string message =
+        std::string(method) + " " + request.target.substr(0, kTargetLogged) + " " + status;
+    const LogField fields[] = {{"site", std::string_view(site_.name())},
+                               {"bytes", static_cast<std::int64_t>(sent_)},
+                               {"seconds", seconds},
+                               {"peer", std::string_view(peer_)},
+                               {"user", request.identity ? std::string_view(request.identity->name)
+                                                         : std::string_view("-")}};
+    logger.log({.level = LogLevel::info,
+                .logger = "access",
+                .message = message,
+                .fields = fields,
+                .request_id = request.call.request_id});
+  }
+  if (finished.cause.empty()) return;
+  const LogField fields[] = {{"site", std::string_view(site_.name())},
+                             {"operation", method},
+                             {"route", route},
+                             {"status", static_cast<std::int64_t>(finished.status)}};
+  logger.log({.level = finished.status >= 500 ? LogLevel::error : LogLevel::warning,
+              .logger = "http",
+              .message = finished.cause,
+              .fields = fields,
+              .request_id = request.call.request_id});
+}
+
+}  // namespace artcache::http

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection: requests one after another, each answered before the next one is looked at.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/clock.hpp>
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "http/exchange.hpp"
+#include "http/parser.hpp"
+#include "http/pool.hpp"
+#include "http/site.hpp"
+#include "http/wire.hpp"
+
+namespace artcache::http {
+
+class Connection;
+
+/// One I/O thread and its connections, which no other thread touches.
+struct Loop {
+  std::unordered_set<Connection*> connections;  // before io, whose end may end some
+  asio::io_context io{1};
+};
+
+/// What all connections of a server have in common.
+struct Common {
+  Deps deps;
+  Pool pool;
+  std::atomic<std::size_t> connections = 0;
+  std::atomic<bool> stopping = false;  ///< no more requests: what is under way is the last one
+};
+
+/// What was read and not used yet.
+class Inbox {
+ public:
+  [[nodiscard]] std::string_view view() const { return {data_.data() + begin_, end_ - begin_}; }
+  [[nodiscard]] bool empty() const { return begin_ == end_; }
+  void use(std::size_t size);
+  /// At least one byte, at most until there are `most` in all; empty when there are that many.
+  std::span<char> room(std::size_t most);
+  void add(std::size_t size) { end_ += size; }
+
+ private:
+  std::vector<char> data_;
+  std::size_t begin_ = 0, end_ = 0;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Common& common, Loop& loop, const Site& site, std::unique_ptr<Wire> wire);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  asio::awaitable<void> run();
+
+  // The following on the thread of the loop.
+  /// Interrupts what waits for the client longer than its limit allows.
+  void check_time(Clock::SteadyTime now);
+  /// The server stops: an idle connection ends, a late handler is told.
+  void wind_down();
+  /// Ends it whatever it does.
+  void cut();
+
+ private:
+  enum class Next : std::uint8_t { keep, close, linger };
+  using Limit = std::chrono::milliseconds;
+
+  asio::awaitable<Next> serve_one();
+  asio::awaitable<bool> read_head(RequestParser& parser);
+  asio::awaitable<bool> read_more(Limit limit, std::size_t most);
+  void begin(RequestParser& parser);
+  void dispatch(RequestParser& parser);
+  asio::awaitable<void> until_answered(RequestParser& parser);
+  asio::awaitable<void> pump(RequestParser& parser);
+  asio::awaitable<void> woken();
+  asio::awaitable<Next> send(RequestParser& parser);
+  asio::awaitable<bool> send_stream(Finished& finished, std::string head, bool chunked);
+  asio::awaitable<bool> write(std::string_view a, std::string_view b = {}, std::string_view c = {});
+  asio::awaitable<void> drain(RequestParser& parser);
+  asio::awaitable<void> linger();
+  void watch_client();
+  void stop_watching();
+  void limit_time(Limit limit);
+  void on_wake();
+  void report(const Finished& finished);
+
+  Common& common_;
+  Loop& loop_;
+  const Site& site_;
+  std::unique_ptr<Wire> wire_;
+  std::string peer_;
+  Inbox inbox_;
+  asio::steady_timer signal_;
+  Clock::SteadyTime deadline_ = Clock::SteadyTime::max(), began_{};
+  std::shared_ptr<Exchange> exchange_;
+  std::uint64_t sent_ = 0;  // bytes of the body of this answer
+  bool idle_ = false, woken_ = false, pumping_ = false, watching_ = false, late_ = false;
+  bool timed_out_ = false, cut_ = false, continue_said_ = false;
+};
+
+}  // namespace artcache::http

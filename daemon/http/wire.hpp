@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of a connection, in the clear or through TLS.
+#pragma once
+
+#include <array>
+#include <artcache/result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <span>
+#include <string>
+#include <tuple>
+
+#include "http/server.hpp"
+
+namespace artcache::http {
+
+namespace asio = boost::asio;
+using Socket = asio::ip::tcp::socket;
+
+/// Used by the thread of its loop alone.
+class Wire {
+ public:
+  using Transfer = std::tuple<boost::system::error_code, std::size_t>;
+  using Pieces = std::array<asio::const_buffer, 3>;
+
+  virtual ~Wire() = default;
+  /// Before the first byte; false when there is nothing to talk to.
+  virtual asio::awaitable<bool> open() = 0;
+  virtual asio::awaitable<Transfer> read_some(asio::mutable_buffer into) = 0;
+  /// All of it, or an error.
+  virtual asio::awaitable<Transfer> write(Pieces pieces) = 0;
+  virtual Socket& socket() = 0;
+};
+
+/// Certificate and key of one listener; empty for plain HTTP.
+class TlsContext;
+
+/// Errors: invalid_argument: the files, the certificate, or a key that does not fit.
+Result<std::shared_ptr<TlsContext>> open_tls(const TlsFiles& files);
+
+/// Through TLS where there is a context.
+std::unique_ptr<Wire> make_wire(Socket socket, const std::shared_ptr<TlsContext>& tls);
+
+}  // namespace artcache::http
