@@ -61,6 +61,7 @@ std::vector<Figure> codec_figures(const Options& options);
 std::vector<Figure> index_figures(const Options& options);
 std::vector<Figure> load_figures(const Options& options);
 std::vector<Figure> reconcile_figures(const Options& options);
+std::vector<Figure> watch_figures(const Options& options);
 std::vector<Figure> files_figures(const Options& options);
 
 }  // namespace artcache::bench

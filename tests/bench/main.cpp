@@ -102,7 +102,7 @@ int main(int argc, char** argv) {
   app.add_option("--files", options.files, "Files in the sample store")->capture_default_str();
   app.add_option(
       "--only", options.only,
-      "Only groups that begin with this (codec, storage, index, load, reconcile, files)");
+      "Only groups that begin with this (codec, storage, index, load, reconcile, watch, files)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -117,6 +117,7 @@ int main(int argc, char** argv) {
   add("index", index_figures);
   add("load", load_figures);
   add("reconcile", reconcile_figures);
+  add("watch", watch_figures);
   add("files", files_figures);
   print_table(figures);
   if (!options.json_file.empty()) write_json(figures, options);
