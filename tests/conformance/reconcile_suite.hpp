@@ -132,7 +132,8 @@ inline void for_each_store(const std::function<void(Store&)>& test) {
     pairs = {{"mem:", "mem:"},
              {"file://" + (folder / "files") + "?create=on&sync=off",
               "sqlite://" + (folder / "index.db") + "?sync=off"}};
-  for (const auto& [storage, index] : pairs) {
+  for (const auto& pair : pairs) {
+    const std::string &storage = pair.first, &index = pair.second;
     INFO(storage.substr(0, storage.find(':')), " and ", index.substr(0, index.find(':')));
     Store store(storage, index);
     test(store);

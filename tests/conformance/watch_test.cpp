@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An index that follows its storage: real notices of a local folder, and made-up ones.
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -353,6 +354,23 @@ TEST_SUITE("watch") {
     good(live.store.locks->release(again, {}));
     CHECK(watcher.until([&] { return live.says(4, "waits"); }));
     CHECK(live.store.full().statistics.entries_created == 10);
+  }
+
+  TEST_CASE("rebuilds and checks begin at once, however much it has to do") {
+    Live live;
+    Watcher watcher(*live.store.service);
+    REQUIRE(watcher.until_told(Kind::rescanned));
+    std::atomic<bool> stop{false};
+    std::jthread writer([&] {
+      for (std::uint64_t n = 0; !stop; ++n) live.store.put_sidecar(sample_entry(n % 500));
+    });
+    for (int n = 0; n < 20; ++n) {
+      CHECK(live.store.service->rebuild_incremental({}, {}).has_value());
+      CHECK(live.store.service->check_consistency({}, {}).has_value());
+    }
+    stop = true;
+    writer.join();
+    CHECK(watcher.until([&] { return live.is_in_step(); }));
   }
 
   TEST_CASE("a storage that tells of no changes is compared every so often, if that is asked for") {

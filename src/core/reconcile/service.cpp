@@ -28,6 +28,8 @@ constexpr std::size_t kRefreshBatch = 100;
 constexpr std::chrono::milliseconds kQueueLook{500};
 /// After a yield: how often the lock is asked for again.
 constexpr std::chrono::milliseconds kAskAgain{50};
+/// How often a lock is asked for whose holders are to yield: they need a moment to come to it.
+constexpr int kYieldTries = 20;
 
 struct Operation {
   LockClass lock_class;
@@ -229,14 +231,23 @@ class CacheRebuildService::Impl {
                               .operation = std::string(operation.name),
                               .ttl = std::nullopt,
                               .waiter = if_held == IfHeld::wait ? waiter : std::string()};
-    while (true) {
+    for (int tries = 1;; ++tries) {
       auto session = Session::begin(locks_, request, context_.deps, call);
-      if (session) return session;
-      if (session.error().code != Errc::busy) return session;
-      if (if_held == IfHeld::refuse) return session.error().in("Cannot acquire lock");
+      if (session || session.error().code != Errc::busy) return session;
+      const bool waits = if_held == IfHeld::wait ||
+                         (tries < kYieldTries && is_about_to_yield(operation.lock_class, call));
+      if (!waits) return session.error().in("Cannot acquire lock");
       ARTCACHE_CHECK(call.check(operation.name, *context_.deps.clock));
       pause(kAskAgain, call);
     }
+  }
+
+  /// Who stands in the way is lower, and has been asked to yield; or is gone by now.
+  bool is_about_to_yield(LockClass to, const Call& call) {
+    const auto holders = locks_.list(settings_.element, call);
+    return holders && std::ranges::all_of(*holders, [to](const LockHolder& holder) {
+             return holder.lock_class > to;
+           });
   }
 
   static void pause(std::chrono::milliseconds duration, const Call& call) {

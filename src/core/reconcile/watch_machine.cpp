@@ -96,8 +96,7 @@ WatchMachine::Action WatchMachine::look_again(Time now) {
   }
   // A sidecar that was noticed several times is in it as often.
   std::ranges::sort(action.paths);
-  const auto repeated = std::ranges::unique(action.paths);
-  action.paths.erase(repeated.begin(), repeated.end());
+  action.paths.erase(std::unique(action.paths.begin(), action.paths.end()), action.paths.end());
   return action;
 }
 
