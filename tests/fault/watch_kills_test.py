@@ -31,7 +31,7 @@ def run(program, *arguments, code=0):
 
 
 class Changes(threading.Thread):
-    """Changes, removes, brings back and moves files, one after the other, until it is told to stop."""
+    """Changes, removes, brings back and moves files, one by one, until it is told to stop."""
 
     def __init__(self, store, aside, seed):
         super().__init__()
