@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PostgreSQL and radosgw are killed (kill -9) in the middle of rebuilds and of uploads.
 
-The programs go on, or end with an error that names the server, never by a signal. The index is whole
-when its server is back, what was acknowledged is there, and the same command then succeeds.
+The programs go on, or end with an error that names the server, never by a signal. The index is
+whole when its server is back, what was acknowledged is there, and the same command then succeeds.
 
 usage: server_kills_test.py SERVICES ARTCACHE; ARTCACHE_ROUNDS sets the kills of each kind (2)
 """

@@ -2,7 +2,6 @@
 // Index::search: words of the query against the words table, ranked by where they stand.
 #include <algorithm>
 #include <iterator>
-#include <ranges>
 #include <utility>
 
 #include "backends/sqlite/columns.hpp"
@@ -185,7 +184,8 @@ Result<Found> read_every_match(const Prepare& prepare, const SearchQuery& query,
   found.total = found.hits.size();
   if (request.sort != SortBy::relevance || !query.has_words()) return found;
   std::ranges::sort(found.hits, {}, &Hit::row);
-  for (const auto& [columns, rank] : kRanks | std::views::reverse) {
+  for (auto at = std::rbegin(kRanks); at != std::rend(kRanks); ++at) {
+    const auto& [columns, rank] = *at;
     ARTCACHE_TRY(sql::Statement * ranked, prepare(kRowsText));
     const std::string text = match_text(query, columns);
     ranked->bind(0, std::string_view(text));
