@@ -227,6 +227,80 @@ class Verbs(unittest.TestCase):
         done = run("list", "--index", f"{self.index}?prefx=a")
         self.assertIn("prefix", done.stderr)
 
+class Files(unittest.TestCase):
+    """put, rm and get --content."""
+
+    BYTES = bytes(range(256)) * 1200
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name)
+        (self.path / "files").mkdir()
+        self.index = ("--index", f"sqlite://{self.path}/index.db")
+        self.both = ("--storage", f"file://{self.path}/files", *self.index, "-q")
+        self.file = self.path / "report 2024.pdf"
+        self.file.write_bytes(self.BYTES)
+
+    def put(self, *more):
+        return run("put", self.file, *self.both, *more, check=0).stdout.strip()
+
+    def test_a_file_that_was_put_is_found_and_comes_back_byte_for_byte(self):
+        id = self.put("--user", "bob", "--type", "application/pdf", "--tag", "finance", "--tag",
+                      "draft", "--description", "numbers of the quarter")
+        entry = json.loads(run("get", id, *self.index, check=0).stdout)
+        self.assertEqual(entry["original_filename"], "report 2024.pdf")
+        self.assertEqual(entry["checksum"], hashlib.sha256(self.BYTES).hexdigest())
+        self.assertEqual((entry["created_by_username"], entry["content_type"], entry["tags"]),
+                         ("bob", "application/pdf", ["finance", "draft"]))
+        found = run("search", "quarter", *self.index, "--json", check=0).stdout
+        self.assertEqual(json.loads(found)["file_id"], id)
+        out = self.path / "out"
+        run("get", id, *self.both, "--content", out, check=0)
+        self.assertEqual(out.read_bytes(), self.BYTES)
+        piped = subprocess.run([PROGRAM, "get", id, *self.both, "--content", "-"], check=True,
+                               stdout=subprocess.PIPE)
+        self.assertEqual(piped.stdout, self.BYTES)
+        run("check", *self.both, "--data", check=0)
+
+    def test_a_put_with_an_id_may_be_repeated_but_not_with_other_bytes(self):
+        id = self.put()
+        self.assertEqual(self.put("--id", id), id)
+        other = subprocess.run([PROGRAM, "put", "-", "--name", self.file.name, *self.both,
+                                "--id", id], input=b"other", capture_output=True, check=False)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn(b"already exists", other.stderr)
+        self.assertEqual(len(tree(self.path / "files")), 2)
+
+    def test_what_is_refused_leaves_nothing_behind(self):
+        for more, code, words in ((("--checksum", "0" * 64), 64, "checksum"),
+                                  (("--mode", "ro"), 64, "not allowed in ro mode"),
+                                  (("--max-size", "1K"), 1, "no_space"),
+                                  (("--id", "no-id"), 64, "--id")):
+            done = run("put", self.file, *self.both, *more, check=code)
+            self.assertIn(words, done.stderr)
+        done = run("put", self.path / "missing", *self.both, check=4)
+        self.assertIn("missing", done.stderr)
+        self.assertEqual(tree(self.path / "files"), {})
+
+    def test_rm_takes_data_sidecar_and_entry(self):
+        id = self.put()
+        self.assertEqual(json.loads(run("rm", id, *self.both, "--json", check=0).stdout),
+                         {"removed": id})
+        self.assertEqual(tree(self.path / "files"), {})
+        for verb in ("rm", "get"):
+            run(verb, id, *(self.both if verb == "rm" else self.index), check=4)
+
+    def test_wrong_bytes_are_not_handed_out_as_right(self):
+        id = self.put()
+        data = next((self.path / "files").rglob("*.pdf"))
+        data.write_bytes(b"X" + self.BYTES[1:])
+        done = run("get", id, *self.both, "--content", self.path / "out", check=1)
+        self.assertIn("corrupt", done.stderr)
+        self.assertEqual(run("check", *self.both, "--data").returncode, 2)
+        run("get", id, *self.index, "--content", self.path / "out", check=64)
+
+
 class Watching(unittest.TestCase):
     """`artcache watch` as a program; each line that it prints is a JSON object."""
 
