@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps a replica in step with the log of an index, and proves it by the digest.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/call.hpp>
+#include <artcache/export.hpp>
+#include <artcache/metadata_store.hpp>
+#include <artcache/record.hpp>
+#include <artcache/result.hpp>
+#include <artcache/timestamp.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace artcache {
+
+// --- Where a follower reads ---------------------------------------------------------------------
+
+struct KeyHash {
+  std::string key;
+  ContentHash hash;
+};
+using KeySink = std::function<Result<void>(std::span<const KeyHash>)>;
+using RecordSink = std::function<Result<void>(std::span<const Record>)>;
+
+/// The log of one index, here or elsewhere. Safe to call from any thread.
+class ARTCACHE_EXPORT LogSource {
+ public:
+  virtual ~LogSource() = default;
+  /// For people and for the name of what is kept about it; without secrets.
+  [[nodiscard]] virtual std::string name() const = 0;
+  virtual Result<IndexHead> head(const Call& call) = 0;
+  /// As ChangeLog::read_after(); when there is nothing yet it waits for it, not longer than
+  /// `patience`, and may then answer without a row.
+  virtual Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                                      std::chrono::nanoseconds patience, const Call& call) = 0;
+  /// As ChangeLog::snapshot().
+  virtual Result<Position> snapshot(const RecordSink& sink, const Call& call) = 0;
+  /// As ChangeLog::bucket_digests().
+  virtual Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                           const Call& call) = 0;
+  /// Keys and hashes of all records in some of 2^bits buckets. `buckets` stand in ascending order.
+  virtual Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets,
+                            const KeySink& sink, const Call& call) = 0;
+  /// One for each key, in their order; nothing where there is none.
+  virtual Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                             const Call& call) = 0;
+};
+
+/// The log of an index that is open here, which must outlive it.
+ARTCACHE_EXPORT std::unique_ptr<LogSource> make_log_source(MetadataStore& index);
+
+// --- What follows -------------------------------------------------------------------------------
+
+/// A record that could not be applied. The replica keeps what it had under that key.
+struct DeadLetter {
+  std::uint64_t seq = 0;
+  std::string key;
+  /// What the source has, and what the replica has in its place; nothing: none.
+  std::optional<ContentHash> hash, kept;
+  std::string reason;
+};
+
+/// How far a replica is.
+struct Standing {
+  Position source;  ///< epoch 0: it never followed this source
+  Digest digest;    ///< of what the replica holds of this source
+  std::uint64_t count = 0;
+  std::vector<DeadLetter> dead;
+};
+
+/// What takes the changes of one source. For one thread at a time. Everything it is told may be
+/// told again after a crash: doing it twice must be as good as once.
+class ARTCACHE_EXPORT ReplicaSink {
+ public:
+  virtual ~ReplicaSink() = default;
+  virtual Result<Standing> standing(const Call& call) = 0;
+  /// Applies rows in their order; afterwards the replica stands at the position of the last one.
+  /// A record that cannot be applied joins the dead letters, and its key leaves them when a later
+  /// one can. Errors: no_space when there are more than kDeadLettersMost, unavailable, …
+  virtual Result<void> apply(std::span<const LogRow> rows, const Call& call) = 0;
+  /// Puts records and takes keys away, as they were at the source at some moment after the position
+  /// the replica stands at, which does not move.
+  virtual Result<void> mend(std::span<const Record> put, std::span<const std::string> removed,
+                            const Call& call) = 0;
+  /// The replica stands there now, whatever it holds.
+  virtual Result<void> stand_at(const Position& position, const Call& call) = 0;
+  virtual Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, const Call& call) = 0;
+  /// As LogSource::keys(). Both leave the dead letters out: they tell what is there.
+  virtual Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets,
+                            const KeySink& sink, const Call& call) = 0;
+};
+inline constexpr std::size_t kDeadLettersMost = 1000;
+
+/// An index that is a copy of another one and is written by nobody else. Its position and its dead
+/// letters are kept in a note of it. `source` tells copies of several sources apart. The index must
+/// outlive it.
+ARTCACHE_EXPORT std::unique_ptr<ReplicaSink> make_replica(MetadataStore& index, std::string source,
+                                                          const Deps& deps);
+
+// --- The follower -------------------------------------------------------------------------------
+
+enum class FollowState : std::uint8_t {
+  starting,  ///< it has not reached its source yet
+  copying,   ///< a new replica takes a snapshot
+  tailing,   ///< it applies what the log tells
+  mending,   ///< the log could not tell, or the digests differ: the differences are looked for
+  waiting,   ///< the source or the replica does not answer; trying goes on
+};
+/// The wire name: "starting", …
+ARTCACHE_EXPORT std::string_view to_string(FollowState state);
+
+struct FollowSettings {
+  std::uint32_t batch = 1000;                  ///< rows applied in one transaction
+  std::chrono::milliseconds patience{20'000};  ///< of one long poll
+  std::chrono::milliseconds pause_least{100}, pause_most{30'000};  ///< between tries after errors
+  /// How often the digests are compared with those of the source although nothing seems wrong.
+  std::chrono::milliseconds audit_interval{3'600'000};
+};
+
+struct FollowStatus {
+  FollowState state = FollowState::starting;
+  Position position;                ///< the source's, as of which the replica is
+  Position source;                  ///< where the source was when it was last heard of
+  std::uint64_t lag = 0;            ///< changes that it is behind that
+  std::chrono::nanoseconds age{0};  ///< since it last was in step; 0 while it is
+  /// The replica's digest, with its dead letters made good, was that of `position` when both were
+  /// last compared.
+  bool proven = false;
+  std::optional<Timestamp> proven_at;
+  std::string last_error;
+  std::uint64_t applied = 0, snapshots = 0, mendings = 0, mended = 0, failures = 0;
+  std::size_t dead_letters = 0;
+  bool running = false;  ///< somebody is in run()
+};
+
+/// Follows one source into one replica, whatever happens to either: a source that was rewound,
+/// restored or made anew, a log that was trimmed, a record that cannot be applied, a source or a
+/// replica that does not answer. The replica serves what it has meanwhile, and status() says how
+/// old that is. Safe to call from any thread; one run() at a time.
+class ARTCACHE_EXPORT Follower {
+ public:
+  /// Both must outlive it.
+  Follower(LogSource& source, ReplicaSink& replica, FollowSettings settings, const Deps& deps);
+  ~Follower();
+  Follower(const Follower&) = delete;
+  Follower& operator=(const Follower&) = delete;
+
+  /// Until the call ends; an error of source or replica is tried again, later and later.
+  Result<void> run(const Call& call);
+  /// Until the replica is proven to be where the source was when this began.
+  /// Errors: those of source and replica, each at its first time; corrupt when the digests differ
+  /// after all differences were mended.
+  Result<FollowStatus> catch_up(const Call& call);
+  [[nodiscard]] FollowStatus status() const;
+  /// Dead letters as of the last step.
+  [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace artcache

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/sync/follow_machine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace artcache {
+
+std::string_view to_string(FollowState state) {
+  constexpr std::array<std::string_view, 5> kNames{"starting", "copying", "tailing", "mending",
+                                                   "waiting"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+}  // namespace artcache
+
+namespace artcache::sync {
+
+Digest expected_digest(const Standing& standing) {
+  Digest digest = standing.digest;
+  for (const DeadLetter& dead : standing.dead) {
+    if (dead.kept) digest -= Digest::of(dead.key, *dead.kept);
+    if (dead.hash) digest += Digest::of(dead.key, *dead.hash);
+  }
+  return digest;
+}
+
+std::chrono::nanoseconds FollowMachine::pause_for(double random) const {
+  const unsigned doublings = std::min(failures_in_row_ == 0 ? 0U : failures_in_row_ - 1, 30U);
+  const auto pause =
+      std::min(std::chrono::nanoseconds(settings_.pause_most),
+               std::chrono::nanoseconds(settings_.pause_least) * (std::int64_t{1} << doublings));
+  return std::chrono::nanoseconds(
+      static_cast<std::int64_t>(static_cast<double>(pause.count()) * (1 - random / 4)));
+}
+
+void FollowMachine::heard_of(const Position& source) {
+  status_.source = source;
+  const bool comparable = source.epoch == status_.position.epoch;
+  status_.lag = !comparable                         ? source.seq
+                : source.seq > status_.position.seq ? source.seq - status_.position.seq
+                                                    : 0;
+}
+
+void FollowMachine::on_standing(const Standing& standing, Timestamp now) {
+  const bool first = status_.position.epoch == 0;
+  status_.position = standing.source;
+  status_.dead_letters = standing.dead.size();
+  heard_of(status_.source);
+  failures_in_row_ = 0;
+  if (standing.source.epoch == 0) {
+    if (standing.count == 0) {
+      status_.state = FollowState::copying;
+      next_ = Step::copy;
+    } else {
+      mend("it holds records, and does not know how far it is");
+    }
+    return;
+  }
+  const bool agrees = expected_digest(standing) == standing.source.digest;
+  status_.proven = agrees;
+  if (agrees) {
+    status_.proven_at = now;
+    status_.state = FollowState::tailing;
+    mendings_in_row_ = 0;
+    next_ = Step::read;
+  } else if (standing.source.seq < agrees_from_) {
+    status_.state = FollowState::mending;
+    next_ = Step::read;
+  } else if (first && status_.mendings == 0) {
+    // Cut off between the rows and the note of how far it is.
+    next_ = Step::resume;
+  } else {
+    mend("the digests differ");
+  }
+}
+
+void FollowMachine::on_resumed(bool found) {
+  if (found)
+    next_ = Step::look;
+  else
+    mend("the log does not tell what it holds");
+}
+
+void FollowMachine::on_rows(const IndexHead& source, std::size_t rows, bool reset) {
+  failures_in_row_ = 0;
+  status_.applied += rows;
+  heard_of(source.position);
+  if (reset)
+    mend("more has changed than the log lists");
+  else
+    next_ = rows > 0 ? Step::look : Step::read;
+}
+
+void FollowMachine::on_gone(std::string why) { mend(std::move(why)); }
+
+void FollowMachine::on_copied(const Position& upto) {
+  ++status_.snapshots;
+  agrees_from_ = upto.seq;
+  next_ = Step::look;
+}
+
+void FollowMachine::on_mended(const Position& upto, std::uint64_t differences) {
+  ++status_.mendings;
+  status_.mended += differences;
+  agrees_from_ = upto.seq;
+  heard_of(upto);
+  next_ = Step::look;
+}
+
+void FollowMachine::mend(std::string why) {
+  status_.last_error = std::move(why);
+  status_.proven = false;
+  agrees_from_ = 0;
+  if (++mendings_in_row_ > kMendingsMost) {
+    mendings_in_row_ = 0;
+    return on_error({Errc::corrupt, "follow: " + status_.last_error + ", also after " +
+                                        std::to_string(kMendingsMost) +
+                                        " times of comparing; is somebody else writing to it?"});
+  }
+  status_.state = FollowState::mending;
+  next_ = Step::mend;
+}
+
+void FollowMachine::on_error(const Error& error) {
+  ++status_.failures;
+  ++failures_in_row_;
+  status_.last_error = to_string(error);
+  status_.state = FollowState::waiting;
+  next_ = Step::pause;
+}
+
+void FollowMachine::on_paused() { next_ = Step::look; }
+
+void FollowMachine::on_audit_due() {
+  if (next_ == Step::read) next_ = Step::look;
+}
+
+bool FollowMachine::in_step() const {
+  return status_.proven && status_.source.epoch == status_.position.epoch &&
+         status_.position.epoch != 0 && status_.lag == 0;
+}
+
+}  // namespace artcache::sync

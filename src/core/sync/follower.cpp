@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <artcache/follower.hpp>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+
+#include "core/sync/follow_machine.hpp"
+#include "core/sync/mender.hpp"
+#include "util/random.hpp"
+#include "util/try.hpp"
+
+namespace artcache {
+
+using sync::FollowMachine;
+using sync::Step;
+
+class Follower::Impl {
+ public:
+  Impl(LogSource& source, ReplicaSink& replica, const FollowSettings& settings, const Deps& deps)
+      : source_(source), replica_(replica), settings_(settings), deps_(deps), machine_(settings) {}
+
+  Result<void> run(const Call& call) {
+    ARTCACHE_CHECK(claim());
+    const Running running(*this);
+    Clock::SteadyTime audited = deps_.clock->steady();
+    while (true) {
+      if (auto ends = call.check("follow", *deps_.clock); !ends) return ends;
+      if (deps_.clock->steady() - audited >= settings_.audit_interval) {
+        const std::scoped_lock held(mutex_);
+        machine_.on_audit_due();
+        audited = deps_.clock->steady();
+      }
+      const auto done = take_step(settings_.patience, call);
+      if (!done) {
+        if (auto ends = call.check("follow", *deps_.clock); !ends) return ends;
+        note_failure(done.error(), call);
+      }
+    }
+  }
+
+  Result<FollowStatus> catch_up(const Call& call) {
+    ARTCACHE_CHECK(claim());
+    const Running running(*this);
+    {
+      const std::scoped_lock held(mutex_);
+      machine_ = FollowMachine(settings_);
+    }
+    ARTCACHE_TRY(IndexHead goal, source_.head(call));
+    while (true) {
+      ARTCACHE_CHECK(call.check("follow", *deps_.clock));
+      if (const auto now = status(); now.proven && now.state == FollowState::tailing &&
+                                     now.position.epoch == goal.position.epoch &&
+                                     now.position.seq >= goal.position.seq)
+        return now;
+      if (auto done = take_step(std::chrono::nanoseconds(0), call); !done) return done.error();
+      if (next() == Step::pause) return Error{Errc::corrupt, status().last_error};
+      if (status().position.epoch != goal.position.epoch) {
+        ARTCACHE_TRY(goal, source_.head(call));
+      }
+    }
+  }
+
+  FollowStatus status() const {
+    const std::scoped_lock held(mutex_);
+    FollowStatus status = machine_.status();
+    status.running = running_;
+    if (!machine_.in_step() && in_step_at_ != Clock::SteadyTime())
+      status.age = deps_.clock->steady() - in_step_at_;
+    return status;
+  }
+
+  std::vector<DeadLetter> dead_letters() const {
+    const std::scoped_lock held(mutex_);
+    return dead_;
+  }
+
+ private:
+  struct Running {
+    explicit Running(Impl& owner) : impl(owner) {}
+    ~Running() {
+      const std::scoped_lock held(impl.mutex_);
+      impl.running_ = false;
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    Impl& impl;
+  };
+
+  Result<void> claim() {
+    const std::scoped_lock held(mutex_);
+    if (running_) return Error{Errc::busy, "follow: this follower is running already"};
+    running_ = true;
+    return {};
+  }
+
+  [[nodiscard]] Step next() const {
+    const std::scoped_lock held(mutex_);
+    return machine_.next();
+  }
+
+  Result<void> take_step(std::chrono::nanoseconds patience, const Call& call) {
+    switch (next()) {
+      case Step::look:
+        return look(call);
+      case Step::resume:
+        return resume(call);
+      case Step::read:
+        return read(patience, call);
+      case Step::copy:
+        return make_good(sync::copy(source_, replica_, call), &FollowMachine::on_copied);
+      case Step::mend:
+        log(LogLevel::warning, "The replica differs from its source; looking for what differs",
+            call);
+        return make_good(sync::mend(source_, replica_, call), nullptr);
+      case Step::pause:
+        return pause(call);
+    }
+    return {};
+  }
+
+  Result<void> look(const Call& call) {
+    ARTCACHE_TRY(auto standing, replica_.standing(call));
+    const std::scoped_lock held(mutex_);
+    machine_.on_standing(standing, deps_.clock->now());
+    dead_ = std::move(standing.dead);
+    if (machine_.in_step()) in_step_at_ = deps_.clock->steady();
+    return {};
+  }
+
+  /// The replica was cut off after a batch and before the note of it: one of the rows that come
+  /// next says exactly what it holds.
+  Result<void> resume(const Call& call) {
+    ARTCACHE_TRY(const auto standing, replica_.standing(call));
+    const Digest holds = sync::expected_digest(standing);
+    const auto slice =
+        source_.read_after(standing.source, settings_.batch, std::chrono::nanoseconds(0), call);
+    if (!slice && slice.error().code != Errc::gone) return slice.error();
+    bool found = false;
+    if (slice)
+      for (const LogRow& row : slice->rows)
+        if (!found && row.position.digest == holds) {
+          ARTCACHE_CHECK(replica_.stand_at(row.position, call));
+          found = true;
+        }
+    const std::scoped_lock held(mutex_);
+    machine_.on_resumed(found);
+    return {};
+  }
+
+  Result<void> read(std::chrono::nanoseconds patience, const Call& call) {
+    const Position position = status().position;
+    auto slice = source_.read_after(position, settings_.batch, patience, call);
+    if (!slice) {
+      if (slice.error().code != Errc::gone) return std::move(slice).error();
+      const std::scoped_lock held(mutex_);
+      machine_.on_gone(slice.error().message);
+      return {};
+    }
+    const auto reset = std::ranges::find(slice->rows, LogRow::Kind::reset, &LogRow::kind);
+    const std::span rows(slice->rows.begin(), reset);
+    ARTCACHE_CHECK(replica_.apply(rows, call));
+    const std::scoped_lock held(mutex_);
+    machine_.on_rows(slice->head, rows.size(), reset != slice->rows.end());
+    if (machine_.in_step()) in_step_at_ = deps_.clock->steady();
+    return {};
+  }
+
+  Result<void> make_good(Result<sync::Mended> done,
+                         void (FollowMachine::*copied)(const Position&)) {
+    if (!done) return std::move(done).error();
+    const std::scoped_lock held(mutex_);
+    if (copied != nullptr)
+      (machine_.*copied)(done->upto);
+    else
+      machine_.on_mended(done->upto, done->differences);
+    return {};
+  }
+
+  Result<void> pause(const Call& call) {
+    std::array<std::uint8_t, 4> bytes{};
+    util::fill_random(bytes);
+    std::uint32_t random = 0;
+    std::memcpy(&random, bytes.data(), sizeof random);
+    std::unique_lock held(mutex_);
+    const auto until = machine_.pause_for(random / 4294967296.0);
+    wake_.wait_for(held, call.stop, std::min(until, call.remaining(*deps_.clock)),
+                   [] { return false; });
+    machine_.on_paused();
+    return {};
+  }
+
+  void note_failure(const Error& error, const Call& call) {
+    log(LogLevel::error, to_string(error), call);
+    const std::scoped_lock held(mutex_);
+    machine_.on_error(error);
+  }
+
+  void log(LogLevel level, std::string_view message, const Call& call) const {
+    deps_.logger->log({.level = level,
+                       .logger = "follower",
+                       .message = message,
+                       .fields = {},
+                       .request_id = call.request_id});
+  }
+
+  LogSource& source_;
+  ReplicaSink& replica_;
+  const FollowSettings settings_;
+  const Deps deps_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any wake_;
+  FollowMachine machine_;         // guarded by mutex_
+  std::vector<DeadLetter> dead_;  // guarded by mutex_
+  Clock::SteadyTime in_step_at_;  // guarded by mutex_
+  bool running_ = false;          // guarded by mutex_
+};
+
+Follower::Follower(LogSource& source, ReplicaSink& replica, FollowSettings settings,
+                   const Deps& deps)
+    : impl_(std::make_unique<Impl>(source, replica, settings, deps)) {}
+Follower::~Follower() = default;
+
+Result<void> Follower::run(const Call& call) { return impl_->run(call); }
+Result<FollowStatus> Follower::catch_up(const Call& call) { return impl_->catch_up(call); }
+FollowStatus Follower::status() const { return impl_->status(); }
+std::vector<DeadLetter> Follower::dead_letters() const { return impl_->dead_letters(); }
+
+}  // namespace artcache

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log of an index that is open in this process, as a follower reads it.
+#include <artcache/content.hpp>
+#include <artcache/follower.hpp>
+
+#include "core/sync/buckets.hpp"
+#include "util/try.hpp"
+
+namespace artcache {
+namespace {
+
+class LocalSource final : public LogSource {
+ public:
+  explicit LocalSource(MetadataStore& index) : index_(index) {}
+
+  [[nodiscard]] std::string name() const override { return index_.describe(); }
+  Result<IndexHead> head(const Call& call) override { return index_.head(call); }
+
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    ARTCACHE_TRY(auto slice, index_.read_after(position, limit, call));
+    if (!slice.rows.empty() || patience <= std::chrono::nanoseconds::zero()) return slice;
+    const Call waiting = call.within(patience);
+    const auto moved = index_.wait_for(position.seq, waiting);
+    if (!moved && moved.error().code == Errc::timed_out) {
+      ARTCACHE_CHECK(call.check("follow"));
+      return slice;
+    }
+    if (!moved) return moved.error();
+    return index_.read_after(position, limit, call);
+  }
+
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    return index_.snapshot(sink, call);
+  }
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                   const Call& call) override {
+    return index_.bucket_digests(bits, position, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    return sync::keys_of(index_, bits, buckets, sink, call);
+  }
+
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    std::vector<std::optional<Record>> records;
+    for (const std::string& key : keys) {
+      ARTCACHE_TRY(const FileId id, FileId::parse(key));
+      ARTCACHE_TRY(const auto row, index_.find(id, call));
+      auto& record = records.emplace_back();
+      if (!row) continue;
+      record = Record{.key = key, .hash = row->hash, .payload = {}};
+      append_content(record->payload, row->entry);
+    }
+    return records;
+  }
+
+ private:
+  MetadataStore& index_;
+};
+
+}  // namespace
+
+std::unique_ptr<LogSource> make_log_source(MetadataStore& index) {
+  return std::make_unique<LocalSource>(index);
+}
+
+}  // namespace artcache

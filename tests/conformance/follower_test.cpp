@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// A replica ends with the digest of its source, whatever happens to either of them.
+#include <artcache/follower.hpp>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "conformance/index_suite.hpp"
+#include "support/sample_entry.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+void put(MetadataStore& index, std::uint64_t from, std::uint64_t to, const std::string& text = {}) {
+  std::vector<EntryChange> changes;
+  for (std::uint64_t n = from; n < to; ++n) {
+    FileEntry entry = sample_entry(n);
+    if (!text.empty()) entry.description = text;
+    changes.push_back(put_of(std::move(entry)));
+    if (changes.size() == 1000 || n + 1 == to) {
+      good(index.apply({.changes = changes}, {}));
+      changes.clear();
+    }
+  }
+}
+
+void remove(MetadataStore& index, std::uint64_t from, std::uint64_t to) {
+  for (std::uint64_t n = from; n < to; ++n) {
+    const EntryChange change = remove_of(sample_id(n));
+    good(index.apply({.changes = {&change, 1}}, {}));
+  }
+}
+
+bool same(MetadataStore& a, MetadataStore& b) {
+  const auto one = good(a.head({})), two = good(b.head({}));
+  return one.position.digest == two.position.digest && one.count == two.count;
+}
+
+/// A source and its copy. The source's address may say how long its log is.
+struct Pair {
+  explicit Pair(const std::string& extra = {})
+      : source(open_index("sqlite://" + dir.path() + "/source.db?" + extra)),
+        copy(open_index("sqlite://" + dir.path() + "/copy.db")) {}
+
+  FollowStatus catch_up() { return catch_up_from(*log); }
+  FollowStatus catch_up_from(LogSource& from) {
+    sink = make_replica(*copy, "source", {});
+    Follower follower(from, *sink, {.batch = 100}, {});
+    return good(follower.catch_up({}));
+  }
+  void reopen_source(const std::string& extra = {}) {
+    log.reset();
+    source.reset();
+    source = open_index("sqlite://" + dir.path() + "/source.db?" + extra);
+    log = make_log_source(*source);
+  }
+
+  TempDir dir;
+  std::unique_ptr<MetadataStore> source, copy;
+  std::unique_ptr<LogSource> log = make_log_source(*source);
+  std::unique_ptr<ReplicaSink> sink;
+};
+
+/// Passes everything on, but spoils the payload of one key.
+class SpoilingSource final : public LogSource {
+ public:
+  SpoilingSource(LogSource& real, std::string key) : real_(real), key_(std::move(key)) {}
+  [[nodiscard]] std::string name() const override { return real_.name(); }
+  Result<IndexHead> head(const Call& call) override { return real_.head(call); }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    auto slice = real_.read_after(position, limit, patience, call);
+    if (slice)
+      for (LogRow& row : slice->rows) spoil(row.record);
+    return slice;
+  }
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    return real_.snapshot(
+        [&](std::span<const Record> records) {
+          std::vector<Record> spoiled(records.begin(), records.end());
+          for (Record& record : spoiled) spoil(record);
+          return sink(spoiled);
+        },
+        call);
+  }
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                   const Call& call) override {
+    return real_.bucket_digests(bits, position, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    return real_.keys(bits, buckets, sink, call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    auto found = real_.records(keys, call);
+    if (found)
+      for (auto& record : *found)
+        if (record) spoil(*record);
+    return found;
+  }
+
+ private:
+  void spoil(Record& record) const {
+    if (record.key == key_ && !record.payload.empty()) record.payload.back() ^= 1;
+  }
+  LogSource& real_;
+  std::string key_;
+};
+
+/// Waits until the follower says so; false after ten seconds.
+bool eventually(const std::function<bool()>& holds) {
+  for (int i = 0; i < 1000; ++i) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_SUITE("follower") {
+  TEST_CASE("a new replica takes a snapshot and then follows the log") {
+    Pair pair;
+    put(*pair.source, 0, 2500);
+    const auto first = pair.catch_up();
+    CHECK(first.snapshots == 1);
+    CHECK(first.proven);
+    CHECK(same(*pair.source, *pair.copy));
+
+    put(*pair.source, 2500, 2700);
+    put(*pair.source, 0, 50, "changed");
+    remove(*pair.source, 100, 140);
+    const auto second = pair.catch_up();
+    CHECK(second.snapshots == 0);
+    CHECK(second.mendings == 0);
+    CHECK(second.applied == 290);
+    CHECK(second.position == good(pair.source->head({})).position);
+    CHECK(same(*pair.source, *pair.copy));
+    CHECK(good(pair.copy->find(sample_id(7), {}))->entry.description == "changed");
+  }
+
+  TEST_CASE("an empty source has an empty replica") {
+    Pair pair;
+    CHECK(pair.catch_up().proven);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a replica that was cut off before it noted its position goes on where it was") {
+    Pair pair;
+    put(*pair.source, 0, 300);
+    (void)pair.catch_up();
+    const Position before = good(pair.sink->standing({})).source;
+    put(*pair.source, 300, 350);
+    (void)pair.catch_up();
+    good(pair.sink->stand_at(before, {}));  // what it held stays
+    put(*pair.source, 350, 360);
+    const auto after = pair.catch_up();
+    CHECK(after.mendings == 0);
+    CHECK(after.applied == 10);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a snapshot that was cut off is made good by comparing") {
+    Pair pair;
+    put(*pair.source, 0, 600);
+    put(*pair.copy, 0, 200);  // as the first part of a snapshot leaves it
+    const auto status = pair.catch_up();
+    CHECK(status.snapshots == 0);
+    CHECK(status.mended == 400);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a log that was trimmed below the replica costs only what differs") {
+    Pair pair("log_rows=20");
+    put(*pair.source, 0, 3000);
+    (void)pair.catch_up();
+    for (std::uint64_t n = 0; n < 60; ++n) put(*pair.source, n, n + 1, "behind");
+    remove(*pair.source, 2990, 3000);
+    const auto status = pair.catch_up();
+    CHECK(status.mendings == 1);
+    CHECK(status.mended == 70);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a reset of the source is met by comparing") {
+    Pair pair;
+    put(*pair.source, 0, 10);
+    (void)pair.catch_up();
+    const auto bulk = good(pair.source->bulk_load(500, 0, {}));
+    std::vector<BulkLoad::Row> rows;
+    for (std::uint64_t n = 5; n < 505; ++n) {
+      PreparedEntry prepared = prepare(sample_entry(n));
+      ScannedFile scanned = scanned_of(prepared);
+      rows.push_back({std::move(prepared), sample_freshness(), std::move(scanned)});
+    }
+    good(bulk->add(rows, {}));
+    good(bulk->finish({}));
+    const auto status = pair.catch_up();
+    CHECK(status.mendings == 1);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a source that was restored from an older copy, and goes on, is followed again") {
+    Pair pair;
+    const std::string path = pair.dir.path() + "/source.db", kept = pair.dir.path() + "/kept.db";
+    put(*pair.source, 0, 200);
+    pair.log.reset();
+    pair.source.reset();
+    std::filesystem::copy_file(path, kept);
+    pair.reopen_source();
+    put(*pair.source, 200, 260);
+    (void)pair.catch_up();
+    pair.log.reset();
+    pair.source.reset();
+    for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(path + suffix);
+    std::filesystem::copy_file(kept, path, std::filesystem::copy_options::overwrite_existing);
+    pair.reopen_source();
+    SUBCASE("and is behind the replica") {}
+    SUBCASE("and has gone on to the same seq with other changes") {
+      for (std::uint64_t n = 300; n < 360; ++n) put(*pair.source, n, n + 1);
+    }
+    SUBCASE("and is ahead by now") { put(*pair.source, 300, 500); }
+    const auto status = pair.catch_up();
+    CHECK(status.mendings == 1);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a replica that somebody else wrote to is found out and mended") {
+    Pair pair;
+    put(*pair.source, 0, 100);
+    (void)pair.catch_up();
+    put(*pair.copy, 50, 60, "by hand");
+    remove(*pair.copy, 0, 5);
+    put(*pair.copy, 900, 903);
+    const auto status = pair.catch_up();
+    CHECK(status.mended == 18);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a record that does not have its hash is kept out, named, and taken when it is whole") {
+    Pair pair;
+    put(*pair.source, 0, 50);
+    (void)pair.catch_up();
+    const ContentHash before = good(pair.copy->find(sample_id(3), {}))->hash;
+    put(*pair.source, 0, 10, "second");
+    SpoilingSource spoiling(*pair.log, to_string(sample_id(3)));
+    const auto status = pair.catch_up_from(spoiling);
+    CHECK(status.proven);  // in step except one
+    CHECK(status.dead_letters == 1);
+    CHECK(status.applied == 10);
+    const auto dead = good(pair.sink->standing({})).dead;
+    REQUIRE(dead.size() == 1);
+    CHECK(dead[0].key == to_string(sample_id(3)));
+    CHECK(dead[0].kept == before);
+    CHECK(dead[0].hash == good(pair.source->find(sample_id(3), {}))->hash);
+    CHECK(good(pair.copy->find(sample_id(3), {}))->hash == before);
+    CHECK(good(pair.copy->find(sample_id(4), {}))->entry.description == "second");
+
+    put(*pair.source, 3, 4, "third");
+    CHECK(pair.catch_up().dead_letters == 0);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a replica of one source becomes the replica of another only by comparing") {
+    Pair pair;
+    put(*pair.source, 0, 100);
+    (void)pair.catch_up();
+    const auto other = open_index("sqlite://" + pair.dir.path() + "/other.db");
+    put(*other, 90, 120);
+    const auto log = make_log_source(*other);
+    const auto sink = make_replica(*pair.copy, "other", {});
+    Follower follower(*log, *sink, {}, {});
+    CHECK(good(follower.catch_up({})).mended == 110);
+    CHECK(same(*other, *pair.copy));
+  }
+
+  TEST_CASE("a follower that runs keeps up with writers, and says when it is in step") {
+    Pair pair;
+    const auto sink = make_replica(*pair.copy, "source", {});
+    Follower follower(*pair.log, *sink, {.batch = 200}, {});
+    std::stop_source stop;
+    Call call;
+    call.stop = stop.get_token();
+    std::jthread runner([&] { CHECK(follower.run(call).error().code == Errc::cancelled); });
+    std::vector<std::jthread> writers;
+    for (std::uint64_t t = 0; t < 3; ++t)
+      writers.emplace_back([&pair, t] {
+        std::mt19937_64 random(t);
+        for (int i = 0; i < 300; ++i) {
+          const std::uint64_t n = random() % 400;
+          if (random() % 4 == 0)
+            remove(*pair.source, n, n + 1);
+          else
+            put(*pair.source, n, n + 1, "by " + std::to_string(random() % 1000));
+        }
+      });
+    writers.clear();
+    const Position end = good(pair.source->head({})).position;
+    CHECK(eventually([&] { return follower.status().position == end; }));
+    CHECK(eventually([&] { return follower.status().proven; }));
+    CHECK(follower.status().running);
+    CHECK(follower.run({}).error().code == Errc::busy);
+    stop.request_stop();
+    runner.join();
+    CHECK(same(*pair.source, *pair.copy));
+    CHECK_FALSE(follower.status().running);
+  }
+}
