@@ -21,6 +21,7 @@ void add_verbs(CLI::App& app, int& exit_code);
 void add_reconcile_verbs(CLI::App& app, int& code);
 void add_watch(CLI::App& app, int& code);
 void add_look_verbs(CLI::App& app, int& code);
+void add_sync_verbs(CLI::App& app, int& code);
 void add_file_verbs(CLI::App& app, int& code);
 void add_doctor(CLI::App& app, int& code);
 

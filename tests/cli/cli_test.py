@@ -301,6 +301,89 @@ class Files(unittest.TestCase):
         run("get", id, *self.index, "--content", self.path / "out", check=64)
 
 
+class Syncing(unittest.TestCase):
+    """`artcache sync` and `events tail`: a copy of an index, and its changes."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.store = self.folder / "files"
+        self.source = f"sqlite://{folder.name}/source.db"
+        self.both = ("--storage", f"file://{self.store}?sync=off", "--index", self.source)
+        self.copy = ("--from", self.source, "--index", f"sqlite://{folder.name}/copy.db")
+        run("sample", self.store, 120, check=0)
+        run("rebuild", *self.both, "-q", check=0)
+
+    def change(self, count):
+        for path in sorted(self.store.rglob("*.attr.json"))[:count]:
+            text = json.loads(path.read_text())
+            text["description"] = "changed for its copy"
+            path.write_text(json.dumps(text))
+        run("rebuild", *self.both, "-q", check=0)
+
+    def test_a_copy_is_made_kept_in_step_and_proven(self):
+        first = json.loads(run("sync", *self.copy, "--json", check=0).stdout)
+        self.assertTrue(first["proven"])
+        self.assertEqual((first["snapshots"], first["dead_letters"]), (1, []))
+        self.change(3)
+        second = json.loads(run("sync", *self.copy, "--json", check=0).stdout)
+        self.assertEqual((second["applied"], second["snapshots"], second["mendings"]), (3, 0, 0))
+        found = run("search", "copy", *self.copy[2:], "--json", check=0).stdout.splitlines()
+        self.assertEqual(len(found), 3)
+        self.assertIn("in step", run("sync", *self.copy, check=0).stdout)
+
+    def test_it_follows_until_ctrl_c(self):
+        child = subprocess.Popen([PROGRAM, "sync", *self.copy, "--json", "-q", "--follow"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.stderr.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.assertTrue(json.loads(child.stdout.readline())["proven"])
+        self.change(2)
+        applied = 0
+        while applied < 2:
+            applied = json.loads(child.stdout.readline())["applied"]
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(timeout=20), 0)
+        self.assertEqual(child.stderr.read(), "")
+
+    def test_an_index_with_entries_of_its_own_is_not_overwritten_by_mistake(self):
+        other = f"sqlite://{self.folder}/other.db"
+        store = self.folder / "more"
+        run("sample", store, 10, "--seed", 9, check=0)
+        run("rebuild", "--storage", f"file://{store}", "--index", other, "-q", check=0)
+        done = run("sync", "--from", self.source, "--index", other)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--replace", done.stderr)
+        run("sync", "--from", self.source, "--index", other, "--replace", check=0)
+        self.assertIn("in step", run("sync", "--from", self.source, "--index", other).stdout)
+        same = run("sync", "--from", self.source, "--index", self.source)
+        self.assertIn("same index", same.stderr)
+
+    def test_events_are_told_in_order_and_gone_on_with_behind_a_position(self):
+        self.change(4)
+        put = run("events", "tail", "--index", self.source, "--once", "--all", "--json", check=0)
+        events = [json.loads(line) for line in put.stdout.splitlines()]
+        self.assertEqual([event["seq"] for event in events],
+                         list(range(1, len(events) + 1)))
+        self.assertEqual([event["event"] for event in events][-4:], ["put"] * 4)
+        self.assertTrue(all(event["original_filename"] for event in events[-4:]))
+        rest = run("events", "tail", "--index", self.source, "--once", "--after",
+                   events[-3]["position"], check=0)
+        self.assertEqual(len(rest.stdout.splitlines()), 2)
+        self.assertIn(events[-1]["file_id"], rest.stdout)
+        wrong = events[-3]["position"].replace("/", "/9", 1)
+        self.assertIn("gone", run("events", "tail", "--index", self.source, "--once", "--after",
+                                  wrong, check=1).stderr)
+        self.assertIn("--after", run("events", "tail", "--index", self.source, "--after", "x",
+                                     check=64).stderr)
+        # From now on only.
+        self.assertEqual(run("events", "tail", "--index", self.source, "--once", check=0).stdout,
+                         "")
+
+
 class Watching(unittest.TestCase):
     """`artcache watch` as a program; each line that it prints is a JSON object."""
 

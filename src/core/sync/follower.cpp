@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <artcache/follower.hpp>
+
 #include <algorithm>
 #include <array>
-#include <artcache/follower.hpp>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -50,7 +51,10 @@ class Follower::Impl {
     ARTCACHE_TRY(IndexHead goal, source_.head(call));
     while (true) {
       ARTCACHE_CHECK(call.check("follow", *deps_.clock));
+      // Only what the source has answered counts: a replica that is whole by itself may be ahead
+      // of a source that was rewound.
       if (const auto now = status(); now.proven && now.state == FollowState::tailing &&
+                                     now.source.epoch == now.position.epoch &&
                                      now.position.epoch == goal.position.epoch &&
                                      now.position.seq >= goal.position.seq)
         return now;

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// sync and events: a replica of an index, and the changes of one as they come.
+#include <CLI/CLI.hpp>
+#include <artcache/follower.hpp>
+#include <artcache/json_writer.hpp>
+#include <cstdio>
+#include <optional>
+#include <thread>
+
+#include "cli/place.hpp"
+#include "cli/verbs.hpp"
+
+namespace artcache::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+// --- sync ---------------------------------------------------------------------------------------
+
+struct SyncOptions : CommonOptions {
+  std::string from;
+  bool follow = false, replace = false;
+  std::uint32_t batch = 1000;
+  double audit_seconds = 3600;
+};
+
+void append_status(JsonWriter& json, const FollowStatus& status) {
+  json.member("state", to_string(status.state))
+      .member("position", to_string(status.position))
+      .member("source_position", to_string(status.source))
+      .member("lag_events", status.lag)
+      .member("proven", status.proven)
+      .member("applied", status.applied)
+      .member("snapshots", status.snapshots)
+      .member("mendings", status.mendings)
+      .member("mended", status.mended)
+      .member("failures", status.failures)
+      .member("last_error", status.last_error);
+}
+
+void print_status(const SyncOptions& options, const FollowStatus& status,
+                  const std::vector<DeadLetter>& dead) {
+  if (options.as_json) {
+    JsonWriter json;
+    json.begin_object();
+    append_status(json, status);
+    json.key("dead_letters").begin_array();
+    for (const DeadLetter& letter : dead)
+      json.begin_object()
+          .member("file_id", letter.key)
+          .member("seq", letter.seq)
+          .member("reason", letter.reason)
+          .end_object();
+    print_line(json.end_array().end_object().str());
+  } else if (!options.quiet) {
+    std::printf("%s at %s, %llu applied, %llu mended%s\n",
+                status.proven ? "in step" : std::string(to_string(status.state)).c_str(),
+                to_string(status.position).c_str(), static_cast<unsigned long long>(status.applied),
+                static_cast<unsigned long long>(status.mended),
+                dead.empty() ? "" : ", except what could not be applied:");
+    for (const DeadLetter& letter : dead)
+      std::printf("  %s: %s\n", letter.key.c_str(), letter.reason.c_str());
+  }
+  std::fflush(stdout);
+}
+
+/// Nobody's own index shall be made a copy by a mistyped address.
+Result<void> refuse_to_overwrite(MetadataStore& source, MetadataStore& copy, ReplicaSink& sink,
+                                 const SyncOptions& options, const Call& call) {
+  const auto theirs = source.head(call);
+  if (!theirs) return theirs.error();
+  const auto ours = copy.head(call);
+  if (!ours) return ours.error();
+  if (theirs->position.epoch == ours->position.epoch)
+    return Error{Errc::invalid_argument, "sync: --from and --index are the same index"};
+  const auto standing = sink.standing(call);
+  if (!standing) return standing.error();
+  if (standing->source.epoch == 0 && standing->count > 0 && !options.replace)
+    return Error{Errc::conflict, "sync: '" + copy.describe() + "' holds " +
+                                     std::to_string(standing->count) +
+                                     " entries and has never followed this source; --replace makes "
+                                     "it a copy and takes away what the source does not have"};
+  return {};
+}
+
+/// Follows until Ctrl-C or --timeout; a line whenever what can be told has changed.
+int follow(const SyncOptions& options, Follower& follower, const Call& call) {
+  std::jthread teller([&](const std::stop_token& ended) {
+    std::optional<Position> told;
+    std::optional<FollowState> state;
+    while (!ended.stop_requested()) {
+      const FollowStatus now = follower.status();
+      if (now.proven && (told != now.position || state != now.state)) {
+        print_status(options, now, follower.dead_letters());
+        told = now.position;
+      } else if (state != now.state && now.state == FollowState::waiting) {
+        print_status(options, now, follower.dead_letters());
+      }
+      state = now.state;
+      std::this_thread::sleep_for(50ms);
+    }
+  });
+  const auto ended = follower.run(call);
+  if (!ended && (ended.error().code == Errc::cancelled || ended.error().code == Errc::timed_out))
+    return kDone;
+  return ended ? kDone : fail(ended.error());
+}
+
+int run_sync(const SyncOptions& options) {
+  auto place = open_place(options, Needs::index);
+  if (!place) return fail(place.error());
+  const auto url = Url::parse(options.from);
+  if (!url) return fail(url.error().in("--from"));
+  auto source = Backends::builtin().open_index(*url, place->deps, place->call);
+  if (!source) return fail(std::move(source).error().in("--from"));
+  const auto log = make_log_source(**source);
+  const auto sink = make_replica(*place->index, url->redacted(), place->deps);
+  if (auto may = refuse_to_overwrite(**source, *place->index, *sink, options, place->call); !may)
+    return fail(may.error());
+  FollowSettings settings;
+  settings.batch = options.batch;
+  settings.audit_interval = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::duration<double>(options.audit_seconds));
+  settings.patience = 1s;
+  Follower follower(*log, *sink, settings, place->deps);
+  if (options.follow) return follow(options, follower, place->call);
+  const auto status = follower.catch_up(place->call);
+  if (!status) return fail(status.error());
+  const auto dead = follower.dead_letters();
+  print_status(options, *status, dead);
+  return dead.empty() ? kDone : kInconsistent;
+}
+
+void add_sync(CLI::App& app, int& code) {
+  auto* verb = app.add_subcommand(
+      "sync",
+      "Makes --index a copy of another index and proves it by the digest; exits with 2 if some "
+      "records could not be applied");
+  auto options = std::make_shared<SyncOptions>();
+  add_common(*verb, *options, Needs::index);
+  verb->add_option("--from", options->from, "Address of the index to follow")->required();
+  verb->add_flag("--follow", options->follow, "Goes on until Ctrl-C or --timeout");
+  verb->add_flag("--replace", options->replace,
+                 "Lets an index that holds entries of its own become a copy");
+  verb->add_option("--batch", options->batch, "Changes applied in one transaction")
+      ->check(CLI::Range(std::uint32_t{1}, static_cast<std::uint32_t>(kApplyMost)))
+      ->capture_default_str();
+  verb->add_option("--audit-every", options->audit_seconds,
+                   "With --follow: compares the digests every so many seconds, too")
+      ->check(CLI::Range(0.1, 1e9))
+      ->capture_default_str();
+  verb->callback([options, &code] { code = run_sync(*options); });
+}
+
+// --- events -------------------------------------------------------------------------------------
+
+struct EventOptions : CommonOptions {
+  std::string after;
+  bool all = false, once = false;
+  std::uint64_t limit = 0;
+};
+
+std::string_view name_of(LogRow::Kind kind) {
+  switch (kind) {
+    case LogRow::Kind::put:
+      return "put";
+    case LogRow::Kind::remove:
+      return "remove";
+    case LogRow::Kind::reset:
+      return "reset";
+  }
+  return "";
+}
+
+/// What the payload says is told by its name only: `get ID` shows the rest as it is now.
+std::string filename_in(const LogRow& row) {
+  if (row.kind != LogRow::Kind::put) return {};
+  const auto entry = parse_content(row.record.payload);
+  return entry ? entry->original_filename : std::string();
+}
+
+void print_event(const EventOptions& options, const LogRow& row) {
+  if (options.as_json) {
+    JsonWriter json;
+    json.begin_object()
+        .member("event", name_of(row.kind))
+        .member("seq", row.position.seq)
+        .member("position", to_string(row.position))
+        .member("committed_at", to_string(row.committed_at));
+    if (row.kind != LogRow::Kind::reset)
+      json.member("file_id", row.record.key).member("content_hash", to_string(row.record.hash));
+    if (row.kind == LogRow::Kind::put) json.member("original_filename", filename_in(row));
+    print_line(json.end_object().str());
+  } else {
+    std::printf("%s  %8llu  %-6s  %s  %s\n", to_string(row.committed_at).substr(0, 19).c_str(),
+                static_cast<unsigned long long>(row.position.seq),
+                std::string(name_of(row.kind)).c_str(), row.record.key.c_str(),
+                filename_in(row).c_str());
+  }
+}
+
+/// Where to begin: behind --after, at the oldest change there is, or at the end.
+Result<Position> begin_of(MetadataStore& index, const EventOptions& options, const Call& call) {
+  if (!options.after.empty()) {
+    auto position = parse_position(options.after);
+    if (!position) return std::move(position).error().in("--after");
+    return position;
+  }
+  auto head = index.head(call);
+  if (!head) return std::move(head).error();
+  if (!options.all || head->oldest_seq > head->position.seq) return head->position;
+  if (head->oldest_seq == 1) return Position{.epoch = head->position.epoch, .seq = 0, .digest = {}};
+  return Error{Errc::gone, "events: the log has forgotten what was before seq " +
+                               std::to_string(head->oldest_seq) +
+                               "; --after a position that it has, or without --all from now on"};
+}
+
+int run_tail(const EventOptions& options) {
+  auto place = open_place(options, Needs::index);
+  if (!place) return fail(place.error());
+  auto position = begin_of(*place->index, options, place->call);
+  if (!position) return fail(position.error());
+  const auto log = make_log_source(*place->index);
+  std::uint64_t left = options.limit == 0 ? ~std::uint64_t{0} : options.limit;
+  while (left > 0) {
+    const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 1000));
+    const auto slice = log->read_after(*position, limit, options.once ? 0ms : 1000ms, place->call);
+    if (!slice) {
+      const Errc why = slice.error().code;
+      if (!options.once && (why == Errc::cancelled || why == Errc::timed_out)) return kDone;
+      return fail(slice.error());
+    }
+    for (const LogRow& row : slice->rows) print_event(options, row);
+    std::fflush(stdout);
+    left -= slice->rows.size();
+    if (!slice->rows.empty()) position = slice->rows.back().position;
+    if (options.once && slice->rows.empty()) break;
+  }
+  return kDone;
+}
+
+void add_events(CLI::App& app, int& code) {
+  auto* verb = app.add_subcommand("events", "The changes of an index, from its log");
+  verb->require_subcommand(1);
+  auto* tail = verb->add_subcommand("tail", "Prints each change as it is committed, until Ctrl-C");
+  auto options = std::make_shared<EventOptions>();
+  add_common(*tail, *options, Needs::index);
+  auto* all = tail->add_flag("--all", options->all, "Begins with the first change that there was");
+  tail->add_option("--after", options->after, "Begins behind this position, as --json prints it")
+      ->excludes(all);
+  tail->add_flag("--once", options->once, "Ends when all there is was printed");
+  tail->add_option("--limit", options->limit, "Ends after so many; 0 for never")
+      ->capture_default_str();
+  tail->callback([options, &code] { code = run_tail(*options); });
+}
+
+}  // namespace
+
+void add_sync_verbs(CLI::App& app, int& code) {
+  add_sync(app, code);
+  add_events(app, code);
+}
+
+}  // namespace artcache::cli
