@@ -102,7 +102,8 @@ int main(int argc, char** argv) {
   app.add_option("--files", options.files, "Files in the sample store")->capture_default_str();
   app.add_option(
       "--only", options.only,
-      "Only groups that begin with this (codec, storage, index, load, reconcile, watch, files)");
+      "Only groups that begin with this (codec, storage, index, load, reconcile, watch, files,"
+      " postgres, s3)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -119,6 +120,12 @@ int main(int argc, char** argv) {
   add("reconcile", reconcile_figures);
   add("watch", watch_figures);
   add("files", files_figures);
+#if ARTCACHE_WITH_POSTGRES
+  add("postgres", postgres_figures);
+#endif
+#if ARTCACHE_WITH_S3
+  add("s3", s3_figures);
+#endif
   print_table(figures);
   if (!options.json_file.empty()) write_json(figures, options);
   return 0;

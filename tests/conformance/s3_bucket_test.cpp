@@ -3,6 +3,7 @@
 #include "backends/s3/client.hpp"
 #include "backends/s3/place.hpp"
 #include "conformance/s3_suite.hpp"
+#include "support/fake_clock.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
@@ -50,6 +51,31 @@ TEST_SUITE("s3 bucket") {
       CHECK(content(*bucket, request.path, {8'388'600, 20}).value() == bytes.substr(8'388'600, 20));
       CHECK(list_all(*bucket).stamps.at(request.path) == stamp);
     }
+  }
+
+  TEST_CASE("wrong keys, a missing bucket and a wrong clock are refused with what to do") {
+    const std::string address = fresh_bucket();
+    const auto refusal = [](std::string changed, const Deps& deps = {}) {
+      const Url url = good(Url::parse(changed));
+      const auto opened = Backends::builtin().open_storage(url, deps, {});
+      REQUIRE_FALSE(opened.has_value());
+      CHECK(opened.error().message.find(url.password()) == std::string::npos);
+      return opened.error();
+    };
+    const std::size_t keys = address.find("//") + 2, at = address.find('@');
+    const std::string rest = address.substr(at);
+    const std::string access = address.substr(keys, address.find(':', keys) - keys);
+    CHECK(refusal("s3://" + access + ":hush-hush" + rest).message.find("secret key is wrong") !=
+          std::string::npos);
+    CHECK(refusal("s3://nobody:hush-hush" + rest).message.find("key is not known") !=
+          std::string::npos);
+    const Error missing =
+        refusal(address.substr(0, at + 1) + "no-such-bucket" + address.substr(address.find('?')));
+    CHECK(missing.code == Errc::not_found);
+    FakeClock clock;  // far from now
+    Deps deps;
+    deps.clock = &clock;
+    CHECK(refusal(address, deps).message.find("clocks") != std::string::npos);
   }
 
   TEST_CASE("the borders of parts: one byte less, none, one more") {

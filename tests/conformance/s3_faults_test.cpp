@@ -151,6 +151,40 @@ TEST_SUITE("s3 faults") {
     CHECK_FALSE(open_on(server, "&conditional=auto")->capabilities().exclusive_put);
   }
 
+  TEST_CASE("each refusal is an error of its own that says what to do") {
+    struct Refusal {
+      int status;
+      const char* code;
+      Errc errc;
+      const char* advice;
+    };
+    std::atomic<const Refusal*> now{nullptr};
+    const ScriptedHttp server(empty_bucket([&](const HttpRequest&) {
+      return http_answer(now.load()->status, error_xml(now.load()->code));
+    }));
+    const auto storage = open_on(server);
+    for (const Refusal& refusal :
+         {Refusal{403, "InvalidAccessKeyId", Errc::unavailable, "access key is not known"},
+          Refusal{403, "SignatureDoesNotMatch", Errc::unavailable, "secret key is wrong"},
+          Refusal{400, "ExpiredToken", Errc::unavailable, "expired"},
+          Refusal{403, "RequestTimeTooSkewed", Errc::unavailable, "clocks"},
+          Refusal{403, "UserSuspended", Errc::unavailable, "suspended"},
+          Refusal{403, "AccessDenied", Errc::unavailable, "permission"},
+          Refusal{404, "NoSuchBucket", Errc::not_found, "create it first"},
+          Refusal{403, "QuotaExceeded", Errc::no_space, "quota"},
+          Refusal{507, "", Errc::no_space, "full"},
+          Refusal{301, "PermanentRedirect", Errc::invalid_argument, "elsewhere"}}) {
+      CAPTURE(refusal.code);
+      now = &refusal;
+      const auto put = storage->put({"a"}, std::string_view("x"), {});
+      REQUIRE_FALSE(put.has_value());
+      CHECK(put.error().code == refusal.errc);
+      CHECK(put.error().outcome == Outcome::not_applied);
+      CHECK(put.error().message.find(refusal.advice) != std::string::npos);
+      CHECK(put.error().message.find("hush") == std::string::npos);
+    }
+  }
+
   TEST_CASE("the token of temporary keys goes along, signed") {
     std::atomic<bool> sent{false};
     const ScriptedHttp server([&](const HttpRequest& request) {

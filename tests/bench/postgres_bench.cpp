@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The index in PostgreSQL against what the server takes for the same rows without it.
+#include <algorithm>
+#include <artcache/backends.hpp>
+#include <artcache/cache_rebuild_service.hpp>
+#include <artcache/lock_manager.hpp>
+#include <artcache/metadata_store.hpp>
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+
+#include "backends/postgres/columns.hpp"
+#include "bench/bench.hpp"
+#include "bench/sample_rows.hpp"
+#include "bench/sample_store.hpp"
+#include "bench/servers.hpp"
+#include "sql/postgres/connection.hpp"
+
+namespace artcache::bench {
+namespace {
+
+constexpr unsigned kWriters = 8;
+constexpr std::uint64_t kDurable = 4000;
+constexpr std::uint64_t kChunk = 10'000;
+
+/// One server with a table that has the columns and indexes of the index, and no triggers.
+class Site {
+ public:
+  explicit Site(const std::string& address) : address_(address.substr(0, address.find('?'))) {
+    (void)open("shape");  // makes its tables
+    psql("CREATE TABLE raw (LIKE shape_files INCLUDING ALL)");
+  }
+
+  [[nodiscard]] std::unique_ptr<MetadataStore> open(const std::string& prefix) const {
+    const std::string text = address_ + "?prefix=" + prefix + "&owners=/tmp";
+    return must(Backends::builtin().open_index(must(Url::parse(text)), {}, {}));
+  }
+  [[nodiscard]] std::unique_ptr<sql::PostgresConnection> connect() const {
+    const auto options = must(sql::postgres_options(must(Url::parse(address_)), {}));
+    return must(sql::open_postgres(options, {}));
+  }
+  void psql(const std::string& command) const {
+    const std::string line =
+        "psql -X -q -v ON_ERROR_STOP=1 '" + address_ + "' -c \"" + command + "\" > /dev/null";
+    if (std::system(line.c_str()) != 0) give_up("psql: " + command);
+  }
+
+ private:
+  const std::string address_;
+};
+
+double load_index(MetadataStore& index, const SampleRows& rows) {
+  double seconds = 0;
+  std::unique_ptr<BulkLoad> bulk;
+  seconds += time_of([&] { bulk = must(index.bulk_load(rows.files(), 0, {})); });
+  for (std::uint64_t at = 0; at < rows.files(); at += kChunk) {
+    const auto chunk = rows.make(at, std::min(at + kChunk, rows.files()));
+    seconds += time_of([&] { must(bulk->add(chunk, {})); });
+  }
+  return seconds + time_of([&] { must(bulk->finish({})); });
+}
+
+double rebuild(MetadataStore& index, StorageBackend& storage) {
+  const auto locks = must(make_lock_manager(*index.locks(), {}));
+  CacheRebuildService service(storage, index, *locks, RebuildSettings{}, Deps{});
+  return time_of([&] { must(service.rebuild_full({}, {})); });
+}
+
+/// The rows of `prefix`, copied out and into the plain table, which has its indexes all the time.
+double copy_seconds(const Site& site, const std::string& prefix, const std::string& file) {
+  const std::string names = postgres::column_names();
+  site.psql("\\copy " + prefix + "_files(" + names + ") TO '" + file + "' (FORMAT binary)");
+  site.psql("TRUNCATE raw");
+  return time_of(
+      [&] { site.psql("\\copy raw(" + names + ") FROM '" + file + "' (FORMAT binary)"); });
+}
+
+std::vector<Figure> load_figures(const Site& site, const Options& options) {
+  const SampleStore store(options.folder, options.files);
+  const SampleRows rows(options.files);
+  const std::string file = options.folder + "/artcache-bench-copy.bin";
+  Pair full{1e100, 1e100}, bulk{1e100, 1e100};
+  for (const char* round : {"1", "2"}) {
+    const std::string rebuilt = std::string("rebuilt") + round,
+                      loaded = std::string("bulk") + round;
+    full.ours = std::min(full.ours, rebuild(*site.open(rebuilt), store.storage()));
+    full.floor = std::min(full.floor, copy_seconds(site, rebuilt, file));
+    bulk.ours = std::min(bulk.ours, load_index(*site.open(loaded), rows));
+    bulk.floor = std::min(bulk.floor, copy_seconds(site, loaded, file));
+  }
+  std::remove(file.c_str());
+  const auto figure = [&](std::string name, const Pair& pair) {
+    return Figure{.group = "postgres",
+                  .name = std::move(name),
+                  .value = pair.ours,
+                  .floor = pair.floor,
+                  .unit = "s",
+                  .floor_name = "COPY of the same rows into the same indexed table",
+                  .must = 1.6,
+                  .aim = 1.2};
+  };
+  return {figure("full rebuild from files into an empty index", full),
+          figure("bulk load of " + std::to_string(options.files), bulk)};
+}
+
+/// Calls `work(i)` for each i below `count` from eight threads, each with a `make()` of its own.
+template <class Make, class Work>
+double from_threads(std::size_t count, const Make& make, const Work& work) {
+  std::vector<decltype(make())> own;
+  for (unsigned t = 0; t < kWriters; ++t) own.push_back(make());
+  return time_of([&] {
+    std::atomic<std::size_t> next{0};
+    std::vector<std::jthread> threads;
+    for (auto& one : own)
+      threads.emplace_back([&] {
+        for (std::size_t i = next++; i < count; i = next++) work(one, i);
+      });
+  });
+}
+
+std::string upsert_text() {
+  std::string sets;
+  for (const postgres::Column& column : postgres::columns())
+    if (column.name != "file_id")
+      sets.append(sets.empty() ? "" : ", ")
+          .append(column.name)
+          .append(" = excluded.")
+          .append(column.name);
+  return "INSERT INTO raw(" + postgres::column_names() + ") SELECT " +
+         postgres::column_values("n") + " FROM " + postgres::unnest_text() +
+         " ON CONFLICT (file_id) DO UPDATE SET " + sets;
+}
+
+Figure durable_figure(const Site& site, const Options& options) {
+  const SampleRows rows(options.files);
+  const auto index = site.open("durable");
+  const std::string upsert = upsert_text();
+  Pair best{1e100, 1e100};
+  for (std::uint64_t round = 0; round < 3; ++round) {
+    const auto some = rows.make(round * kDurable, (round + 1) * kDurable);
+    std::vector<EntryChange> changes;
+    for (const auto& row : some) changes.push_back(change_of(row));
+    const auto raw = [&](std::unique_ptr<sql::PostgresConnection>& connection, std::size_t i) {
+      const Call call;
+      connection->set_call(&call);
+      postgres::ColumnArrays arrays;
+      arrays.add(some[i].put, some[i].freshness, some[i].scanned.path);
+      sql::Statement* const s = must(connection->prepare(upsert));
+      arrays.bind(*s);
+      must(s->run());
+    };
+    best.floor = std::min(best.floor, from_threads(
+                                          some.size(), [&] { return site.connect(); }, raw));
+    best.ours = std::min(best.ours, from_threads(
+                                        some.size(), [] { return 0; },
+                                        [&](int, std::size_t i) {
+                                          must(index->apply({.changes = {&changes[i], 1}}, {}));
+                                        }));
+  }
+  return {.group = "postgres",
+          .name = "single durable applies from 8 clients, a second",
+          .value = kDurable / best.ours,
+          .floor = kDurable / best.floor,
+          .unit = "/s",
+          .floor_name = "INSERT ... ON CONFLICT of the same rows, no triggers, 8 connections",
+          .must = 0.25,
+          .aim = 0.5,
+          .better = Better::higher};
+}
+
+}  // namespace
+
+std::vector<Figure> postgres_figures(const Options& options) {
+  const Servers servers("postgres");
+  if (!servers.running()) return {};
+  const Site site(servers.value("ARTCACHE_TEST_POSTGRES"));
+  std::vector<Figure> figures = load_figures(site, options);
+  figures.push_back(durable_figure(site, options));
+  return figures;
+}
+
+}  // namespace artcache::bench
