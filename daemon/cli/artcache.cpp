@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // artcache: main. Reads the command line and hands over to one verb.
+#include <limits.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <artcache/version.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include <optional>
 #include <string>
@@ -43,11 +48,26 @@ std::optional<std::string> unknown_verb(const CLI::App& app,
   return text + "\nVerbs: " + all + "\nRun with --help for more information.";
 }
 
+/// Becomes artcached, which lies beside this program or is in the PATH. Returns when it cannot.
+int become_artcached(char** arguments) {
+  char path[PATH_MAX];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  if (size > 0) {
+    const std::string_view self(path, static_cast<std::size_t>(size));
+    const std::string beside = std::string(self.substr(0, self.rfind('/') + 1)) + "artcached";
+    execv(beside.c_str(), arguments);
+  }
+  execvp("artcached", arguments);
+  return fail({Errc::unavailable, std::string("artcached: ") + std::strerror(errno)});
+}
+
 }  // namespace
 }  // namespace artcache::cli
 
 int main(int argc, char** argv) {
   using namespace artcache;
+  // All that follows is for artcached, also --config and --help.
+  if (argc > 1 && argv[1] == std::string_view("serve")) return cli::become_artcached(argv + 1);
   cli::take_signals();
   CLI::App app{"Keeps a queryable index of a file store in step with the store itself."};
   app.name("artcache");
@@ -59,6 +79,7 @@ int main(int argc, char** argv) {
 
   int exit_code = cli::kDone;
   cli::add_verbs(app, exit_code);
+  app.add_subcommand("serve", "Serves over HTTP, as artcached does");
   auto arguments = cli::with_config_file({argv + 1, argv + argc});
   if (!arguments) {
     cli::fail(arguments.error());

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace artcache::config {
 
@@ -38,10 +39,10 @@ class Settings {
   explicit Settings(std::span<const Setting> table);
 
   /// A later source replaces an earlier one; `source` is for people ("artcached.toml", "PORT").
-  /// Errors: not_found (no such setting; the message names the one that was probably meant),
-  /// invalid_argument (the value is none of that kind).
+  /// Errors: not_found (no such setting), invalid_argument (the value is none of that kind).
   Result<void> put(std::string_view name, std::string value, std::string source);
 
+  [[nodiscard]] bool has(std::string_view name) const;
   [[nodiscard]] const std::string& text(std::string_view name) const;
   [[nodiscard]] std::uint64_t number(std::string_view name) const;
   [[nodiscard]] bool flag(std::string_view name) const;
@@ -64,5 +65,8 @@ class Settings {
   std::span<const Setting> table_;
   std::map<std::string_view, Value> values_;
 };
+
+/// The candidate that a mistyped word was probably meant to be; empty when none is near.
+std::string nearest(std::string_view word, const std::vector<std::string_view>& candidates);
 
 }  // namespace artcache::config

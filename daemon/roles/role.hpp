@@ -14,17 +14,11 @@
 #include <string_view>
 #include <vector>
 
+#include "common/operations.hpp"
 #include "config/settings.hpp"
 #include "http/site.hpp"
 
 namespace artcache {
-
-/// A part that must work for the role to be ready, as /health/ready shows it.
-struct HealthPart {
-  std::string name;   ///< "index", "storage", "redis"
-  std::string state;  ///< "ok", or what is wrong, in a few words
-  bool works = true;  ///< false: the role is not ready, 503
-};
 
 /// One role of the daemon: a site and what works behind it. Made, started, and stopped by one
 /// thread; its handlers run on many.

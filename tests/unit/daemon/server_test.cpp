@@ -4,12 +4,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <semaphore>
 #include <string>
 #include <vector>
 
+#include "support/temp_dir.hpp"
 #include "unit/daemon/serving.hpp"
 
 namespace artcache::http {
@@ -268,6 +272,31 @@ TEST_SUITE("http server") {
     CHECK(first.ended());
     CHECK(second.ended());
     CHECK(serving.client().ask(get("/at/2")).status == 200);
+  }
+
+  TEST_CASE("through TLS the same is answered, and plain bytes are not") {
+    const test::TempDir dir;
+    const TlsFiles tls{.certificate = dir / "c.pem", .key = dir / "k.pem"};
+    REQUIRE(
+        std::system(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+                     "-subj /CN=x -days 1 -out " +
+                     tls.certificate + " -keyout " + tls.key + " 2>/dev/null")
+                        .c_str()) == 0);
+    Site site("s");
+    site.limits.header_timeout = 500ms;
+    add(site, {.pattern = "/at/{n}", .handler = [](Request& request) {
+                 return Response{.body = std::string(300'000, request.values.find("n")->front())};
+               }});
+    const Serving serving(site, {}, {}, tls);
+    const std::string url = "https://127.0.0.1:" + std::to_string(serving.port()) + "/at/";
+    const std::string out = dir / "out";
+    REQUIRE(std::system(("curl -sk --max-time 20 " + url + "5 " + url + "6 >" + out).c_str()) == 0);
+    std::ifstream in(out);
+    CHECK(std::string(std::istreambuf_iterator<char>(in), {}) ==
+          std::string(300'000, '5') + std::string(300'000, '6'));
+    CHECK(serving.client().ask(get("/at/7")).status == 0);
+    auto silent = serving.client();
+    CHECK(silent.ended());
   }
 
   TEST_CASE("a port that is taken and an address that is none are refused") {

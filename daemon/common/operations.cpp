@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/operations.hpp"
+
+#include <algorithm>
+#include <artcache/json_writer.hpp>
+#include <artcache/timestamp.hpp>
+#include <utility>
+
+namespace artcache {
+namespace {
+
+http::Reply live(const Clock& clock) {
+  JsonWriter json;
+  json.begin_object().member("status", "ok").member("timestamp", to_string(clock.now()));
+  json.key("checks").begin_object().member("process", "running").end_object().end_object();
+  return http::json_response(200, std::move(json).str());
+}
+
+http::Reply ready(const std::vector<HealthPart>& parts, const Clock& clock) {
+  const bool works = std::ranges::all_of(parts, &HealthPart::works);
+  JsonWriter json;
+  json.begin_object().member("status", works ? "ready" : "not_ready");
+  json.member("timestamp", to_string(clock.now())).key("checks").begin_object();
+  for (const HealthPart& part : parts) json.member(part.name, part.state);
+  json.end_object().end_object();
+  return http::json_response(works ? 200 : 503, std::move(json).str());
+}
+
+void add_unless_there(http::Site& site, http::Route route) {
+  const auto added = site.add(std::move(route));
+  static_cast<void>(added);  // a conflict: the role has one of its own
+}
+
+}  // namespace
+
+void add_operations(http::Site& site, HealthCheck check, const MetricsRegistry& metrics,
+                    const Clock& clock) {
+  add_unless_there(site, {.pattern = "/health/live",
+                          .handler = [&clock](http::Request&) { return live(clock); },
+                          .runs = http::Runs::at_once,
+                          .summary = "Whether the process runs"});
+  add_unless_there(
+      site, {.pattern = "/health/ready",
+             .handler = [&clock, check = std::move(check)](
+                            http::Request& request) { return ready(check(request.call), clock); },
+             .summary = "Whether every part works, each with its state"});
+  add_unless_there(
+      site, {.pattern = "/metrics",
+             .handler =
+                 [&metrics](http::Request&) {
+                   return http::Response{
+                       .headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+                       .body = metrics.text()};
+                 },
+             .summary = "Numbers for Prometheus"});
+}
+
+}  // namespace artcache

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+namespace artcache {
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+/// What the daemon, and not the role, decides of a site.
+void configure(http::Site& site, const config::Settings& settings) {
+  site.limits.connections_most = settings.number("connections");
+  site.limits.header_most = settings.number("header_bytes");
+  site.limits.header_timeout = settings.duration("header_timeout");
+  site.limits.body_timeout = settings.duration("body_timeout");
+  site.limits.write_timeout = settings.duration("write_timeout");
+  site.limits.idle_timeout = settings.duration("idle_timeout");
+  if (settings.was_said("cors_origins")) site.cors.origins = split(settings.text("cors_origins"));
+}
+
+}  // namespace
+
+Daemon::Daemon(const config::Plan& plan, const Deps& deps, const MetricsRegistry& metrics,
+               const Backends& backends)
+    : plan_(plan), deps_(deps), metrics_(metrics), backends_(backends) {}
+
+Daemon::~Daemon() {
+  server_.reset();
+  for (auto& [name, role] : roles_) role->stop();
+}
+
+std::string Daemon::address_of(std::string_view instance) const {
+  const auto port = ports_.find(std::string(instance));
+  if (port == ports_.end()) return {};
+  const auto one = std::ranges::find(plan_.instances, instance, &config::Instance::name);
+  const bool tls = !one->site.text("tls_certificate").empty();
+  std::string host = one->site.text("address");
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return (tls ? "https://" : "http://") + host + ":" + std::to_string(port->second);
+}
+
+Result<void> Daemon::make_one(const config::Instance& instance, const Call& call) {
+  RoleContext context{.instance = instance.name,
+                      .settings = &instance.role,
+                      .data = std::filesystem::path(plan_.daemon.text("data")) / instance.name,
+                      .deps = deps_,
+                      .backends = &backends_,
+                      .addresses = [this](std::string_view name) { return address_of(name); },
+                      .call = call};
+  std::error_code error;
+  std::filesystem::create_directories(context.data, error);
+  if (error)
+    return Error{Errc::unavailable,
+                 "the folder '" + context.data.string() + "' cannot be made: " + error.message()};
+  auto role = instance.kind->make(context);
+  if (!role) return std::move(role).error();
+  http::Site& site = (*role)->site();
+  configure(site, instance.site);
+  add_operations(
+      site, [role = role->get()](const Call& asked) { return role->health(asked); }, metrics_,
+      *deps_.clock);
+  roles_.emplace_back(instance.name, *std::move(role));
+  return {};
+}
+
+Result<void> Daemon::make_roles(const Call& call) {
+  for (const config::Instance& instance : plan_.instances)
+    if (auto made = make_one(instance, call); !made)
+      return std::move(made).error().in(instance.name);
+  return {};
+}
+
+Result<void> Daemon::open(const Call& call) {
+  if (auto made = make_roles(call); !made) return made;
+  server_ = std::make_unique<http::Server>(
+      http::ServerSettings{.io_threads = plan_.daemon.number("io_threads"),
+                           .workers = plan_.daemon.number("workers"),
+                           .queue_most = plan_.daemon.number("queue"),
+                           .grace = plan_.daemon.duration("grace")},
+      deps_);
+  for (std::size_t i = 0; i < roles_.size(); ++i) {
+    const config::Settings& settings = plan_.instances[i].site;
+    const auto& [name, role] = roles_[i];
+    const auto port = server_->listen(
+        role->site(), settings.text("address"), static_cast<std::uint16_t>(settings.number("port")),
+        {.certificate = settings.text("tls_certificate"), .key = settings.text("tls_key")});
+    if (!port) return port.error().in(name);
+    ports_[name] = *port;
+  }
+  for (auto& [name, role] : roles_)
+    if (auto started = role->start(); !started) return std::move(started).error().in(name);
+  opened_ = true;
+  return {};
+}
+
+std::vector<std::pair<std::string, http::Site*>> Daemon::sites() const {
+  std::vector<std::pair<std::string, http::Site*>> all;
+  for (const auto& [name, role] : roles_) all.emplace_back(name, &role->site());
+  return all;
+}
+
+Result<void> Daemon::run(const Call& call) { return server_->run(call); }
+
+void Daemon::reload() {
+  if (!opened_) return;
+  for (auto& [name, role] : roles_) {
+    const auto done = role->reload();
+    const std::string message =
+        done ? name + " was read anew" : name + ": " + to_string(done.error());
+    deps_.logger->log({.level = done ? LogLevel::info : LogLevel::error,
+                       .logger = "artcached",
+                       .message = message,
+                       .fields = {},
+                       .request_id = {}});
+  }
+}
+
+}  // namespace artcache

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// artcached: main. Reads the command line, makes a plan, runs it until a signal comes.
+#include <CLI/CLI.hpp>
+#include <artcache/json_writer.hpp>
+#include <artcache/version.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/log_writer.hpp"
+#include "common/metrics_registry.hpp"
+#include "config/plan.hpp"
+#include "daemon.hpp"
+#include "roles/table.hpp"
+
+namespace artcache {
+namespace {
+
+constexpr int kDone = 0, kFailed = 1, kUsage = 64;
+
+struct Options {
+  std::string config, data;
+  std::vector<std::string> roles, flags;
+  bool demo = false, check = false, print = false, routes = false;
+  int port_offset = -1;  ///< below 0: the usual ports; 0: free ones
+};
+
+int fail(const Error& error, int code = kFailed) {
+  std::fprintf(stderr, "artcached: %s\n", error.message.c_str());
+  return code;
+}
+
+sigset_t signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+/// Waits for signals on a thread of its own, as long as it lives.
+class Signals {
+ public:
+  Signals(Daemon& daemon, LogWriter& log, std::stop_source stop)
+      : thread_([this, &daemon, &log, stop]() mutable { wait(daemon, log, stop); }) {}
+  ~Signals() {
+    ended_ = true;
+    pthread_kill(thread_.native_handle(), SIGHUP);
+    thread_.join();
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+ private:
+  void wait(Daemon& daemon, LogWriter& log, std::stop_source& stop) {
+    const sigset_t set = signals();
+    for (int signal = 0; sigwait(&set, &signal) == 0 && !ended_;) {
+      if (signal == SIGHUP) {
+        if (auto done = log.reopen(); !done) fail(done.error());
+        daemon.reload();
+      } else if (!stop.request_stop()) {
+        std::_Exit(128 + signal);  // the second one: at once
+      }
+    }
+  }
+  std::atomic<bool> ended_ = false;
+  std::thread thread_;
+};
+
+Result<std::vector<config::Said>> read_file(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf()))
+    return Error{Errc::not_found, "--config: '" + file + "' cannot be read"};
+  return config::parse_toml(text.str(), std::filesystem::path(file).filename().string());
+}
+
+Result<config::Plan> plan_of(const Options& options) {
+  config::Sources sources{
+      .file = {}, .environment = {}, .roles = options.roles, .flags = options.flags};
+  if (!options.config.empty()) {
+    auto said = read_file(options.config);
+    if (!said) return std::move(said).error();
+    sources.file = *std::move(said);
+  }
+  // A demonstration is the same everywhere.
+  if (!options.demo)
+    sources.environment = [](const std::string& name) -> std::optional<std::string> {
+      const char* value = std::getenv(name.c_str());
+      return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+    };
+  if (!options.data.empty())
+    sources.flags.insert(sources.flags.begin(), "daemon.data=" + options.data);
+  auto plan = config::make_plan(role_kinds(), sources);
+  if (plan && plan->instances.empty())
+    return Error{Errc::invalid_argument,
+                 "no role to run: name one in --config or with --role, or try --demo"};
+  return plan;
+}
+
+/// What --demo adds to the flags: every role, on embedded parts below `data`.
+Result<void> add_demo(config::Plan& plan, const Options& options) {
+  for (config::Instance& one : plan.instances) {
+    if (options.port_offset >= 0 && !one.site.was_said("port")) {
+      const auto port = options.port_offset == 0
+                            ? 0U
+                            : one.kind->port + static_cast<unsigned>(options.port_offset);
+      if (auto put = one.site.put("port", std::to_string(port), "--port-offset"); !put) return put;
+    }
+    if (one.kind->demo == nullptr) continue;
+    if (auto told = one.kind->demo(one.name, plan.daemon.text("data"), one.role); !told)
+      return std::move(told).error().in(one.name);
+  }
+  return {};
+}
+
+void print_routes(const Daemon& daemon) {
+  for (const auto& [name, site] : daemon.sites())
+    for (const http::Route& route : site->routes())
+      std::printf("%-8s %-7s %-56s %s\n", name.c_str(),
+                  std::string(to_string(route.method)).c_str(), route.pattern.c_str(),
+                  route.summary.c_str());
+}
+
+void print_ports(const Daemon& daemon, const std::string& data) {
+  JsonWriter json;
+  json.begin_object().member("data", data).key("ports").begin_object();
+  for (const auto& [name, port] : daemon.ports()) json.member(name, std::uint64_t{port});
+  json.end_object().end_object();
+  std::printf("%s\n", json.str().c_str());
+  std::fflush(stdout);
+}
+
+int serve(const config::Plan& plan, const Options& options) {
+  const auto level = parse_log_level(plan.daemon.text("log_level"));
+  const std::string& layout = plan.daemon.text("log_format");
+  if (!level || (layout != "text" && layout != "json"))
+    return fail({Errc::invalid_argument, "log_level or log_format: no such word"}, kUsage);
+  MetricsRegistry metrics;
+  auto log = LogWriter::open(plan.daemon.text("log_file"),
+                             layout == "json" ? LogWriter::Layout::json : LogWriter::Layout::text,
+                             *level, system_clock());
+  if (!log) return fail(log.error());
+  const Deps deps{.clock = &system_clock(), .logger = log->get(), .metrics = &metrics};
+  const Backends backends = Backends::builtin();
+  const std::stop_source stop;
+  Call call;
+  call.stop = stop.get_token();
+  Daemon daemon(plan, deps, metrics, backends);
+  if (options.routes) {
+    if (auto made = daemon.make_roles(call); !made) return fail(made.error());
+    print_routes(daemon);
+    return kDone;
+  }
+  const Signals signals(daemon, **log, stop);
+  if (auto opened = daemon.open(call); !opened) return fail(opened.error());
+  print_ports(daemon, plan.daemon.text("data"));
+  if (auto ran = daemon.run(call); !ran) return fail(ran.error());
+  return kDone;
+}
+
+int run(const Options& given) {
+  Options options = given;
+  if (options.demo) {
+    if (options.data.empty()) options.data = "artcached-demo";
+    for (const RoleKind* kind : role_kinds()) options.roles.emplace_back(kind->name);
+  }
+  auto plan = plan_of(options);
+  if (!plan) return fail(plan.error(), kUsage);
+  if (options.demo)
+    if (auto added = add_demo(*plan, options); !added) return fail(added.error());
+  for (const std::string& warning : plan->warnings)
+    std::fprintf(stderr, "artcached: %s\n", warning.c_str());
+  if (options.print) std::fputs(config::to_text(*plan).c_str(), stdout);
+  if (options.check) std::puts("the configuration is good");
+  return options.print || options.check ? kDone : serve(*plan, options);
+}
+
+}  // namespace
+}  // namespace artcache
+
+int main(int argc, char** argv) {
+  using namespace artcache;
+  // Before any thread: all of them leave the signals to one.
+  const sigset_t set = signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app{"Serves the roles of artcache over HTTP, until SIGTERM. SIGHUP reads keys anew."};
+  app.name("artcached");
+  app.set_version_flag("--version", "artcached " + std::string(version()));
+  Options options;
+  app.add_option("--config", options.config, "TOML, see packaging/artcached.toml")
+      ->type_name("FILE");
+  app.add_option("--role", options.roles, "Runs it, also without a section in the file")
+      ->type_name("ROLE[.INSTANCE]");
+  app.add_option("--set", options.flags, "Above the file and the environment")
+      ->type_name("SECTION.NAME=VALUE");
+  app.add_flag("--demo", options.demo, "All roles on embedded parts, for a first look");
+  app.add_option("--data", options.data, "Where everything is kept")->type_name("DIR");
+  app.add_option("--port-offset", options.port_offset, "Moves the ports of --demo; 0: free ports")
+      ->type_name("N")
+      ->check(CLI::Range(0, 50'000));
+  app.add_flag("--check-config", options.check, "Says whether the configuration is good, and ends");
+  app.add_flag("--print-config", options.print, "Prints what is in force, and who said it; ends");
+  app.add_flag("--routes", options.routes, "Prints the routes of all roles, and ends");
+  app.footer("Exit codes: 0 done, 1 failed, 64 wrong usage or configuration.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  return run(options);
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/table.hpp"
+
+namespace artcache {
+
+std::span<const RoleKind* const> role_kinds() {
+  // A line a role.
+  return {};
+}
+
+}  // namespace artcache

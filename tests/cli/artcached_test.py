@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""artcached as a program: its command line, its configuration, its exit codes."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+DAEMON = PROGRAM = ""
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(*arguments, check, program=None, environment=None):
+    done = subprocess.run([program or DAEMON, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=60, env=environment or {})
+    assert done.returncode == check, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+class Command(unittest.TestCase):
+    def test_it_says_what_it_is(self):
+        self.assertRegex(run("--version", check=0).stdout, r"^artcached \d+\.\d+")
+        self.assertIn("--check-config", run("--help", check=0).stdout)
+
+    def test_artcache_serve_is_the_same_program(self):
+        served = run("serve", "--version", program=PROGRAM, check=0)
+        self.assertEqual(served.stdout, run("--version", check=0).stdout)
+
+    def test_without_a_role_it_says_what_to_do(self):
+        done = run(check=64)
+        self.assertIn("--demo", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_a_word_that_nobody_knows_is_wrong_usage(self):
+        self.assertIn("--wrong", run("--wrong", check=64).stderr)
+
+
+class Configuration(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = pathlib.Path(folder.name) / "a.toml"
+
+    def refused(self, text):
+        self.file.write_text(text)
+        done = run("--config", self.file, "--check-config", check=64)
+        self.assertEqual(done.stdout, "")
+        return done.stderr
+
+    def test_the_example_is_good(self):
+        # It names no role, and that is all there is to say against it.
+        said = self.refused((ROOT / "packaging/artcached.toml").read_text())
+        self.assertTrue(said.startswith("artcached: no role to run"), said)
+
+    def test_what_is_wrong_is_named_with_its_line(self):
+        self.assertEqual(self.refused("[daemon]\nworker = 3\n"),
+                         "artcached: a.toml:2: there is no setting 'worker'; "
+                         "did you mean 'workers'?\n")
+        self.assertIn("a.toml:2: workers = '0'", self.refused("[daemon]\nworkers = 0\n"))
+        self.assertIn("a.toml:1", self.refused("[daemon\n"))
+        self.assertIn("a.toml:1: there is no role 'deamon'; did you mean 'daemon'?",
+                      self.refused("[deamon]\n"))
+
+    def test_a_file_that_is_not_there_is_named(self):
+        self.assertIn("/nowhere.toml", run("--config", "/nowhere.toml", check=64).stderr)
+
+
+if __name__ == "__main__":
+    PROGRAM = sys.argv.pop(1)
+    DAEMON = sys.argv.pop(1)
+    unittest.main(verbosity=1)

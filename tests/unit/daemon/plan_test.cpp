@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+
+namespace artcache::config {
+namespace {
+
+constexpr Setting kElement[] = {
+    {.name = "storage_mode", .variable = "STORAGE_MODE", .fallback = "edit"},
+    {.name = "ttl", .variable = "CACHE_TTL", .kind = Kind::duration, .fallback = "24h"},
+    {.name = "most", .variable = "MOST", .kind = Kind::number, .fallback = "5", .most = 10},
+    {.name = "lazy", .variable = "LAZY", .kind = Kind::flag, .fallback = "on"},
+    {.name = "secret", .variable = "SECRET", .kind = Kind::secret},
+    {.name = "index", .variable = "INDEX", .kind = Kind::address},
+};
+constexpr RoleKind kAdminKind{.name = "admin", .instance = "admin", .port = 8000};
+constexpr RoleKind kElementKind{
+    .name = "element", .instance = "se-01", .port = 8010, .settings = kElement};
+constexpr const RoleKind* kKinds[] = {&kAdminKind, &kElementKind};
+
+using Variables = std::map<std::string, std::string>;
+
+Sources sources(std::string_view file, Variables variables = {}) {
+  auto said = parse_toml(file, "a.toml");
+  REQUIRE(said);
+  return {.file = *std::move(said),
+          .environment = [variables = std::move(variables)](
+                             const std::string& name) -> std::optional<std::string> {
+            const auto found = variables.find(name);
+            return found == variables.end() ? std::nullopt : std::optional(found->second);
+          },
+          .roles = {},
+          .flags = {}};
+}
+
+Plan plan(const Sources& from) {
+  auto made = make_plan(kKinds, from);
+  REQUIRE_MESSAGE(made.has_value(), made.error().message);
+  return *std::move(made);
+}
+
+std::string refusal(const Sources& from) {
+  const auto made = make_plan(kKinds, from);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == Errc::invalid_argument);
+  return made.error().message;
+}
+
+TEST_SUITE("plan") {
+  TEST_CASE("flags go above the environment, that above the file, that above the defaults") {
+    Sources all = sources("[element]\nmost = 1\nttl = \"1h\"\nlazy = false\n",
+                          {{"MOST", "2"}, {"CACHE_TTL", "90"}});
+    all.flags = {"element.most=3"};
+    const Plan made = plan(all);
+    REQUIRE(made.instances.size() == 1);
+    const Instance& one = made.instances.front();
+    CHECK(one.name == "se-01");
+    CHECK(one.role.number("most") == 3);
+    CHECK(one.role.source("most") == "--set");
+    CHECK(one.role.duration("ttl") == std::chrono::seconds(90));
+    CHECK_FALSE(one.role.flag("lazy"));
+    CHECK(one.role.source("lazy") == "a.toml:4");
+    CHECK(one.role.text("storage_mode") == "edit");
+    CHECK_FALSE(one.role.was_said("storage_mode"));
+    CHECK(one.site.number("port") == 8010);
+  }
+
+  TEST_CASE(
+      "several roles have names of their own in the environment, a bare one is warned about") {
+    const Plan made =
+        plan(sources("[element.se-01]\n[element.se-02]\nport = 8011\n[admin]\n",
+                     {{"MOST", "2"}, {"ARTCACHE_SE_02_MOST", "7"}, {"ARTCACHE_ADMIN_PORT", "9"}}));
+    REQUIRE(made.instances.size() == 3);
+    CHECK(made.instances[0].name == "admin");
+    CHECK(made.instances[0].site.number("port") == 9);
+    CHECK(made.instances[1].role.number("most") == 5);
+    CHECK(made.instances[2].role.number("most") == 7);
+    CHECK(made.instances[2].site.number("port") == 8011);
+    REQUIRE(made.warnings.size() == 1);
+    CHECK(made.warnings.front().starts_with("MOST is ignored"));
+  }
+
+  TEST_CASE("a role runs without a section when it is asked for") {
+    Sources none = sources("");
+    none.roles = {"element.se-07", "admin"};
+    const Plan made = plan(none);
+    REQUIRE(made.instances.size() == 2);
+    CHECK(made.instances[1].name == "se-07");
+  }
+
+  TEST_CASE("what nobody knows is an error that names what was probably meant") {
+    CHECK(refusal(sources("[element]\nstorage_mod = \"rw\"\n")) ==
+          "a.toml:2: there is no setting 'storage_mod'; did you mean 'storage_mode'?");
+    CHECK(refusal(sources("[elemnt]\nmost = 1\n")) ==
+          "a.toml:2: there is no role 'elemnt'; did you mean 'element'?");
+    CHECK(refusal(sources("[daemon]\nworker = 1\n")) ==
+          "a.toml:2: there is no setting 'worker'; did you mean 'workers'?");
+    CHECK(refusal(sources("[element]\nbanana = 1\n")) == "a.toml:2: there is no setting 'banana'");
+    Sources flag = sources("");
+    flag.flags = {"port=1"};
+    CHECK(refusal(flag) == "--set: 'port=1' is not SECTION.NAME=VALUE");
+  }
+
+  TEST_CASE("a value of the wrong kind is named, unless it may be a secret") {
+    CHECK(refusal(sources("[element]\nmost = 11\n")) ==
+          "a.toml:2: most = '11': not a whole number of at least 0 and at most 10");
+    CHECK(refusal(sources("[element]\nmost = -1\n")).find("'-1'") != std::string::npos);
+    CHECK(refusal(sources("[element]\nlazy = \"maybe\"\n")).find("true/false") !=
+          std::string::npos);
+    CHECK(refusal(sources("[element]\n", {{"CACHE_TTL", "x"}})).starts_with("CACHE_TTL: ttl = "));
+    CHECK(refusal(sources("[element]\nindex = \"hush\"\n")).find("hush") == std::string::npos);
+  }
+
+  TEST_CASE("the effective configuration shows who said what, and no secret") {
+    const std::string text = to_text(
+        plan(sources("[element]\nsecret = \"hush\"\nindex = \"postgresql://u:hush@h/d\"\n")));
+    CHECK(text.find("hush") == std::string::npos);
+    CHECK(text.find("secret = \"***\"  # a.toml:2\n") != std::string::npos);
+    CHECK(text.find("most = 5  # default\n") != std::string::npos);
+    CHECK(text.find("[element.se-01]\n") != std::string::npos);
+    // It is a configuration itself.
+    CHECK(make_plan(kKinds, sources(text)));
+  }
+
+  TEST_CASE("a file that is no TOML is refused with its line") {
+    CHECK(parse_toml("[element]\nmost = \n", "a.toml").error().message.starts_with("a.toml:2: "));
+    CHECK(parse_toml("most = 1\n", "a.toml").error().message ==
+          "a.toml:1: 'most' is in no [section]");
+    CHECK(parse_toml("[a]\nb = 1979-05-27\n", "a.toml").error().code == Errc::invalid_argument);
+    CHECK(parse_toml("[a]\nb = [\"x\", \"y\"]\n", "a.toml")->front().value == "x,y");
+  }
+}
+
+}  // namespace
+}  // namespace artcache::config
