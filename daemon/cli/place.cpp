@@ -30,17 +30,16 @@ void hide_index(StorageBackend& storage, const Url& index) {
 }
 
 Result<void> open_locks(Place& place, const Backends& backends, const CommonOptions& options) {
+  LockStore* const store = place.index->locks();
+  if (store == nullptr) return Error{Errc::unsupported, "--locks: this index keeps no locks"};
   if (!options.locks.empty()) {
     const auto url = parse_option("--locks", options.locks);
     if (!url) return url.error();
-    auto locks = backends.open_locks(*url, place.deps, place.call);
+    auto locks = backends.open_locks(*url, *store, place.deps, place.call);
     if (!locks) return std::move(locks).error().in("--locks");
     place.locks = std::move(*locks);
     return {};
   }
-  LockStore* const store = place.index->locks();
-  if (store == nullptr)
-    return Error{Errc::unsupported, "--locks: this index keeps no locks; name a place for them"};
   auto locks = make_lock_manager(*store, place.deps);
   if (!locks) return std::move(locks).error();
   place.locks = std::move(*locks);

@@ -116,6 +116,8 @@ struct LockRows {
     std::uint64_t fence = 0;  ///< the key
     LockClass lock_class = LockClass::manual_rebuild;
     std::string text;
+    /// Of no use any more after so long, for stores that forget by themselves; only when written.
+    std::chrono::milliseconds life{0};
   };
   struct Waiter {
     std::string element;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this build has: the only file that knows all backends.
 #include <artcache/backends.hpp>
+#include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
 #include <artcache/storage_backend.hpp>
 #include <string>
@@ -10,6 +11,9 @@
 #include "backends/sqlite/index.hpp"
 #if ARTCACHE_WITH_POSTGRES
 #include "backends/postgres/index.hpp"
+#endif
+#if ARTCACHE_WITH_REDIS
+#include "backends/redis/lock_store.hpp"
 #endif
 #if ARTCACHE_WITH_S3
 #include "backends/s3/storage.hpp"
@@ -53,8 +57,15 @@ Backends Backends::builtin() {
     (void)all.add_left_out(
         backend.scheme,
         backend.compiled_in
-            ? std::string("does not exist in this version yet")
+            ? std::string("is no address of this kind")
             : std::string("is not compiled in; build artcache with -D") + backend.option + "=ON");
+#if ARTCACHE_WITH_REDIS
+  for (const char* scheme : {"redis", "rediss"})
+    (void)all.add_locks(scheme,
+                        [](const Url& url, LockStore& index, const Deps& deps, const Call& call) {
+                          return redis::open_locks(url, index, deps, call);
+                        });
+#endif
 #if ARTCACHE_WITH_S3
   (void)all.add_storage("s3", s3::open_storage);
 #endif

@@ -5,6 +5,7 @@
 #include <array>
 #include <artcache/backends.hpp>
 #include <artcache/lock_manager.hpp>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,14 +36,21 @@ struct Site {
     deps.clock = &clock;
     std::string address = "mem:";
     if (name == "sqlite") address = "sqlite://" + (folder / "i.db") + "?prefix=storage_elem_01";
-    if (name.find(':') != std::string::npos)
-      address = fresh_prefix(name) + "&owners=" + folder.path();
+    if (name.starts_with("postgresql:")) address = fresh_prefix(name) + "&owners=" + folder.path();
     url.emplace(good(Url::parse(address)));
     index = good(Backends::builtin().open_index(*url, deps, {}));
+    if (in_redis())
+      REQUIRE(std::system(("redis-cli -u " + name + " flushall >/dev/null").c_str()) == 0);
     a = manager();
-    b = name == "mem" ? manager() : good(Backends::builtin().open_locks(*url, deps, {}));
+    b = name == "sqlite" || name.starts_with("postgresql:")
+            ? good(Backends::builtin().open_locks(*url, deps, {}))
+            : manager();
   }
-  std::unique_ptr<LockManager> manager() { return good(make_lock_manager(*index->locks(), deps)); }
+  std::unique_ptr<LockManager> manager() {
+    if (!in_redis()) return good(make_lock_manager(*index->locks(), deps));
+    return good(Backends::builtin().open_locks(good(Url::parse(name)), *index->locks(), deps, {}));
+  }
+  [[nodiscard]] bool in_redis() const { return name.starts_with("redis"); }
 
   Lease acquire(LockManager& locks, LockClass lock_class) {
     return good(locks.try_acquire(wanting(lock_class), {}));
@@ -75,6 +83,8 @@ inline constexpr Errc kDone = Errc::internal;
 
 inline void for_each_site(const std::function<void(Site&)>& test) {
   std::vector<std::string> names = named_servers();
+  // A lock server beside an index in memory.
+  if (const char* server = std::getenv("ARTCACHE_TEST_LOCKS")) names.emplace_back(server);
   if (names.empty()) names = {"mem", "sqlite"};
   for (const std::string& name : names) {
     INFO("locks of: " << name.substr(0, name.find(':')));

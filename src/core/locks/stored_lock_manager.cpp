@@ -49,8 +49,9 @@ Result<ElementLocks> decode(const LockRows& rows) {
   return locks;
 }
 
-LockRows::Holder row_of(const std::string& element, const LockRecord& record) {
-  return {element, record.fence, record.lock_class, encode(record)};
+LockRows::Holder row_of(const std::string& element, const LockRecord& record, Time now) {
+  return {element, record.fence, record.lock_class, encode(record),
+          std::chrono::ceil<std::chrono::milliseconds>(record.expires - now)};
 }
 
 LockRows::Waiter row_of(const std::string& element, const Waiter& waiter) {
@@ -58,10 +59,11 @@ LockRows::Waiter row_of(const std::string& element, const Waiter& waiter) {
 }
 
 /// All but the grant.
-LockEdit edit_of(const std::string& element, const AcquireDecision& decision) {
+LockEdit edit_of(const std::string& element, const AcquireDecision& decision, Time now) {
   LockEdit edit;
   edit.remove = decision.evict;
-  for (const LockRecord& record : decision.changed) edit.put.push_back(row_of(element, record));
+  for (const LockRecord& record : decision.changed)
+    edit.put.push_back(row_of(element, record, now));
   for (const Waiter& waiter : decision.forget) edit.forget.push_back(row_of(element, waiter));
   if (decision.wait) edit.wait.push_back(row_of(element, *decision.wait));
   return edit;
@@ -172,11 +174,12 @@ void StoredLockManager::see(Attempt& attempt, const LockRows& rows,
 /// What would be decided now, by a read alone; a refusal is never guessed.
 Result<void> StoredLockManager::look(Attempt& attempt, const Call& call) {
   ARTCACHE_TRY(LockRows rows, store_->likely_lock_rows(attempt.request.element, call));
-  ARTCACHE_TRY(ElementLocks locks, decode(rows));
-  see(attempt, rows, locks);
-  if (attempt.decision.grant || !rows.likely) return {};
-  ARTCACHE_TRY(rows, store_->lock_rows(attempt.request.element, call));
-  ARTCACHE_TRY(locks, decode(rows));
+  if (rows.likely) {
+    if (const auto locks = decode(rows)) see(attempt, rows, *locks);
+    if (attempt.decision.grant) return {};
+    ARTCACHE_TRY(rows, store_->lock_rows(attempt.request.element, call));
+  }
+  ARTCACHE_TRY(const ElementLocks locks, decode(rows));
   see(attempt, rows, locks);
   return {};
 }
@@ -188,7 +191,7 @@ Result<Lease> StoredLockManager::try_acquire(const LockRequest& request, const C
   ARTCACHE_CHECK(look(attempt, call));
   while (!attempt.granted) {
     const auto& seen = attempt.decision;
-    if (!seen.grant && is_empty(edit_of(request.element, seen)))
+    if (!seen.grant && is_empty(edit_of(request.element, seen, attempt.decided)))
       return busy_error(request, seen, attempt.decided);
     const Durability durability = seen.grant ? Durability::now : Durability::relaxed;
     attempt.asked = deps_.clock->steady();
@@ -220,11 +223,11 @@ Result<LockEdit> StoredLockManager::decide(Attempt& attempt, const LockRows& row
     attempt.decision.evict.clear();
     return LockEdit();
   }
-  LockEdit edit = edit_of(attempt.request.element, attempt.decision);
+  LockEdit edit = edit_of(attempt.request.element, attempt.decision, attempt.decided);
   if (!attempt.decision.grant) return edit;
   ARTCACHE_CHECK(mint(attempt, rows.fence));
   edit.minted = attempt.decision.grant->fence;
-  edit.put.push_back(row_of(attempt.request.element, *attempt.decision.grant));
+  edit.put.push_back(row_of(attempt.request.element, *attempt.decision.grant, attempt.decided));
   attempt.granted = true;
   return edit;
 }
@@ -254,10 +257,11 @@ Result<RenewOutcome> StoredLockManager::renew(Lease& lease, std::string_view pro
   const auto decide = [&](const LockRows& rows) -> Result<LockEdit> {
     ARTCACHE_TRY(const ElementLocks locks, decode(rows));
     sent = moment(rows, asked);
-    decision = decide_renew(locks, lease.fence, lease.owner, progress, time(rows));
+    const Time now = time(rows);
+    decision = decide_renew(locks, lease.fence, lease.owner, progress, now);
     LockEdit edit;
     if (!decision) return lost_error(lease.element, lease.lock_class, lease.fence);
-    edit.put.push_back(row_of(lease.element, decision->record));
+    edit.put.push_back(row_of(lease.element, decision->record, now));
     return edit;
   };
   const auto renewed = store_->change_locks(lease.element, decide, Durability::relaxed, call);
@@ -306,7 +310,8 @@ Result<bool> StoredLockManager::force_break(std::string_view element, LockClass 
   bool found = false;
   const auto decide = [&](const LockRows& rows) -> Result<LockEdit> {
     ARTCACHE_TRY(const ElementLocks locks, decode(rows));
-    edit = edit_of(name, decide_sweep(locks, time(rows), liveness_in(rows)));
+    const Time now = time(rows);
+    edit = edit_of(name, decide_sweep(locks, now, liveness_in(rows)), now);
     for (const std::uint64_t fence : decide_break(locks, lock_class)) {
       if (std::ranges::find(edit.remove, fence) != edit.remove.end()) continue;
       edit.remove.push_back(fence);

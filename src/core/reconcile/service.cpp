@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "core/locks/lock_table.hpp"
 #include "core/reconcile/check.hpp"
 #include "core/reconcile/cleanup.hpp"
 #include "core/reconcile/context.hpp"
@@ -28,8 +29,8 @@ constexpr std::size_t kRefreshBatch = 100;
 constexpr std::chrono::milliseconds kQueueLook{500};
 /// After a yield: how often the lock is asked for again.
 constexpr std::chrono::milliseconds kAskAgain{50};
-/// How often a lock is asked for whose holders are to yield: they need a moment to come to it.
-constexpr int kYieldTries = 20;
+/// How often it is asked for while lower operations are on their way to their safe points: 30 s.
+constexpr int kAskedForPlaceMost = 600;
 
 struct Operation {
   LockClass lock_class;
@@ -101,7 +102,7 @@ class CacheRebuildService::Impl {
     const std::string waiter = random_name();
     // Watching takes it for every change.
     const LogLevel level = &operation == &kWatch ? LogLevel::debug : LogLevel::info;
-    for (;; if_held = IfHeld::wait) {
+    for (;; if_held = after_yield(operation, if_held)) {
       ARTCACHE_TRY(Session session, acquire(operation, waiter, if_held, call));
       context_.log(
           level, "Lock acquired successfully",
@@ -224,29 +225,38 @@ class CacheRebuildService::Impl {
   IoBudget& budget() { return budget_; }
 
  private:
+  /// Who has yielded waits for as long as it takes. Another one waits for lower operations, which
+  /// have been asked to yield, and for nobody else. Only who waits keeps a place.
   Result<Session> acquire(const Operation& operation, const std::string& waiter, IfHeld if_held,
                           const Call& call) {
-    const LockRequest request{.element = settings_.element,
-                              .lock_class = operation.lock_class,
-                              .operation = std::string(operation.name),
-                              .ttl = std::nullopt,
-                              .waiter = if_held == IfHeld::wait ? waiter : std::string()};
-    for (int tries = 1;; ++tries) {
+    LockRequest request{.element = settings_.element,
+                        .lock_class = operation.lock_class,
+                        .operation = std::string(operation.name),
+                        .ttl = std::nullopt,
+                        .waiter = if_held == IfHeld::wait ? waiter : std::string()};
+    for (int tries = 0;; ++tries) {
       auto session = Session::begin(locks_, request, context_.deps, call);
-      if (session || session.error().code != Errc::busy) return session;
-      const bool waits = if_held == IfHeld::wait ||
-                         (tries < kYieldTries && is_about_to_yield(operation.lock_class, call));
-      if (!waits) return session.error().in("Cannot acquire lock");
+      if (session) return session;
+      if (session.error().code != Errc::busy) return session;
+      if (if_held == IfHeld::refuse &&
+          (tries == kAskedForPlaceMost || !gives_way(operation.lock_class, call)))
+        return session.error().in("Cannot acquire lock");
       ARTCACHE_CHECK(call.check(operation.name, *context_.deps.clock));
+      request.waiter = waiter;
       pause(kAskAgain, call);
     }
   }
 
-  /// Who stands in the way is lower, and has been asked to yield; or is gone by now.
-  bool is_about_to_yield(LockClass to, const Call& call) {
+  /// A lazy refresh is left out rather than late: what it yields to reads the entry as well.
+  static IfHeld after_yield(const Operation& operation, IfHeld before) {
+    return operation.lock_class == LockClass::lazy_rebuild ? before : IfHeld::wait;
+  }
+
+  /// Whether all that stands in the way has been asked to make room.
+  bool gives_way(LockClass wanted, const Call& call) {
     const auto holders = locks_.list(settings_.element, call);
-    return holders && std::ranges::all_of(*holders, [to](const LockHolder& holder) {
-             return holder.lock_class > to;
+    return holders && std::ranges::none_of(*holders, [&](const LockHolder& holder) {
+             return locks::conflicts(holder.lock_class, wanted) && holder.lock_class <= wanted;
            });
   }
 

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/redis/lock_store.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+#include "backends/redis/lock_script.hpp"
+#include "util/try.hpp"
+
+namespace artcache::redis {
+namespace {
+
+constexpr std::string_view kLockPrefix = "cache_lock:";
+constexpr std::string_view kWaitersPrefix = "artcache:lock_waiters:";
+constexpr std::string_view kLastPrefix = "artcache:lock_last:";
+/// Who waits says so again every few seconds, or is forgotten by what decides; this is tidying up.
+constexpr std::string_view kWaiterLife = "60000";
+/// A request that others were faster than so often is busy.
+constexpr int kTriesMost = 200;
+/// For tidying up after a call that has no time left.
+constexpr std::chrono::seconds kAfterwards{2};
+constexpr std::size_t kKnownMost = 256;
+constexpr std::size_t kKeys = 6;
+constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
+                              LockClass::lazy_rebuild, LockClass::background_cleanup};
+
+const Script& script() {
+  static const Script lock_script(kLockScript);
+  return lock_script;
+}
+
+template <class Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number out{};
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc() || at != text.data() + text.size()) return std::nullopt;
+  return out;
+}
+
+Error corrupt(std::string_view what) {
+  return Error{Errc::corrupt, "redis locks: " + std::string(what)};
+}
+
+std::string lock_key(std::string_view element, LockClass lock_class) {
+  std::string key(kLockPrefix);
+  return key.append(element).append(":").append(to_string(lock_class));
+}
+
+std::string waiter_field(const LockRows::Waiter& waiter) {
+  return std::string(to_string(waiter.lock_class)) + ":" + waiter.name;
+}
+
+/// The words of an edit after the keys; `texts` keeps what was made for them.
+class Words {
+ public:
+  void add(std::string text) { texts_.push_back(std::move(text)); }
+  void add(const LockEdit& edit) {
+    for (const std::uint64_t fence : edit.remove) {
+      add("remove");
+      add(std::to_string(fence));
+    }
+    for (const LockRows::Holder& holder : edit.put) {
+      add("put");
+      add(std::to_string(static_cast<int>(holder.lock_class)));
+      add(std::to_string(holder.fence));
+      add(holder.text);
+      add(std::to_string(std::max<std::int64_t>(holder.life.count(), 1)));
+    }
+    for (const LockRows::Waiter& waiter : edit.forget) {
+      add("forget");
+      add(waiter_field(waiter));
+    }
+    for (const LockRows::Waiter& waiter : edit.wait) {
+      add("wait");
+      add(waiter_field(waiter));
+      add(waiter.text);
+      add(std::string(kWaiterLife));
+    }
+  }
+  [[nodiscard]] std::vector<std::string_view> views() const {
+    return {texts_.begin(), texts_.end()};
+  }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+Result<void> read_holders(const std::string& element, const Reply& reply, LockRows& rows) {
+  for (std::size_t i = 0; i + 2 < reply.items.size(); i += 3) {
+    const auto number = number_of<std::size_t>(reply.items[i].text);
+    const auto fence = number_of<std::uint64_t>(reply.items[i + 1].text);
+    if (!number || *number < 1 || *number > kClasses.size()) return corrupt("a class of no name");
+    const LockClass lock_class = kClasses[*number - 1];
+    if (!fence || *fence == 0)
+      return corrupt("'" + lock_key(element, lock_class) + "' has a field that is no fence");
+    rows.holders.push_back({element, *fence, lock_class, reply.items[i + 2].text});
+  }
+  return {};
+}
+
+Result<void> read_waiters(const std::string& element, const Reply& reply, LockRows& rows) {
+  for (std::size_t i = 0; i + 1 < reply.items.size(); i += 2) {
+    const std::string& field = reply.items[i].text;
+    const std::size_t colon = field.find(':');
+    const auto lock_class = parse_lock_class(std::string_view(field).substr(0, colon));
+    if (colon == std::string::npos || !lock_class)
+      return corrupt("'" + std::string(kWaitersPrefix) + element + "' has a field of no class");
+    rows.waiters.push_back(
+        {element, *lock_class, field.substr(colon + 1), reply.items[i + 1].text});
+  }
+  return {};
+}
+
+bool is_empty(const LockEdit& edit) {
+  return edit.remove.empty() && edit.put.empty() && edit.forget.empty() && edit.wait.empty();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, const Deps& deps,
+                                              const Call& call) {
+  ARTCACHE_TRY(Options options, options_of(url, *deps.clock));
+  auto locks = std::make_unique<Locks>(std::move(options), index, deps);
+  ARTCACHE_CHECK(locks->lock_rows("artcache", call));
+  return std::unique_ptr<LockStore>(std::move(locks));
+}
+
+/// Nothing `seen` reads alone.
+Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen,
+                                   const LockEdit& edit, const Call& call) {
+  Words words;
+  for (const LockClass lock_class : kClasses) words.add(lock_key(element, lock_class));
+  words.add(std::string(kWaitersPrefix) + element);
+  words.add(std::string(kLastPrefix) + element);
+  words.add(seen == nullptr ? std::string() : seen->sum);
+  const std::optional<std::chrono::microseconds> decided =
+      seen == nullptr ? std::nullopt : rows_of(*seen).now;
+  words.add(decided ? std::to_string(decided->count()) : std::string());
+  words.add(edit);
+  Swapped out;
+  out.state.at = deps_.clock->steady();
+  ARTCACHE_TRY(const Reply reply, client_.run(script(), kKeys, words.views(), call));
+  if (reply.is(Reply::Kind::text))
+    return Error{Errc::busy, "redis locks: '" + reply.text + "' is held by another program"};
+  if (reply.items.size() != 6) return corrupt("an unexpected answer to the script");
+  out.done = reply.items[0].integer == 1;
+  out.state.sum = reply.items[1].text;
+  const auto seconds = number_of<std::int64_t>(reply.items[2].text);
+  const auto micros = number_of<std::int64_t>(reply.items[3].text);
+  if (!seconds || !micros) return corrupt("a time that is none");
+  out.state.rows.now = std::chrono::seconds(*seconds) + std::chrono::microseconds(*micros);
+  ARTCACHE_CHECK(read_holders(element, reply.items[4], out.state.rows));
+  ARTCACHE_CHECK(read_waiters(element, reply.items[5], out.state.rows));
+  remember(element, out.state);
+  return out;
+}
+
+Result<Locks::State> Locks::read(const std::string& element, const Call& call) {
+  ARTCACHE_TRY(Swapped read, swap(element, nullptr, LockEdit(), call));
+  return std::move(read.state);
+}
+
+/// The server's clock counts, unless the host has one of its own for everything.
+LockRows Locks::rows_of(const State& state) const {
+  LockRows rows = state.rows;
+  if (deps_.clock != &system_clock())
+    rows.now.reset();
+  else if (rows.now)
+    *rows.now +=
+        std::chrono::duration_cast<std::chrono::microseconds>(deps_.clock->steady() - state.at);
+  return rows;
+}
+
+std::optional<Locks::State> Locks::known(const std::string& element) {
+  const util::MutexLock guard(mutex_);
+  const auto at = known_.find(element);
+  if (at == known_.end()) return std::nullopt;
+  return at->second;
+}
+
+void Locks::remember(const std::string& element, State state) {
+  const util::MutexLock guard(mutex_);
+  if (known_.size() >= kKnownMost && known_.find(element) == known_.end()) known_.clear();
+  known_.insert_or_assign(element, std::move(state));
+}
+
+Result<LockRows> Locks::likely_lock_rows(std::string_view element, const Call& call) {
+  const auto state = known(std::string(element));
+  if (!state) return lock_rows(element, call);
+  LockRows rows = rows_of(*state);
+  rows.likely = true;
+  return rows;
+}
+
+Result<std::vector<std::string>> Locks::elements(const Call& call) {
+  std::set<std::string> found;
+  std::string cursor = "0";
+  const std::string pattern = std::string(kLockPrefix) + "*";
+  do {
+    const std::array<std::string_view, 6> scan{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"};
+    ARTCACHE_TRY(const Reply reply, client_.command(scan, call));
+    if (reply.items.size() != 2) return corrupt("an unexpected answer to SCAN");
+    cursor = reply.items[0].text;
+    for (const Reply& key : reply.items[1].items) {
+      std::string_view name = std::string_view(key.text).substr(kLockPrefix.size());
+      name = name.substr(0, name.find(':'));
+      if (!name.empty()) found.emplace(name);
+    }
+  } while (cursor != "0");
+  return std::vector<std::string>(found.begin(), found.end());
+}
+
+Result<LockRows> Locks::lock_rows(std::string_view element, const Call& call) {
+  if (!element.empty()) {
+    ARTCACHE_TRY(const State state, read(std::string(element), call));
+    return rows_of(state);
+  }
+  LockRows all;
+  ARTCACHE_TRY(const auto names, elements(call));
+  for (const std::string& name : names) {
+    ARTCACHE_TRY(const State state, read(name, call));
+    LockRows rows = rows_of(state);
+    all.now = rows.now;
+    std::ranges::move(rows.holders, std::back_inserter(all.holders));
+    std::ranges::move(rows.waiters, std::back_inserter(all.waiters));
+  }
+  return all;
+}
+
+Result<void> Locks::change_locks(std::string_view element, const Decide& decide,
+                                 Durability durability, const Call& call) {
+  const std::string name(element);
+  return durability == Durability::now ? grant(name, decide, call) : edit(name, decide, call);
+}
+
+/// What an earlier call has seen is tried first, and whatever it leads to has been compared with
+/// what is there, also a refusal.
+Result<void> Locks::edit(const std::string& element, const Decide& decide, const Call& call) {
+  std::optional<State> state = known(element);
+  bool fresh = false;
+  for (int i = 0; i < kTriesMost; ++i) {
+    if (!state) {
+      ARTCACHE_TRY(state, read(element, call));
+      fresh = true;
+    }
+    const auto wanted = decide(rows_of(*state));
+    if (!wanted && fresh) return wanted.error();
+    if (!wanted) {
+      state.reset();
+      continue;
+    }
+    if (fresh && is_empty(*wanted)) return {};
+    ARTCACHE_TRY(Swapped swapped, swap(element, &*state, *wanted, call));
+    if (swapped.done) return unregister(element, wanted->remove, call);
+    state = std::move(swapped.state);
+    fresh = true;
+  }
+  return Error{Errc::busy, "redis locks: '" + element + "': too many change them at once"};
+}
+
+/// The first step of a grant. Where strangers turn up somebody else is probably at its second step:
+/// nothing is done then, so that the state is looked at again before a commit is spent on it.
+Result<LockEdit> Locks::mint(const std::string& element, const State& state, const Decide& decide,
+                             Strangers& strangers, const Call& call) {
+  LockEdit wanted;
+  const auto in_the_index = [&](const LockRows& kept) -> Result<LockEdit> {
+    LockEdit own;
+    Strangers now;
+    for (const LockRows::Holder& holder : kept.holders) {
+      if (std::ranges::find(state.rows.holders, holder.fence, &LockRows::Holder::fence) ==
+          state.rows.holders.end())
+        now.fences.push_back(holder.fence);
+    }
+    now.are_new = !std::ranges::includes(strangers.fences, now.fences);
+    strangers = std::move(now);
+    if (strangers.are_new) return own;
+    LockRows rows = rows_of(state);
+    rows.fence = kept.fence;
+    ARTCACHE_TRY(wanted, decide(rows));
+    own.minted = wanted.minted;
+    for (const LockRows::Holder& holder : wanted.put)
+      if (holder.fence == wanted.minted) own.put.push_back(holder);
+    return own;
+  };
+  ARTCACHE_CHECK(index_.change_locks(element, in_the_index, Durability::now, call));
+  return wanted;
+}
+
+Result<void> Locks::grant(const std::string& element, const Decide& decide, const Call& call) {
+  std::optional<State> state = known(element);
+  bool fresh = false;
+  Strangers strangers;
+  for (int i = 0; i < kTriesMost; ++i) {
+    if (!state) {
+      ARTCACHE_TRY(state, read(element, call));
+      fresh = true;
+    }
+    const auto wanted = mint(element, *state, decide, strangers, call);
+    if (!wanted && fresh) return wanted.error();
+    if (!wanted || strangers.are_new) {
+      state.reset();
+      continue;
+    }
+    auto swapped = swap(element, &*state, *wanted, call);
+    const bool done = swapped && swapped->done;
+    if (!done && wanted->minted != 0)
+      (void)unregister(element, {wanted->minted}, Call().within(kAfterwards, *deps_.clock));
+    if (!swapped) return std::move(swapped).error();
+    State before = std::move(*state);
+    state = std::move(swapped->state);
+    fresh = true;
+    if (!done) continue;
+    // Without a grant nothing has moved: who is registered may be about to write its record.
+    if (wanted->minted == 0) return {};
+    for (const LockRows::Holder& holder : before.rows.holders)
+      strangers.fences.push_back(holder.fence);
+    for (const LockRows::Holder& holder : state->rows.holders)
+      std::erase(strangers.fences, holder.fence);
+    return unregister(element, std::move(strangers.fences), call);
+  }
+  return Error{Errc::busy, "redis locks: '" + element + "': too many change them at once"};
+}
+
+Result<void> Locks::unregister(const std::string& element, std::vector<std::uint64_t> fences,
+                               const Call& call) {
+  if (fences.empty()) return {};
+  const auto remove = [&](const LockRows& kept) -> Result<LockEdit> {
+    LockEdit edit;
+    for (const LockRows::Holder& holder : kept.holders)
+      if (std::ranges::find(fences, holder.fence) != fences.end())
+        edit.remove.push_back(holder.fence);
+    return edit;
+  };
+  return index_.change_locks(element, remove, Durability::relaxed, call);
+}
+
+}  // namespace artcache::redis

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many processes that want the locks of one element. ARTCACHE_LOCK_SECONDS makes it last longer.
+#include <algorithm>
+#include <fstream>
+#include <map>
+
+#include "fault/lock_processes.hpp"
+
+using namespace artcache;
+using namespace artcache::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Tenure {
+  LockClass lock_class;
+  std::uint64_t fence;
+  std::int64_t begin, end;  // of one clock for all processes
+};
+
+/// As docs/operations/locks.md has it.
+bool exclude_each_other(LockClass a, LockClass b) {
+  if (a == LockClass::manual_rebuild || b == LockClass::manual_rebuild) return true;
+  return a != LockClass::lazy_rebuild && b != LockClass::lazy_rebuild;
+}
+
+std::vector<Tenure> tenures_in(const std::string& path) {
+  std::vector<Tenure> all;
+  std::ifstream in(path);
+  std::string name;
+  for (Tenure one{}; in >> name >> one.fence >> one.begin >> one.end;) {
+    one.lock_class = parse_lock_class(name).value();
+    all.push_back(one);
+  }
+  return all;
+}
+
+int seconds() {
+  const char* given = std::getenv("ARTCACHE_LOCK_SECONDS");
+  return given == nullptr ? 4 : std::atoi(given);
+}
+
+}  // namespace
+
+TEST_CASE("16 processes of four classes: no two that exclude each other, and each has its turns") {
+  LockSite site;
+  constexpr std::array kNames{"manual_rebuild", "manual_check", "lazy_rebuild",
+                              "background_cleanup"};
+  std::vector<std::unique_ptr<Process>> processes;
+  for (int i = 0; i < 16; ++i) processes.push_back(std::make_unique<Process>(site, "se-01", 600s));
+  for (std::size_t i = 0; i < processes.size(); ++i)
+    processes[i]->tell("contend " + std::string(kNames[i % 4]) + " " +
+                       std::to_string(seconds() * 1000) + " " +
+                       (site.folder / ("t" + std::to_string(i))));
+  std::vector<Tenure> all;
+  for (std::size_t i = 0; i < processes.size(); ++i) {
+    CHECK(processes[i]->hear() == "ok");
+    std::ranges::copy(tenures_in(site.folder / ("t" + std::to_string(i))), std::back_inserter(all));
+  }
+  std::ranges::sort(all, {}, &Tenure::begin);
+  std::map<LockClass, int> turns;
+  int clashes = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    ++turns[all[i].lock_class];
+    for (std::size_t k = i + 1; k < all.size() && all[k].begin < all[i].end; ++k)
+      if (exclude_each_other(all[i].lock_class, all[k].lock_class)) ++clashes;
+    if (i > 0 && exclude_each_other(all[i - 1].lock_class, all[i].lock_class))
+      CHECK(all[i - 1].fence < all[i].fence);
+  }
+  CHECK(clashes == 0);
+  CHECK(turns.size() == 4);
+  MESSAGE("turns: " << turns[LockClass::manual_rebuild] << " rebuild, "
+                    << turns[LockClass::manual_check] << " check, "
+                    << turns[LockClass::lazy_rebuild] << " lazy, "
+                    << turns[LockClass::background_cleanup] << " cleanup in " << seconds() << " s");
+  CHECK(good(site.locks->list("", {})).empty());
+}
