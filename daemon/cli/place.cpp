@@ -121,7 +121,7 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
                   "TOML file with these options as keys: storage = \"file:///…\"");
 }
 
-Result<Place> open_place(const CommonOptions& options, Needs needs) {
+Result<Place> begin_place(const CommonOptions& options, Url* index) {
   Place place;
   place.console = std::make_unique<Console>(chatter_of(options));
   place.deps.logger = place.console.get();
@@ -129,16 +129,25 @@ Result<Place> open_place(const CommonOptions& options, Needs needs) {
   if (options.timeout_seconds > 0)
     place.call = place.call.within(std::chrono::duration_cast<std::chrono::nanoseconds>(
         std::chrono::duration<double>(options.timeout_seconds)));
+  auto url = parse_option("--index", options.index);
+  if (!url) return std::move(url).error();
+  *index = std::move(*url);
+  return place;
+}
+
+Result<Place> open_place(const CommonOptions& options, Needs needs) {
+  Url url;
+  auto begun = begin_place(options, &url);
+  if (!begun) return begun;
+  Place& place = *begun;
   const Backends backends = Backends::builtin();
-  const auto url = parse_option("--index", options.index);
-  if (!url) return url.error();
-  auto index = backends.open_index(*url, place.deps, place.call);
+  auto index = backends.open_index(url, place.deps, place.call);
   if (!index) return std::move(index).error().in("--index");
   place.index = std::move(*index);
   if (auto opened = open_locks(place, backends, options); !opened) return opened.error();
   if (needs == Needs::index_and_storage)
-    if (auto opened = open_service(place, backends, options, *url); !opened) return opened.error();
-  return place;
+    if (auto opened = open_service(place, backends, options, url); !opened) return opened.error();
+  return begun;
 }
 
 }  // namespace artcache::cli

@@ -7,6 +7,7 @@
 #include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
 #include <artcache/storage_backend.hpp>
+#include <artcache/url.hpp>
 #include <memory>
 #include <string>
 
@@ -53,6 +54,8 @@ struct Place {
   void end_progress() const;
 };
 
+/// A place with nothing open yet. The url is that of --index. Errors: invalid_argument.
+Result<Place> begin_place(const CommonOptions& options, Url* index);
 /// Errors: those of the backends, each naming the option.
 Result<Place> open_place(const CommonOptions& options, Needs needs);
 

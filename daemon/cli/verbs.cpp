@@ -132,6 +132,7 @@ void add_verbs(CLI::App& app, int& exit_code) {
   add_file_verbs(app, exit_code);
   add_sync_verbs(app, exit_code);
   add_doctor(app, exit_code);
+  add_migrate(app, exit_code);
   add_sample(app, exit_code);
   add_schemes(app);
 }

@@ -24,6 +24,7 @@ void add_look_verbs(CLI::App& app, int& code);
 void add_sync_verbs(CLI::App& app, int& code);
 void add_file_verbs(CLI::App& app, int& code);
 void add_doctor(CLI::App& app, int& code);
+void add_migrate(CLI::App& app, int& code);
 
 /// Prints one line on stdout.
 void print_line(const std::string& text);

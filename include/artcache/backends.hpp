@@ -9,6 +9,7 @@
 #include <artcache/metrics.hpp>
 #include <artcache/result.hpp>
 #include <artcache/url.hpp>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,11 @@ struct Deps {
   Metrics* metrics = &null_metrics();
 };
 
+/// What migrate_index() did: versions of the tables; before = 0 when there were none.
+struct Migrated {
+  std::uint32_t before = 0, after = 0;
+};
+
 /// A table from scheme to factory. An object, not a global: fill one in main() and pass it on.
 /// Filling is not safe beside other calls; opening is safe from any thread.
 class ARTCACHE_EXPORT Backends {
@@ -39,6 +45,8 @@ class ARTCACHE_EXPORT Backends {
 
   using IndexFactory =
       std::function<Result<std::unique_ptr<MetadataStore>>(const Url&, const Deps&, const Call&)>;
+
+  using IndexMigration = std::function<Result<Migrated>(const Url&, const Deps&, const Call&)>;
 
   /// A place for locks beside the index: `index` mints the fences and knows which of them stand.
   using LocksFactory = std::function<Result<std::unique_ptr<LockStore>>(
@@ -54,6 +62,8 @@ class ARTCACHE_EXPORT Backends {
   Result<void> add_storage(std::string scheme, StorageFactory factory);
   /// The same for an index; one scheme may have both.
   Result<void> add_index(std::string scheme, IndexFactory factory);
+  /// How the tables of an index of this scheme become those of this version of artcache.
+  Result<void> add_migration(std::string scheme, IndexMigration migration);
   /// The same for a place that keeps locks and nothing else.
   Result<void> add_locks(std::string scheme, LocksFactory factory);
   /// Makes open_* of this scheme answer unsupported with `reason`, such as "is not compiled in",
@@ -68,9 +78,18 @@ class ARTCACHE_EXPORT Backends {
                                                                      const Deps& deps,
                                                                      const Call& call) const;
 
-  /// The same for an index.
+  /// The same for an index. One that is not there is made; one of an older artcache is left as it
+  /// is. Errors: also unsupported when it is to be migrated, or of a newer artcache.
   [[nodiscard]] Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
                                                                   const Call& call) const;
+
+  /// Makes the tables of an index those of this version of artcache, each step whole or not at
+  /// all; nothing when they are. Several may do it at once. Whoever has it open with an older
+  /// artcache stops at its next commit. Errors: not_found (no such database), unsupported (made
+  /// by a newer artcache, or a scheme whose indexes are made anew each time), and those of the
+  /// backend.
+  [[nodiscard]] Result<Migrated> migrate_index(const Url& url, const Deps& deps,
+                                               const Call& call) const;
 
   /// The locks on the index at this address, with an opening of the index of their own. For one
   /// that is open already, make_lock_manager() does without; for `mem:` nothing else makes sense.
@@ -96,6 +115,7 @@ class ARTCACHE_EXPORT Backends {
   struct Entry {
     StorageFactory storage;
     IndexFactory index;
+    IndexMigration migration;
     LocksFactory locks;
     std::string left_out;
     [[nodiscard]] Error refusal(const Url& url, std::string_view what) const;

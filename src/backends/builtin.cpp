@@ -48,7 +48,9 @@ Backends Backends::builtin() {
     (void)all.add_index(scheme, [](const Url& url, const Deps& deps, const Call& call) {
       return sqlite::open_index(url, deps, call);
     });
+  (void)all.add_migration("sqlite", sqlite::migrate_index);
 #if ARTCACHE_WITH_POSTGRES
+  (void)all.add_migration("postgresql", postgres::migrate_index);
   (void)all.add_index("postgresql", [](const Url& url, const Deps& deps, const Call& call) {
     return postgres::open_index(url, deps, call);
   });

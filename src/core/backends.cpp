@@ -37,6 +37,14 @@ Result<void> Backends::add_index(std::string scheme, IndexFactory factory) {
   return {};
 }
 
+Result<void> Backends::add_migration(std::string scheme, IndexMigration migration) {
+  ARTCACHE_TRY(Entry * entry, claim(scheme));
+  if (entry->migration)
+    return Error{Errc::conflict, "backends: '" + scheme + "' has a migration already"};
+  entry->migration = std::move(migration);
+  return {};
+}
+
 Result<void> Backends::add_locks(std::string scheme, LocksFactory factory) {
   ARTCACHE_TRY(Entry * entry, claim(scheme));
   if (entry->locks) return Error{Errc::conflict, "backends: '" + scheme + "' has locks already"};
@@ -83,6 +91,14 @@ Result<std::unique_ptr<MetadataStore>> Backends::open_index(const Url& url, cons
   ARTCACHE_TRY(const Entry* entry, find(url));
   if (entry->index) return entry->index(url, deps, call);
   return entry->refusal(url, "index");
+}
+
+Result<Migrated> Backends::migrate_index(const Url& url, const Deps& deps, const Call& call) const {
+  ARTCACHE_TRY(const Entry* entry, find(url));
+  if (entry->migration) return entry->migration(url, deps, call);
+  if (!entry->index) return entry->refusal(url, "index");
+  return Error{Errc::unsupported,
+               "backends: an index at '" + url.scheme() + "' is made anew each time"};
 }
 
 Result<std::unique_ptr<LockManager>> Backends::open_locks(const Url& url, const Deps& deps,

@@ -46,15 +46,16 @@ Result<void> store_row(Connection& connection, const Schema& schema, std::uint32
   return {};
 }
 
-/// In one transaction. `found` is what is there afterwards, whoever did it.
+/// In one transaction, unless the tables are of version `done` already. `found` is what is there
+/// afterwards, whoever did it.
 Result<void> run_step(Connection& connection, const Schema& schema, const Migration& step,
-                      SchemaVersions* found) {
+                      std::uint32_t done, SchemaVersions* found) {
   ARTCACHE_TRY(Transaction transaction, Transaction::begin(connection, TransactionKind::write));
   ARTCACHE_CHECK(connection.execute("CREATE TABLE IF NOT EXISTS " + schema.table +
                                     "(name TEXT PRIMARY KEY, version BIGINT NOT NULL, "
                                     "reader BIGINT NOT NULL, writer BIGINT NOT NULL)"));
   ARTCACHE_TRY(*found, select_row(connection, schema));
-  if (found->version >= step.version) return {};  // another process was faster
+  if (found->version >= done) return {};  // another process was faster
   ARTCACHE_CHECK(connection.execute(step.sql));
   ARTCACHE_CHECK(store_row(connection, schema, step.version, *found));
   ARTCACHE_CHECK(transaction.commit());
@@ -86,11 +87,21 @@ Result<void> migrate(Connection& connection, const Schema& schema, const Call& c
   ARTCACHE_TRY(SchemaVersions found, read_versions(connection, schema));
   for (const Migration& step : schema.migrations) {
     if (step.version <= found.version) continue;
-    if (auto done = run_step(connection, schema, step, &found); !done)
+    if (auto done = run_step(connection, schema, step, step.version, &found); !done)
       return std::move(done).error().in("migrate to " + schema.name + " " +
                                         std::to_string(step.version));
   }
   return check_newer(found, schema, Need::write);
+}
+
+Result<void> create(Connection& connection, const Schema& schema, const Call& call) {
+  connection.set_call(&call);
+  ARTCACHE_TRY(SchemaVersions found, read_versions(connection, schema));
+  if (found.version == 0) {
+    if (auto done = run_step(connection, schema, schema.migrations.back(), 1, &found); !done)
+      return std::move(done).error().in("make " + schema.name);
+  }
+  return check_versions(found, schema, Need::write);
 }
 
 Result<void> check_versions(const SchemaVersions& found, const Schema& schema, Need need) {

@@ -45,6 +45,12 @@ enum class Need : std::uint8_t { read, write };
 /// statements, which name the step.
 Result<void> migrate(Connection& connection, const Schema& schema, const Call& call);
 
+/// Makes the tables where there are none, in one step; older ones are left to migrate(), newer ones
+/// to newer programs. `schema` has that step alone. Several processes may do it at once. The call
+/// stays set on the connection.
+/// Errors: unsupported (tables of an older or a newer program), and those of the statements.
+Result<void> create(Connection& connection, const Schema& schema, const Call& call);
+
 /// Whether this program may still read or write the tables: one point read, to be made in every
 /// transaction. Errors: unsupported (newer than the program, or not migrated yet), not_found (no
 /// tables at all), and those of the statement.

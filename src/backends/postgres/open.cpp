@@ -33,13 +33,14 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
   ARTCACHE_TRY(Names names, Names::with_prefix(options.prefix));
   {
     ARTCACHE_TRY(auto connection, sql::open_postgres(options.connection, call));
-    ARTCACHE_CHECK(migrate(*connection, names, call));
+    ARTCACHE_CHECK(create(*connection, names, call));
   }
   return std::unique_ptr<MetadataStore>(std::make_unique<Index>(options, std::move(names), deps));
 }
 
-Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
-                                                  const Call& call) {
+namespace {
+
+Result<IndexOptions> options_of(const Url& url, const Deps& deps) {
   IndexOptions options;
   ARTCACHE_TRY(options.connection, sql::postgres_options(url, {"prefix", "connections", "log_rows",
                                                                "log_bytes", "log_age", "owners"}));
@@ -52,7 +53,26 @@ Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& de
   ARTCACHE_TRY(const auto bytes, url.integer("log_bytes", 256LL * 1024 * 1024, 1, 1LL << 50));
   ARTCACHE_TRY(const auto age, url.duration("log_age", options.retention.age_most));
   options.retention = {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(bytes), age};
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
+                                                  const Call& call) {
+  ARTCACHE_TRY(const IndexOptions options, options_of(url, deps));
   return open_index(options, deps, call);
+}
+
+Result<Migrated> migrate_index(const Url& url, const Deps& deps, const Call& call) {
+  ARTCACHE_TRY(const IndexOptions options, options_of(url, deps));
+  ARTCACHE_TRY(const Names names, Names::with_prefix(options.prefix));
+  ARTCACHE_TRY(const auto connection, sql::open_postgres(options.connection, call));
+  connection->set_call(&call);
+  ARTCACHE_TRY(const sql::SchemaVersions before, read_versions(*connection, names));
+  ARTCACHE_CHECK(migrate(*connection, names, call));
+  ARTCACHE_TRY(const sql::SchemaVersions after, read_versions(*connection, names));
+  return Migrated{before.version, after.version};
 }
 
 }  // namespace artcache::postgres

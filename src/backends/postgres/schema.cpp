@@ -60,9 +60,20 @@ std::string Names::text(std::string_view text) const {
   return out;
 }
 
+Result<sql::SchemaVersions> read_versions(sql::Connection& connection, const Names& names) {
+  return sql::read_versions(connection, schema_of(names, kVersionsKnown));
+}
+
+Result<void> create(sql::Connection& connection, const Names& names, const Call& call) {
+  connection.set_call(&call);
+  ARTCACHE_TRY(const sql::SchemaVersions found, read_versions(connection, names));
+  if (found.version == 0) return migrate(connection, names, call);
+  return check_versions(found, names, sql::Need::write);
+}
+
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call) {
   connection.set_call(&call);
-  ARTCACHE_TRY(const auto found, sql::read_versions(connection, schema_of(names, kVersionsKnown)));
+  ARTCACHE_TRY(const auto found, read_versions(connection, names));
   const std::string first = first_version(names);
   const std::array steps{sql::Migration{kSchemaVersion, first}};
   const sql::Schema schema = schema_of(names, steps);

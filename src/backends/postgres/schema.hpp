@@ -29,6 +29,13 @@ class Names {
   std::string prefix_;
 };
 
+/// Makes the tables where there are none, as migrate() does. Errors: also unsupported for tables of
+/// an older program, to be migrated.
+Result<void> create(sql::Connection& connection, const Names& names, const Call& call);
+
+/// What migrate() found or left behind. Errors: those of the engine.
+Result<sql::SchemaVersions> read_versions(sql::Connection& connection, const Names& names);
+
 /// Brings an empty database, or one that holds the table of the original system, up to what this
 /// program writes; safe when several processes do it at once. Errors: unsupported (made by a newer
 /// program), and those of the engine.

@@ -37,6 +37,9 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
 Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
                                                   const Call& call);
 
+/// Makes the tables of this version of artcache. Errors: not_found (no such file), and as above.
+Result<Migrated> migrate_index(const Url& url, const Deps& deps, const Call& call);
+
 /// Wakes those who wait for the head to move.
 class HeadWatch {
  public:

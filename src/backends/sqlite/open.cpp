@@ -51,7 +51,7 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
   const sql::SqliteOptions connection = connection_options(options, deps);
   const sql::SqliteOptions writer = writer_options(connection);
   ARTCACHE_TRY(auto writing, sql::open_sqlite(writer, call));
-  ARTCACHE_CHECK(migrate(*writing, names, call));
+  ARTCACHE_CHECK(create(*writing, names, call));
   // From here on the file is there, and must not be made anew when it is not.
   const auto further = [](sql::SqliteOptions chosen) -> Index::Connect {
     chosen.mode = sql::SqliteMode::read_write;
@@ -70,8 +70,10 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
   return std::unique_ptr<MetadataStore>(std::move(index));
 }
 
-Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
-                                                  const Call& call) {
+namespace {
+
+/// Of a file; `mem:` needs none.
+Result<IndexOptions> options_of(const Url& url) {
   ARTCACHE_CHECK(url.expect_only({"prefix", "sync", "log_rows", "log_bytes", "log_age"}));
   IndexOptions options;
   options.prefix = url.parameter("prefix").value_or("");
@@ -80,6 +82,19 @@ Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& de
   ARTCACHE_TRY(const auto bytes, url.integer("log_bytes", 256LL * 1024 * 1024, 1, 1LL << 50));
   ARTCACHE_TRY(const auto age, url.duration("log_age", options.retention.age_most));
   options.retention = {static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(bytes), age};
+  if (url.scheme() == "mem") return options;
+  if (!url.hosts().empty() || !url.path().starts_with('/'))
+    return Error{Errc::invalid_argument,
+                 "sqlite: the address needs an absolute path, such as sqlite:///var/lib/index.db"};
+  options.path = url.path();
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
+                                                  const Call& call) {
+  ARTCACHE_TRY(IndexOptions options, options_of(url));
   if (url.scheme() == "mem") {
     if (!url.path().empty() || !url.hosts().empty())
       return Error{Errc::invalid_argument,
@@ -91,11 +106,20 @@ Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& de
     if (!index) ::unlink(options.path.c_str());
     return index;
   }
-  if (!url.hosts().empty() || !url.path().starts_with('/'))
-    return Error{Errc::invalid_argument,
-                 "sqlite: the address needs an absolute path, such as sqlite:///var/lib/index.db"};
-  options.path = url.path();
   return open_index(options, deps, call);
+}
+
+Result<Migrated> migrate_index(const Url& url, const Deps& deps, const Call& call) {
+  ARTCACHE_TRY(const IndexOptions options, options_of(url));
+  ARTCACHE_TRY(const Names names, Names::with_prefix(options.prefix));
+  sql::SqliteOptions existing = writer_options(connection_options(options, deps));
+  existing.mode = sql::SqliteMode::read_write;
+  ARTCACHE_TRY(const auto connection, sql::open_sqlite(existing, call));
+  connection->set_call(&call);
+  ARTCACHE_TRY(const sql::SchemaVersions before, read_versions(*connection, names));
+  ARTCACHE_CHECK(migrate(*connection, names, call));
+  ARTCACHE_TRY(const sql::SchemaVersions after, read_versions(*connection, names));
+  return Migrated{before.version, after.version};
 }
 
 }  // namespace artcache::sqlite

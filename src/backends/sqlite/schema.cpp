@@ -141,6 +141,16 @@ std::string Names::text(std::string_view text, std::uint64_t generation) const {
   return out;
 }
 
+Result<void> create(sql::Connection& connection, const Names& names, const Call& call) {
+  const std::string whole = first_version(names) + names.text(kVersion2);
+  const std::array steps{sql::Migration{kSchemaVersion, whole}};
+  return sql::create(connection, schema_of(names, steps), call);
+}
+
+Result<sql::SchemaVersions> read_versions(sql::Connection& connection, const Names& names) {
+  return sql::read_versions(connection, schema_of(names, kVersionsKnown));
+}
+
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call) {
   const std::string first = first_version(names);
   const std::string second = names.text(kVersion2);

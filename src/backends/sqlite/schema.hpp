@@ -30,9 +30,14 @@ class Names {
   std::string prefix_;
 };
 
+/// Makes the tables in an empty database; safe when several processes do it at once. Errors:
+/// unsupported (an older program's, to be migrated; a newer one's), and those of the engine.
+Result<void> create(sql::Connection& connection, const Names& names, const Call& call);
 /// Brings an empty or older database up to what this program writes; safe when several processes
 /// do it at once. Errors: unsupported (made by a newer program), and those of the engine.
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call);
+/// What migrate() found or left behind. Errors: those of the engine.
+Result<sql::SchemaVersions> read_versions(sql::Connection& connection, const Names& names);
 /// Fails when a newer program has migrated the database meanwhile. Errors: unsupported.
 Result<void> check_schema(sql::Connection& connection, const Names& names, sql::Need need);
 /// The same for versions read together with something else.

@@ -118,6 +118,31 @@ TEST_SUITE("sql migrations") {
     CHECK(needed.error().message.find("artcache migrate") != std::string::npos);
   }
 
+  TEST_CASE(
+      "tables are made where there are none, older ones are left to who was asked to migrate") {
+    test::TempDir folder;
+    const Call call = soon();
+    const std::string all = std::string(kSteps[0].sql) + ";" + std::string(kSteps[1].sql);
+    const std::array whole{Migration{2, all}};
+    Schema schema = schema_of(2);
+    schema.migrations = whole;
+    const auto fresh = open_at(folder / "new.db");
+    must(create(*fresh, schema, call));
+    CHECK(version_of(*fresh) == 2);
+    check_tables(*fresh);
+    must(create(*fresh, schema, call));
+    must(migrate(*fresh, schema_of(3), call));
+    check_tables(*fresh);
+
+    const auto old = open_at(folder / "old.db");
+    must(migrate(*old, schema_of(1), call));
+    const auto refused = create(*old, schema, call);
+    CHECK(code_of(refused) == Errc::unsupported);
+    CHECK(refused.error().message.find("artcache migrate") != std::string::npos);
+    CHECK(version_of(*old) == 1);
+    check_tables(*old);
+  }
+
   TEST_CASE("a step that fails leaves the version before it and is named") {
     test::TempDir folder;
     const Call call = soon();
