@@ -115,6 +115,27 @@ class BreakingSource final : public ByteSource {
   int reads_ = 0;
 };
 
+/// A caller who sends a byte every nine minutes, for an hour and a half.
+class SlowSource final : public ByteSource {
+ public:
+  SlowSource(Element& element, const FileId& id) : element_(element) {
+    asked_.element = "file." + to_string(id);
+  }
+  Result<std::size_t> read(std::span<std::byte> buffer, const Call& call) override {
+    const auto other = element_.locks->try_acquire(asked_, call);
+    CHECK_FALSE(other.has_value());
+    if (++reads_ > 10) return std::size_t{0};
+    element_.clock.advance(std::chrono::minutes(9));
+    buffer.front() = std::byte{'x'};
+    return std::size_t{1};
+  }
+
+ private:
+  Element& element_;
+  LockRequest asked_;
+  int reads_ = 0;
+};
+
 constexpr std::array kCounted{StorageOp::sidecar, StorageOp::stage,  StorageOp::append,
                               StorageOp::commit,  StorageOp::remove, StorageOp::stat,
                               StorageOp::list};
@@ -192,6 +213,17 @@ TEST_SUITE("files.faults") {
     CHECK(e.head().count == 0);
     CHECK(good(e.index->intents({})).empty());
     good(e.upload());  // the next one is a writer like any other
+    CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("an upload under an id of its caller's keeps others away however long it takes") {
+    Element e("mem", "mem");
+    UploadRequest request = Element::plan();
+    request.id = FileId::mint(e.clock);
+    SlowSource source(e, *request.id);
+    const auto row = e.files->upload(request, source, {});
+    REQUIRE(row.has_value());
+    CHECK(row->entry.file_size == 10);
     CHECK(e.contradiction() == "");
   }
 

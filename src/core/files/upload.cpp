@@ -129,6 +129,7 @@ Result<void> FileService::Impl::take_in(const UploadRequest& request, ByteSource
   const auto take = [&](std::span<const std::byte> bytes, std::uint64_t so_far) -> Result<void> {
     ARTCACHE_CHECK(call.check("upload", *place_.deps.clock));
     ARTCACHE_CHECK(room.reach(so_far, call));
+    if (work.claim) ARTCACHE_CHECK(work.claim->keep(call));
     ARTCACHE_TRY(const Presence::Mark mark, presence_.mark(call));
     // The intent was that of a writer who has been taken for dead: it may be settled by now, and
     // what is put there from here on may be removed after it was acknowledged.

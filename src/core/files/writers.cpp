@@ -9,7 +9,7 @@ namespace artcache::files {
 namespace {
 
 constexpr std::chrono::minutes kPresent{10};
-/// An upload under an id of its caller's may take so long.
+/// So long may pass between two parts of an upload under an id of its caller's.
 constexpr std::chrono::hours kClaimed{1};
 constexpr std::chrono::seconds kReleaseMost{5};
 
@@ -54,8 +54,15 @@ Result<Claim> Claim::take(LockManager& locks, const FileId& id, std::string_view
   return Claim(locks, *deps.clock, std::move(lease));
 }
 
+Result<void> Claim::keep(const Call& call) {
+  if (locks::keep_up(keeper_, *locks_, "", *clock_, call) == locks::LeaseKeeper::Step::lose)
+    return keeper_.lost("change of a file");
+  return {};
+}
+
 Claim::~Claim() {
-  if (locks_ != nullptr) (void)locks_->release(lease_, Call().within(kReleaseMost, *clock_));
+  if (locks_ != nullptr)
+    (void)locks_->release(keeper_.lease(), Call().within(kReleaseMost, *clock_));
 }
 
 // --- Presence -----------------------------------------------------------------------------------
@@ -66,29 +73,13 @@ Presence::~Presence() {
 }
 
 Result<Presence::Mark> Presence::mark(const Call& call) {
-  using Step = locks::LeaseKeeper::Step;
   const util::MutexLock held(mutex_);
-  while (true) {
-    if (!keeper_) ARTCACHE_CHECK(acquire(call));
-    switch (keeper_->next(deps_.clock->steady())) {
-      case Step::work:
-      case Step::yield:  // nobody ranks above a writer here, and nothing waits for it
-        return mark_;
-      case Step::lose:
-        keeper_.reset();
-        break;
-      case Step::renew: {
-        Lease lease = keeper_->lease();
-        const auto outcome = locks_.renew(lease, "", call);
-        const Clock::SteadyTime now = deps_.clock->steady();
-        if (outcome)
-          keeper_->renewed(lease, *outcome, now);
-        else
-          keeper_->failed(outcome.error(), now);
-        break;
-      }
-    }
-  }
+  using Step = locks::LeaseKeeper::Step;
+  // Nobody ranks above a writer here, so there is nobody to yield to.
+  if (keeper_ && locks::keep_up(*keeper_, locks_, "", *deps_.clock, call) == Step::lose)
+    keeper_.reset();
+  if (!keeper_) ARTCACHE_CHECK(acquire(call));
+  return mark_;
 }
 
 Result<void> Presence::acquire(const Call& call) {

@@ -46,7 +46,7 @@ class InFlight {
   std::unordered_set<FileId> ids_;  // guarded by mutex_
 };
 
-/// Keeps other processes away from one file; given back with the object.
+/// Keeps other processes away from one file; given back with the object. For one thread.
 class Claim {
  public:
   /// Errors: busy, and those of the lock manager.
@@ -55,16 +55,19 @@ class Claim {
   Claim(Claim&& other) noexcept
       : locks_(std::exchange(other.locks_, nullptr)),
         clock_(other.clock_),
-        lease_(std::move(other.lease_)) {}
+        keeper_(std::move(other.keeper_)) {}
   Claim& operator=(Claim&&) = delete;
   ~Claim();
 
+  /// Renews it when that is due; else costs nothing. Errors: lease_lost.
+  Result<void> keep(const Call& call);
+
  private:
   Claim(LockManager& locks, const Clock& clock, Lease lease)
-      : locks_(&locks), clock_(&clock), lease_(std::move(lease)) {}
+      : locks_(&locks), clock_(&clock), keeper_(std::move(lease), clock.steady()) {}
   LockManager* locks_;
   const Clock* clock_;
-  Lease lease_;
+  locks::LeaseKeeper keeper_;
 };
 
 /// Tells others that a writer is alive: a shared lease that ends with its process. Its fence goes

@@ -57,4 +57,18 @@ Error LeaseKeeper::lost(std::string_view operation) const {
   return Error{Errc::lease_lost, std::move(message)};
 }
 
+LeaseKeeper::Step keep_up(LeaseKeeper& keeper, LockManager& manager, std::string_view progress,
+                          const Clock& clock, const Call& call) {
+  while (true) {
+    const LeaseKeeper::Step step = keeper.next(clock.steady());
+    if (step != LeaseKeeper::Step::renew) return step;
+    Lease lease = keeper.lease();
+    const auto outcome = manager.renew(lease, progress, call);
+    if (outcome)
+      keeper.renewed(lease, *outcome, clock.steady());
+    else
+      keeper.failed(outcome.error(), clock.steady());
+  }
+}
+
 }  // namespace artcache::locks

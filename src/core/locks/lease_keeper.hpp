@@ -58,4 +58,8 @@ class LeaseKeeper {
   Loss loss_ = Loss::none;
 };
 
+/// Renews the lease if the keeper asks for it, and returns what it says then: anything but renew.
+LeaseKeeper::Step keep_up(LeaseKeeper& keeper, LockManager& manager, std::string_view progress,
+                          const Clock& clock, const Call& call);
+
 }  // namespace artcache::locks

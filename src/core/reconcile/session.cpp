@@ -30,26 +30,13 @@ Session::~Session() {
 Result<void> Session::step(std::string_view progress) {
   ARTCACHE_CHECK(held_->call.check(held_->operation, *held_->deps.clock));
   using Step = locks::LeaseKeeper::Step;
-  while (true) {
-    switch (held_->keeper.next(held_->deps.clock->steady())) {
-      case Step::work:
-        return {};
-      case Step::lose:
-        return held_->keeper.lost(held_->operation);
-      case Step::yield:
-        held_->yielded = true;
-        return Error{Errc::busy, held_->operation + ": a higher operation asked for its place"};
-      case Step::renew:
-        break;
-    }
-    Lease lease = held_->keeper.lease();
-    const auto outcome = held_->locks.renew(lease, progress, held_->call);
-    const Clock::SteadyTime now = held_->deps.clock->steady();
-    if (outcome)
-      held_->keeper.renewed(lease, *outcome, now);
-    else
-      held_->keeper.failed(outcome.error(), now);
-  }
+  const Step step =
+      locks::keep_up(held_->keeper, held_->locks, progress, *held_->deps.clock, held_->call);
+  if (step == Step::lose) return held_->keeper.lost(held_->operation);
+  held_->yielded = step == Step::yield;
+  if (held_->yielded)
+    return Error{Errc::busy, held_->operation + ": a higher operation asked for its place"};
+  return {};
 }
 
 }  // namespace artcache::reconcile
