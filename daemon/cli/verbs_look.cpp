@@ -180,6 +180,7 @@ void append_holder(JsonWriter& json, const LockHolder& holder) {
   json.begin_object()
       .member("element", holder.element)
       .member("lock_type", to_string(holder.lock_class))
+      .member("owner", holder.owner)
       .member("host", holder.host)
       .member("operation", holder.operation)
       .member("progress", holder.progress)
@@ -204,12 +205,12 @@ int run_locks_list(const LockOptions& options) {
     return kDone;
   }
   for (const LockHolder& h : *holders)
-    std::printf("%s  %-18s  fence %llu  on %s  for %.0f s, %.0f s left  %s  %s\n",
+    std::printf("%s  %-18s  fence %llu  on %s  for %.0f s, %.0f s left  %s  %s%s\n",
                 h.element.c_str(), std::string(to_string(h.lock_class)).c_str(),
                 static_cast<unsigned long long>(h.fence), h.host.c_str(),
                 std::chrono::duration<double>(h.age).count(),
                 std::chrono::duration<double>(h.expires_in).count(), h.operation.c_str(),
-                h.progress.c_str());
+                h.progress.c_str(), h.asked_to_yield ? "  asked to yield" : "");
   if (holders->empty()) std::printf("nobody holds a lock\n");
   return kDone;
 }

@@ -102,8 +102,8 @@ int main(int argc, char** argv) {
   app.add_option("--files", options.files, "Files in the sample store")->capture_default_str();
   app.add_option(
       "--only", options.only,
-      "Only groups that begin with this (codec, storage, index, load, reconcile, watch, files,"
-      " postgres, s3)");
+      "Only groups that begin with this (codec, storage, index, load, reconcile, watch, locks,"
+      " files, postgres, s3)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -119,6 +119,7 @@ int main(int argc, char** argv) {
   add("load", load_figures);
   add("reconcile", reconcile_figures);
   add("watch", watch_figures);
+  add("locks", locks_figures);
   add("files", files_figures);
 #if ARTCACHE_WITH_POSTGRES
   add("postgres", postgres_figures);

@@ -47,9 +47,8 @@ class Liar {
     });
   }
   ~Liar() { ::shutdown(listening_.get(), SHUT_RDWR); }
-  [[nodiscard]] std::string address() const {
-    return "redis://127.0.0.1:" + std::to_string(port_) + "?timeout=200ms";
-  }
+  [[nodiscard]] std::string host() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const { return "redis://" + host() + "?timeout=200ms"; }
 
  private:
   std::string says_;
@@ -215,6 +214,25 @@ TEST_SUITE("redis connection") {
     }
     CHECK(code_of(Liar("").address()) == Errc::unavailable);
     CHECK(code_of("redis://127.0.0.1:1") == Errc::unavailable);
+  }
+
+  TEST_CASE("a Sentinel is asked for the master, and one that does not know it is passed over") {
+    const std::string server = server_address();
+    const std::string port = server.substr(server.rfind(':') + 1);
+    const Liar lost("*-1\r\n");
+    const Liar knows("*2\r\n$9\r\n127.0.0.1\r\n$" + std::to_string(port.size()) + "\r\n" + port +
+                     "\r\n");
+    const auto options = redis_options("redis://127.0.0.1:1," + lost.host() + "," + knows.host() +
+                                       "?sentinel=main&timeout=5s");
+    const auto connection = must(Connection::open(options, Call().within(30s)));
+    CHECK(must(ask(*connection, {"PING"})).text == "PONG");
+    const Liar ignorant("*-1\r\n");
+    const auto none =
+        Connection::open(redis_options("redis://" + ignorant.host() + "?sentinel=main&timeout=5s"),
+                         Call().within(30s));
+    REQUIRE_FALSE(none.has_value());
+    CHECK(none.error().code == Errc::unavailable);
+    CHECK(none.error().message.find("'main'") != std::string::npos);
   }
 
   TEST_CASE("an address says what is wrong with it") {

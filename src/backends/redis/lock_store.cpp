@@ -21,6 +21,7 @@ constexpr std::string_view kWaiterLife = "60000";
 constexpr int kTriesMost = 200;
 /// For tidying up after a call that has no time left.
 constexpr std::chrono::seconds kAfterwards{2};
+constexpr std::chrono::milliseconds kWithdrawMost{100};
 constexpr std::size_t kKnownMost = 256;
 constexpr std::size_t kKeys = 6;
 constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
@@ -307,7 +308,10 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
     const bool done = swapped && swapped->done;
     if (!done && wanted->minted != 0)
       (void)unregister(element, {wanted->minted}, Call().within(kAfterwards, *deps_.clock));
-    if (!swapped) return std::move(swapped).error();
+    if (!swapped) {
+      if (swapped.error().outcome == Outcome::unknown) withdraw(element, wanted->minted);
+      return std::move(swapped).error();
+    }
     State before = std::move(*state);
     state = std::move(swapped->state);
     fresh = true;
@@ -321,6 +325,15 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
     return unregister(element, std::move(strangers.fences), call);
   }
   return Error{Errc::busy, "redis locks: '" + element + "': too many change them at once"};
+}
+
+/// A record that may have been written, and of which its holder never heard. Best effort: otherwise
+/// it ends with its time.
+void Locks::withdraw(const std::string& element, std::uint64_t fence) {
+  const Call call = Call().within(kWithdrawMost, *deps_.clock);
+  LockEdit edit;
+  edit.remove.push_back(fence);
+  if (const auto state = read(element, call)) (void)swap(element, &*state, edit, call);
 }
 
 Result<void> Locks::unregister(const std::string& element, std::vector<std::uint64_t> fences,

@@ -71,6 +71,7 @@ class Locks final : public LockStore {
   };
   Result<LockEdit> mint(const std::string& element, const State& state, const Decide& decide,
                         Strangers& strangers, const Call& call);
+  void withdraw(const std::string& element, std::uint64_t fence);
   Result<void> unregister(const std::string& element, std::vector<std::uint64_t> fences,
                           const Call& call);
   Result<std::vector<std::string>> elements(const Call& call);

@@ -84,7 +84,13 @@ class StoredLockManager final : public LockManager {
   StoredLockManager(std::shared_ptr<LockStore> store, const Deps& deps, util::OwnerLocks owners)
       : store_(std::move(store)), deps_(deps), owners_(std::move(owners)) {}
 
-  Result<Lease> try_acquire(const LockRequest& request, const Call& call) override;
+  Result<Lease> try_acquire(const LockRequest& request, const Call& call) override {
+    auto lease = acquire(request, call);
+    const bool busy = !lease && lease.error().code == Errc::busy;
+    count("artcache_lock_requests_total", request.lock_class,
+          lease ? "granted" : (busy ? "busy" : "error"));
+    return lease;
+  }
   Result<RenewOutcome> renew(Lease& lease, std::string_view progress, const Call& call) override;
   Result<void> release(const Lease& lease, const Call& call) override;
   Result<std::vector<LockHolder>> list(std::string_view element, const Call& call) override;
@@ -92,6 +98,12 @@ class StoredLockManager final : public LockManager {
                            const Call& call) override;
 
  private:
+  void count(std::string_view name, LockClass lock_class, std::string_view outcome) const {
+    const std::array<MetricLabel, 2> labels{
+        {{"lock_type", to_string(lock_class)}, {"outcome", outcome}}};
+    deps_.metrics->count(name, labels, 1);
+  }
+  Result<Lease> acquire(const LockRequest& request, const Call& call);
   /// One request while it is being decided, and what became of it.
   struct Attempt {
     const LockRequest& request;
@@ -184,7 +196,7 @@ Result<void> StoredLockManager::look(Attempt& attempt, const Call& call) {
   return {};
 }
 
-Result<Lease> StoredLockManager::try_acquire(const LockRequest& request, const Call& call) {
+Result<Lease> StoredLockManager::acquire(const LockRequest& request, const Call& call) {
   ARTCACHE_CHECK(check_request(request));
   Attempt attempt{.request = request, .wanted = wanted_by(request)};
   // Who is refused comes again and again, and need not wait for the disk each time.
@@ -265,10 +277,11 @@ Result<RenewOutcome> StoredLockManager::renew(Lease& lease, std::string_view pro
     return edit;
   };
   const auto renewed = store_->change_locks(lease.element, decide, Durability::relaxed, call);
-  if (!renewed) {
-    if (renewed.error().code == Errc::lease_lost) drop({&lease.fence, 1});
-    return renewed.error();
-  }
+  const bool lost = !renewed && renewed.error().code == Errc::lease_lost;
+  count("artcache_lock_renewals_total", lease.lock_class,
+        renewed ? "renewed" : (lost ? "lost" : "error"));
+  if (lost) drop({&lease.fence, 1});
+  if (!renewed) return renewed.error();
   set_times(lease, sent, decision->record.ttl);
   return decision->outcome;
 }
