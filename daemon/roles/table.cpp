@@ -5,7 +5,10 @@ namespace artcache {
 
 std::span<const RoleKind* const> role_kinds() {
   // A line a role.
-  return {};
+  static const RoleKind* const kKinds[] = {
+      &element_role(),
+  };
+  return kKinds;
 }
 
 }  // namespace artcache

@@ -61,6 +61,10 @@ struct UploadRequest {
   /// When known; another number of bytes is refused, and so is what has no room beforehand.
   std::optional<std::uint64_t> size = {};
   std::optional<Sha256Sum> checksum = {};  ///< bytes with another sum are refused
+  /// Called once behind the last byte, for a caller that learns the rest only then, as from a form
+  /// whose file comes first. May change what follows the names of the creator up to the custom
+  /// attributes; other changes do not count. An error of it ends the upload, which leaves nothing.
+  std::function<Result<void>(UploadRequest&)> at_end = {};
 };
 
 /// What an update changes. A member that holds no value is left as it is; an inner optional

@@ -64,6 +64,19 @@ std::string folder_of(const FileId& id, Timestamp created_at) {
   return storage_folder(minted && *minted <= Timestamp::max() ? *minted : created_at);
 }
 
+/// All that may be known as late as behind the last byte.
+void describe(FileEntry& entry, const UploadRequest& request) {
+  entry.created_by_fullname = request.created_by_fullname;
+  entry.description = request.description;
+  entry.version = request.version;
+  entry.tags = request.tags;
+  entry.retention_policy = request.retention_policy;
+  entry.ttl_days = request.ttl_days;
+  entry.retention_expires_at = request.retention_expires_at;
+  entry.metadata = request.metadata;
+  entry.custom_attributes = request.custom_attributes == "{}" ? "" : request.custom_attributes;
+}
+
 }  // namespace
 
 Result<FileEntry> FileService::Impl::new_entry(const UploadRequest& request) const {
@@ -77,15 +90,7 @@ Result<FileEntry> FileService::Impl::new_entry(const UploadRequest& request) con
   entry.content_type = request.content_type;
   entry.created_by_id = request.created_by_id;
   entry.created_by_username = request.created_by_username;
-  entry.created_by_fullname = request.created_by_fullname;
-  entry.description = request.description;
-  entry.version = request.version;
-  entry.tags = request.tags;
-  entry.retention_policy = request.retention_policy;
-  entry.ttl_days = request.ttl_days;
-  entry.retention_expires_at = request.retention_expires_at;
-  entry.metadata = request.metadata;
-  if (request.custom_attributes != "{}") entry.custom_attributes = request.custom_attributes;
+  describe(entry, request);
   if (entry.original_filename.empty()) return refused("the file has no name");
   // Before a byte is taken in: whatever is wrong with the sidecar is wrong now.
   entry.file_size = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
@@ -139,6 +144,12 @@ Result<void> FileService::Impl::take_in(const UploadRequest& request, ByteSource
   };
   ARTCACHE_TRY(const Taken taken, drain(source, most_bytes(request, settings_), call, take));
   ARTCACHE_CHECK(check_promise(request, taken));
+  if (request.at_end) {
+    UploadRequest whole = request;
+    ARTCACHE_CHECK(request.at_end(whole));
+    describe(entry, whole);
+    if (auto fits = attr::encode(entry); !fits) return std::move(fits).error().in("upload");
+  }
   entry.file_size = taken.size;
   entry.checksum = taken.sum;
   ARTCACHE_CHECK(staged->commit(call));

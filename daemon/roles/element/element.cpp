@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/element/element.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "util/try.hpp"
+
+namespace artcache::element {
+namespace {
+
+// Says both what was configured and what it was changed to, so that a new configuration wins.
+constexpr std::string_view kModeNote = "element_mode";
+
+FileSettings file_settings(const ElementSettings& settings, ElementMode mode) {
+  FileSettings out;
+  out.element = settings.id;
+  out.mode = mode;
+  out.ttl_hours = settings.ttl_hours;
+  out.capacity_bytes = settings.capacity_bytes;
+  out.upload_most = settings.upload_most;
+  return out;
+}
+
+FileSettings refreshing(FileSettings settings, CacheRebuildService& caches) {
+  settings.refresh = [&caches](const FileId& id) { return caches.queue_refresh(id); };
+  return settings;
+}
+
+RebuildSettings rebuild_settings(const ElementSettings& settings, ElementMode mode) {
+  RebuildSettings out;
+  out.element = settings.id;
+  out.table = settings.table;
+  out.mode = mode;
+  out.ttl_hours = settings.ttl_hours;
+  out.details_most = settings.details_most;
+  return out;
+}
+
+std::string note_of(ElementMode configured, ElementMode current) {
+  return std::string(to_string(configured)) + ">" + std::string(to_string(current));
+}
+
+bool may_change(ElementMode from, ElementMode to) {
+  using enum ElementMode;
+  return (from == rw && to == ro) || (from == ro && to == ar) || (from == ro && to == rw);
+}
+
+/// As POST /api/v1/cache/rebuild?async=1 would.
+Result<void> start_rebuild(Element& element, const Call& call) {
+  const Jobs::Work work = [services = element.services()](
+                              const Call& own,
+                              const ProgressSink& progress) -> Result<std::string> {
+    ARTCACHE_TRY(const RebuildReport report,
+                 services->caches.rebuild_full({.progress = progress}, own));
+    JsonWriter json;
+    json.begin_object();
+    append_members(json, report);
+    json.end_object();
+    return std::move(json).str();
+  };
+  if (auto job = element.jobs().start("rebuild", call, {}, work); !job)
+    return std::move(job).error();
+  return {};
+}
+
+}  // namespace
+
+Services::Services(const ElementParts& parts, const ElementSettings& settings, ElementMode m)
+    : mode(m),
+      caches(*parts.storage, *parts.index, *parts.locks, rebuild_settings(settings, m), parts.deps),
+      files(*parts.storage, *parts.index, *parts.locks,
+            refreshing(file_settings(settings, m), caches), parts.deps),
+      deps_(parts.deps) {}
+
+Services::~Services() { stop(); }
+
+void Services::start() {
+  refresher_ = std::jthread([this](std::stop_token stop) {
+    Call call;
+    call.stop = std::move(stop);
+    const auto ended = caches.run(call);
+    if (ended || ended.error().code == Errc::cancelled) return;
+    const std::string cause = to_string(ended.error());
+    const LogField fields[] = {{"cause", cause}};
+    deps_.logger->log(
+        {LogLevel::error, "element", "expired entries are not refreshed any more", fields, {}});
+  });
+}
+
+void Services::stop() {
+  refresher_.request_stop();
+  if (refresher_.joinable()) refresher_.join();
+}
+
+Element::Element(ElementSettings settings, const ElementParts& parts)
+    : settings_(std::move(settings)),
+      parts_(parts),
+      jobs_(parts.deps),
+      unrestricted_(parts_, settings_, ElementMode::edit),
+      services_(std::make_shared<Services>(parts_, settings_, settings_.mode)) {}
+
+Result<void> Element::add_routes(http::Site& site) {
+  for (const auto add : {add_cache_routes, add_job_routes, add_file_routes, add_upload_route,
+                         add_info_routes, add_mode_routes})
+    ARTCACHE_CHECK(add(*this, site));
+  return {};
+}
+
+Result<void> Element::start(const Call& call) {
+  ARTCACHE_TRY(const std::string note, parts_.index->note(kModeNote, call));
+  const std::string configured = note_of(settings_.mode, settings_.mode);
+  const std::size_t arrow = configured.find('>') + 1;
+  auto mode = settings_.mode;
+  if (note.substr(0, arrow) == configured.substr(0, arrow))
+    mode = parse_element_mode(std::string_view(note).substr(arrow)).value_or(mode);
+  auto made =
+      mode == settings_.mode ? services() : std::make_shared<Services>(parts_, settings_, mode);
+  if (auto recovered = made->files.recover(call); !recovered) return std::move(recovered).error();
+  made->start();
+  {
+    const util::MutexLock held(mutex_);
+    services_ = std::move(made);
+    started_ = true;
+  }
+  ARTCACHE_TRY(const IndexHead head, parts_.index->head(call));
+  if (!settings_.rebuild_suspect || head.suspect_reason.empty()) return {};
+  return start_rebuild(*this, call);
+}
+
+void Element::stop() {
+  jobs_.stop();
+  services()->stop();
+}
+
+std::shared_ptr<Services> Element::services() const {
+  const util::MutexLock held(mutex_);
+  return services_;
+}
+
+Result<void> Element::change_mode(ElementMode to, const Call& call) {
+  const auto before = services();
+  if (!may_change(before->mode, to))
+    return Error{Errc::conflict, "Transition from " + std::string(to_string(before->mode)) +
+                                     " to " + std::string(to_string(to)) + " is not allowed"};
+  ARTCACHE_CHECK(parts_.index->set_note(kModeNote, note_of(settings_.mode, to), 0, call));
+  auto made = std::make_shared<Services>(parts_, settings_, to);
+  {
+    const util::MutexLock held(mutex_);
+    if (services_ != before)
+      return Error{Errc::conflict, "Another transition was made at the same time"};
+    if (started_) made->start();
+    services_ = std::move(made);
+  }
+  before->stop();
+  return {};
+}
+
+double Element::Room::percent_used() const {
+  if (total == 0) return 0;
+  return std::round(static_cast<double>(used) * 10000 / static_cast<double>(total)) / 100;
+}
+
+Result<Element::Room> Element::room(const Call& call) const {
+  ARTCACHE_TRY(const IndexHead head, parts_.index->head(call));
+  Room room{.total = settings_.capacity_bytes.value_or(0),
+            .used = head.bytes,
+            .available = 0,
+            .files = head.count};
+  room.available = room.total > room.used ? room.total - room.used : 0;
+  if (!parts_.storage->capabilities().reports_capacity) return room;
+  ARTCACHE_TRY(const StorageCapacity disk, parts_.storage->capacity(call));
+  if (settings_.capacity_bytes) {
+    room.available = std::min(room.available, disk.available_bytes);
+  } else {
+    room.total = disk.total_bytes;
+    room.available = disk.available_bytes;
+  }
+  return room;
+}
+
+}  // namespace artcache::element

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// A storage element behind HTTP: its files, its cache endpoints, and what runs beside the requests.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/cache_rebuild_service.hpp>
+#include <artcache/element.hpp>
+#include <artcache/file_service.hpp>
+#include <artcache/lock_manager.hpp>
+#include <artcache/metadata_store.hpp>
+#include <artcache/storage_backend.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "auth/guard.hpp"
+#include "http/site.hpp"
+#include "roles/element/jobs.hpp"
+#include "util/mutex.hpp"
+
+namespace artcache::element {
+
+/// What an element is told. Times of zero mean: no limit, or never.
+struct ElementSettings {
+  std::string id = "se-01";
+  std::string name = "storage-element", display_name = "Storage Element", version = "1.2.0";
+  ElementMode mode = ElementMode::edit;
+  std::uint64_t priority = 100;
+  std::string table = {};                              ///< what log lines call the index
+  std::string storage_type = "local", base_path = {};  ///< "local" or "s3"; folder or bucket/folder
+  std::string datacenter = {};
+  std::optional<std::uint64_t> capacity_bytes = {};  ///< STORAGE_MAX_SIZE
+  std::optional<std::int32_t> ttl_hours = {};
+  std::uint64_t upload_most = std::uint64_t{1} << 40;
+  std::size_t details_most = 1000;
+  std::chrono::nanoseconds run_limit{0};  ///< of a rebuild, check or cleanup
+  /// start() begins a full rebuild when the index may be wrong, as a new one is.
+  bool rebuild_suspect = false;
+  /// A point read takes microseconds: it may run on the I/O thread.
+  bool embedded = false;
+};
+
+/// What an element works with; outlives it.
+struct ElementParts {
+  StorageBackend* storage = nullptr;
+  MetadataStore* index = nullptr;
+  LockManager* locks = nullptr;
+  auth::Gate* gate = nullptr;
+  Deps deps;
+};
+
+/// The two services of one mode, and the thread that refreshes expired entries.
+class Services {
+ public:
+  Services(const ElementParts& parts, const ElementSettings& settings, ElementMode mode);
+  ~Services();
+  Services(const Services&) = delete;
+  Services& operator=(const Services&) = delete;
+
+  /// Begins to refresh what expired reads have queued. Once.
+  void start();
+  /// Ends that, and waits for it.
+  void stop();
+
+  const ElementMode mode;
+  CacheRebuildService caches;
+  FileService files;
+
+ private:
+  const Deps deps_;
+  std::jthread refresher_;
+};
+
+/// Safe to use from any thread once its routes are added.
+class Element {
+ public:
+  Element(ElementSettings settings, const ElementParts& parts);
+  ~Element() { stop(); }
+  Element(const Element&) = delete;
+  Element& operator=(const Element&) = delete;
+
+  /// Errors: conflict (a route is there already).
+  Result<void> add_routes(http::Site& site);
+
+  /// Takes up the mode that a transition left behind, settles what crashed writers left, and begins
+  /// to refresh. Errors: unavailable, corrupt, timed_out, cancelled.
+  Result<void> start(const Call& call);
+  /// Cancels jobs and ends all threads; a run that is cut short is resumed by the next one.
+  void stop();
+
+  /// Those of the mode of this moment; who holds them keeps them.
+  [[nodiscard]] std::shared_ptr<Services> services() const;
+  /// For who may remove files in every mode: the garbage collector.
+  [[nodiscard]] Services& unrestricted() { return unrestricted_; }
+  /// rw to ro, ro to ar, and back from ro to rw; kept in the index.
+  /// Errors: conflict (there is no such way), and those of the index.
+  Result<void> change_mode(ElementMode to, const Call& call);
+
+  [[nodiscard]] const ElementSettings& settings() const { return settings_; }
+  [[nodiscard]] const ElementParts& parts() const { return parts_; }
+  Jobs& jobs() { return jobs_; }
+
+  /// How much room there is, by capacity_bytes or by the storage.
+  struct Room {
+    std::uint64_t total = 0, used = 0, available = 0, files = 0;
+    [[nodiscard]] double percent_used() const;
+  };
+  /// Errors: unavailable, timed_out.
+  Result<Room> room(const Call& call) const;
+
+ private:
+  const ElementSettings settings_;
+  const ElementParts parts_;
+  Jobs jobs_;
+  Services unrestricted_;
+  mutable util::Mutex mutex_;
+  std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
+  bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
+};
+
+/// Each adds its routes. Errors: those of Site::add().
+Result<void> add_cache_routes(Element& element, http::Site& site);
+Result<void> add_job_routes(Element& element, http::Site& site);
+Result<void> add_file_routes(Element& element, http::Site& site);
+Result<void> add_upload_route(Element& element, http::Site& site);
+Result<void> add_info_routes(Element& element, http::Site& site);
+Result<void> add_mode_routes(Element& element, http::Site& site);
+
+}  // namespace artcache::element
