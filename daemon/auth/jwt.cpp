@@ -6,10 +6,9 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
-#include <set>
 
 #include "auth/base64.hpp"
-#include "util/json_scan.hpp"
+#include "common/json_object.hpp"
 #include "util/try.hpp"
 
 namespace artcache::auth {
@@ -82,29 +81,17 @@ std::string payload_of(const Claims& claims) {
   return std::move(json).str();
 }
 
-/// The members of one object, each name once.
+/// Reads claims out of the header or the payload.
 class Members {
  public:
   static Result<Members> read(std::string_view json) {
-    util::JsonScanner scanner(json);
-    Members out;
-    std::set<std::string> names;
-    util::JsonValue name, value;
-    if (!scanner.check_start() || !scanner.enter_object()) return refused("no JSON object");
-    while (scanner.next_member(name, value)) {
-      std::string decoded;
-      util::append_decoded(decoded, name);
-      if (!names.insert(decoded).second) return refused("a member stands twice");
-      out.values_.emplace_back(std::move(decoded), value);
-    }
-    if (scanner.failed() || !scanner.at_end()) return refused("broken JSON");
-    return out;
+    auto object = JsonMembers::parse(json);
+    if (!object) return refused(object.error().message);
+    return Members(std::move(*object));
   }
 
   [[nodiscard]] const util::JsonValue* find(std::string_view name) const {
-    for (const auto& [known, value] : values_)
-      if (known == name) return &value;
-    return nullptr;
+    return object_.find(name);
   }
 
   /// Empty where it is missing or null.
@@ -112,9 +99,7 @@ class Members {
     const util::JsonValue* value = find(name);
     if (value == nullptr || value->kind == util::JsonKind::null) return std::string();
     if (value->kind != util::JsonKind::string) return refused("a claim that should be text is not");
-    std::string out;
-    util::append_decoded(out, *value);
-    return out;
+    return decoded(*value);
   }
 
   /// A NumericDate: seconds, perhaps with a fraction.
@@ -146,7 +131,8 @@ class Members {
     return out;
   }
 
-  std::vector<std::pair<std::string, util::JsonValue>> values_;
+  explicit Members(JsonMembers object) : object_(std::move(object)) {}
+  JsonMembers object_;
 };
 
 Result<std::string> key_id_of(std::string_view header) {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/table.hpp"
 
+#include <array>
+
 namespace artcache {
 
 std::span<const RoleKind* const> role_kinds() {
   // A line a role.
-  static const RoleKind* const kKinds[] = {
+  static const std::array kinds{
+      &admin_role(),
       &element_role(),
   };
-  return kKinds;
+  return kinds;
 }
 
 }  // namespace artcache

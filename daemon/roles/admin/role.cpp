@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the admin can be told, under the names that operators of the original know.
+#include <array>
+#include <utility>
+
+#include "roles/admin/admin.hpp"
+
+namespace artcache {
+namespace {
+
+using config::Kind;
+using config::Setting;
+
+constexpr std::array kSettings{
+    Setting{.name = "database",
+            .variable = "DATABASE_URL",
+            .kind = Kind::address,
+            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    Setting{.name = "environment",
+            .variable = "ENVIRONMENT",
+            .fallback = "prod",
+            .meaning = "stands in the client_id of new accounts"},
+    Setting{.name = "private_key",
+            .variable = "JWT_PRIVATE_KEY_PATH",
+            .meaning = "PEM of the first signing key; empty: one is made"},
+    Setting{.name = "access_token_minutes",
+            .variable = "JWT_ACCESS_TOKEN_EXPIRE_MINUTES",
+            .kind = Kind::number,
+            .fallback = "30",
+            .meaning = "how long a token opens doors",
+            .least = 1,
+            .most = 24 * 60},
+    Setting{.name = "refresh_token_days",
+            .variable = "JWT_REFRESH_TOKEN_EXPIRE_DAYS",
+            .kind = Kind::number,
+            .fallback = "7",
+            .meaning = "how long a person stays logged in",
+            .least = 1,
+            .most = 14},
+    Setting{.name = "key_rotation_hours",
+            .variable = "JWT_KEY_ROTATION_HOURS",
+            .kind = Kind::number,
+            .fallback = "24",
+            .meaning = "age at which a signing key is replaced; 0: never. Not with private_key, "
+                       "unless said",
+            .most = 24 * 365},
+    Setting{.name = "initial_account_name",
+            .variable = "INITIAL_ACCOUNT_NAME",
+            .fallback = "admin-service",
+            .meaning = "service account that is made at the first start"},
+    Setting{.name = "initial_account_secret",
+            .variable = "INITIAL_ACCOUNT_PASSWORD",
+            .kind = Kind::secret,
+            .meaning = "its secret; empty: no such account is made"},
+    Setting{.name = "initial_account_client_id",
+            .variable = "INITIAL_ACCOUNT_CLIENT_ID",
+            .meaning = "its client_id; empty: one is made up"},
+    Setting{.name = "initial_account_role",
+            .variable = "INITIAL_ACCOUNT_ROLE",
+            .fallback = "ADMIN",
+            .meaning = "its role"},
+    Setting{.name = "second_account_client_id",
+            .meaning = "client_id of one more such account, with the same secret and role"},
+    Setting{.name = "initial_admin_username",
+            .variable = "INITIAL_ADMIN_USERNAME",
+            .fallback = "admin",
+            .meaning = "person who is made at the first start"},
+    Setting{.name = "initial_admin_password",
+            .variable = "INITIAL_ADMIN_PASSWORD",
+            .kind = Kind::secret,
+            .meaning = "the password; empty: nobody is made"},
+    Setting{
+        .name = "initial_admin_email", .variable = "INITIAL_ADMIN_EMAIL", .meaning = "the address"},
+    Setting{.name = "rate_limit",
+            .variable = "RATE_LIMIT_ENABLED",
+            .kind = Kind::flag,
+            .fallback = "false",
+            .meaning = "whether the limit of an account counts for all its requests"},
+    Setting{.name = "token_requests_per_minute",
+            .kind = Kind::number,
+            .fallback = "300",
+            .meaning = "tokens and logins that one address may ask for; 0: no limit",
+            .most = 1'000'000},
+    Setting{.name = "audit_days",
+            .kind = Kind::number,
+            .fallback = "365",
+            .meaning = "how long the audit trail is kept; 0: for ever",
+            .most = 36'500},
+};
+
+constexpr std::string_view kDemoSecret = "Test-Password123";
+
+std::vector<admin::InitialAccount> accounts_of(const config::Settings& told) {
+  const std::string& secret = told.text("initial_account_secret");
+  if (secret.empty()) return {};
+  const std::string& role = told.text("initial_account_role");
+  const std::string& name = told.text("initial_account_name");
+  std::vector<admin::InitialAccount> out;
+  out.push_back({.name = name,
+                 .client_id = told.text("initial_account_client_id"),
+                 .secret = secret,
+                 .role = role});
+  if (const std::string& second = told.text("second_account_client_id"); !second.empty())
+    out.push_back({.name = name + "-2", .client_id = second, .secret = secret, .role = role});
+  return out;
+}
+
+std::chrono::hours rotation_of(const config::Settings& told) {
+  // Who gave a key may have given its public half to others, who would not learn of another one.
+  const bool given = !told.text("private_key").empty() && !told.was_said("key_rotation_hours");
+  return std::chrono::hours(given ? 0 : told.number("key_rotation_hours"));
+}
+
+admin::Options options_of(const RoleContext& context) {
+  const config::Settings& told = *context.settings;
+  admin::Options out;
+  out.database = told.text("database");
+  if (out.database.empty()) out.database = "sqlite://" + (context.data / "admin.db").string();
+  out.environment = told.text("environment");
+  out.access_lifetime = std::chrono::minutes(told.number("access_token_minutes"));
+  out.refresh_lifetime = std::chrono::hours(24 * told.number("refresh_token_days"));
+  out.audit_lifetime = std::chrono::hours(24 * told.number("audit_days"));
+  out.token_requests_per_minute =
+      static_cast<std::uint32_t>(told.number("token_requests_per_minute"));
+  out.limits = told.flag("rate_limit") ? auth::RateLimits::on : auth::RateLimits::off;
+  out.signing.rotate_every = rotation_of(told);
+  out.signing.first_key = told.text("private_key");
+  out.signing.public_folder = context.data / "keys";
+  out.accounts = accounts_of(told);
+  if (const std::string& password = told.text("initial_admin_password"); !password.empty())
+    out.user = admin::InitialUser{.username = told.text("initial_admin_username"),
+                                  .password = password,
+                                  .email = told.text("initial_admin_email")};
+  return out;
+}
+
+/// So that all keys whose tokens live still fit into a ring.
+Result<void> check_rotation(const admin::Options& options) {
+  const auto every = options.signing.rotate_every;
+  const auto keys = every.count() == 0 ? 0 : options.refresh_lifetime / every;
+  if (keys <= static_cast<std::int64_t>(auth::kKeysMost) - 4) return {};
+  return Error{Errc::invalid_argument,
+               "admin: key_rotation_hours is too short for refresh_token_days: " +
+                   std::to_string(keys) + " keys would have to verify at a time"};
+}
+
+Result<std::unique_ptr<Role>> make_admin(const RoleContext& context) {
+  admin::Options options = options_of(context);
+  ARTCACHE_CHECK(check_rotation(options));
+  ARTCACHE_TRY(auto role, admin::Admin::open(std::move(options), context.deps, {}, context.call));
+  return std::unique_ptr<Role>(std::move(role));
+}
+
+Result<void> demo_admin(std::string_view, const std::filesystem::path&,
+                        config::Settings& settings) {
+  const auto say = [&](std::string_view name, std::string_view value) {
+    return settings.put(name, std::string(value), "--demo");
+  };
+  ARTCACHE_CHECK(say("initial_account_secret", kDemoSecret));
+  ARTCACHE_CHECK(say("initial_account_client_id", "sa_prod_admin_service_11710636"));
+  ARTCACHE_CHECK(say("second_account_client_id", "sa_prod_admin_service_abc12345"));
+  return say("initial_admin_password", kDemoSecret);
+}
+
+}  // namespace
+
+const RoleKind& admin_role() {
+  static const RoleKind kind{.name = "admin",
+                             .instance = "admin",
+                             .port = 8000,
+                             .settings = kSettings,
+                             .make = make_admin,
+                             .demo = demo_admin};
+  return kind;
+}
+
+}  // namespace artcache

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of the admin, in both engines.
+#pragma once
+
+#include "roles/admin/database.hpp"
+
+namespace artcache::admin {
+
+/// Makes what is missing. Errors: those of sql::migrate().
+Result<void> migrate(sql::Connection& connection, Engine engine, const Call& call);
+
+}  // namespace artcache::admin

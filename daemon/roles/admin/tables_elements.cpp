@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry of storage elements.
+#include "roles/admin/tables.hpp"
+
+namespace artcache::admin {
+namespace {
+
+constexpr std::string_view kElement =
+    "SELECT id, element_id, name, mode, storage_type, status, priority, base_path, api_url, "
+    "capacity_bytes, used_bytes, file_count, retention_days, last_health_check, created_at, "
+    "updated_at FROM storage_elements ";
+
+std::string text_of(std::string_view rest) { return std::string(kElement).append(rest); }
+
+StorageElement read_element(Row row) {
+  StorageElement out;
+  out.id = row.number();
+  out.element_id = row.maybe_text();
+  out.name = row.text();
+  out.mode = row.text();
+  out.storage_type = row.text();
+  out.status = row.text();
+  out.priority = row.number();
+  out.base_path = row.text();
+  out.api_url = row.text();
+  out.capacity_bytes = row.number();
+  out.used_bytes = row.number();
+  out.file_count = row.number();
+  out.retention_days = row.maybe_number();
+  out.last_health_check = row.maybe_time();
+  out.created_at = row.time();
+  out.updated_at = row.time();
+  return out;
+}
+
+}  // namespace
+
+Result<StorageElement> add_element(Session& session, const StorageElement& e) {
+  ARTCACHE_TRY(
+      const auto id,
+      session.one(
+          "INSERT INTO storage_elements(element_id, name, mode, storage_type, status, "
+          "priority, base_path, api_url, capacity_bytes, used_bytes, file_count, "
+          "retention_days, last_health_check, created_at, updated_at) VALUES($1, $2, $3, "
+          "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+          [](Row row) { return row.number(); }, e.element_id, e.name, e.mode, e.storage_type,
+          e.status, e.priority, e.base_path, e.api_url, e.capacity_bytes, e.used_bytes,
+          e.file_count, e.retention_days, e.last_health_check, e.created_at, e.updated_at));
+  StorageElement out = e;
+  out.id = id.value_or(0);
+  return out;
+}
+
+Result<std::optional<StorageElement>> find_element(Session& session, std::int64_t id) {
+  return session.one(text_of("WHERE id = $1"), read_element, id);
+}
+
+Result<std::optional<StorageElement>> find_element_id(Session& session, std::string_view element) {
+  return session.one(text_of("WHERE element_id = $1"), read_element, element);
+}
+
+Result<std::optional<StorageElement>> find_element_url(Session& session, std::string_view url) {
+  return session.one(text_of("WHERE api_url = $1"), read_element, url);
+}
+
+Result<std::vector<StorageElement>> list_elements(Session& session) {
+  return session.all(text_of("ORDER BY priority, id"), read_element);
+}
+
+Result<std::int64_t> store_element(Session& session, const StorageElement& e) {
+  return session.run(
+      "UPDATE storage_elements SET element_id = $1, name = $2, mode = $3, storage_type = $4, "
+      "status = $5, priority = $6, base_path = $7, api_url = $8, capacity_bytes = $9, "
+      "used_bytes = $10, file_count = $11, retention_days = $12, last_health_check = $13, "
+      "updated_at = $14 WHERE id = $15",
+      e.element_id, e.name, e.mode, e.storage_type, e.status, e.priority, e.base_path, e.api_url,
+      e.capacity_bytes, e.used_bytes, e.file_count, e.retention_days, e.last_health_check,
+      e.updated_at, e.id);
+}
+
+Result<std::int64_t> remove_element(Session& session, std::int64_t id) {
+  return session.run("DELETE FROM storage_elements WHERE id = $1", id);
+}
+
+}  // namespace artcache::admin

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// An admin on SQLite in a folder that goes away, or on PostgreSQL where a test is given one, whose
+// routes are called as the server would: guard first, then the handler.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "auth/jwt.hpp"
+#include "common/json_object.hpp"
+#include "roles/admin/admin.hpp"
+#if ARTCACHE_WITH_POSTGRES
+#include "sql/postgres/connection.hpp"
+#endif
+#include "support/fake_clock.hpp"
+#include "support/temp_dir.hpp"
+#include "tokens.hpp"
+
+namespace artcache::admin {
+
+using auth::must;
+
+class TextBody final : public http::BodyReader {
+ public:
+  explicit TextBody(std::string_view text) : rest_(text) {}
+  Result<std::size_t> read(std::span<std::byte> into) override {
+    const std::size_t size = std::min(into.size(), rest_.size());
+    std::memcpy(into.data(), rest_.data(), size);
+    rest_.remove_prefix(size);
+    return size;
+  }
+  [[nodiscard]] std::optional<std::uint64_t> length() const override { return rest_.size(); }
+
+ private:
+  std::string_view rest_;
+};
+
+/// An answer as the client sees it.
+struct Seen {
+  int status = 0;
+  std::string body = {};
+  http::Headers headers = {};
+
+  /// The text of a member, or the JSON of one that is no text; "" when it is not there.
+  [[nodiscard]] std::string operator[](std::string_view member) const {
+    const JsonMembers object = must(JsonMembers::parse(body));
+    const auto* value = object.find(member);
+    if (value == nullptr) return {};
+    return value->kind == util::JsonKind::string ? decoded(*value) : std::string(value->text);
+  }
+};
+
+struct Asked {
+  std::string body = {}, token = {}, content_type = "application/json", peer = "192.0.2.1";
+};
+
+inline Options quick_options() {
+  Options out;
+  out.hash_cost = {16, 1, 1};
+  out.accounts = {{.name = "admin-service",
+                   .client_id = "sa_prod_admin_service_11710636",
+                   .secret = "Test-Password123"}};
+  out.user = InitialUser{.username = "root", .password = "Root-Password1", .email = ""};
+  return out;
+}
+
+/// The database of a server where ARTCACHE_TEST_ADMIN names the variable with its address: that of
+/// the admin, emptied. Nothing where there is none.
+inline std::optional<std::string> server_database() {
+#if ARTCACHE_WITH_POSTGRES
+  const char* const name = std::getenv("ARTCACHE_TEST_ADMIN");
+  if (name == nullptr) return std::nullopt;
+  const char* const address = std::getenv(name);
+  REQUIRE_MESSAGE(address != nullptr, name);
+  const std::string url = std::string(address) + "_admin";
+  const auto options = must(sql::postgres_options(must(Url::parse(url)), {}));
+  const Call call;
+  const auto connection = must(sql::open_postgres(options, call));
+  connection->set_call(&call);
+  must(
+      connection->execute("DROP TABLE IF EXISTS service_accounts, admin_users, jwt_keys, "
+                          "storage_elements, audit_log, artcache_schema"));
+  return url;
+#else
+  return std::nullopt;
+#endif
+}
+
+class Bench {
+ public:
+  explicit Bench(Options options = quick_options()) {
+    options.database = server_database().value_or("sqlite://" + (dir_ / "admin.db"));
+    options_ = std::move(options);
+    reopen();
+  }
+
+  void reopen() {
+    admin_.reset();
+    const Fetch fetch = [this](const std::string& url, const Call&) -> Result<std::string> {
+      asked_.push_back(url);
+      if (info_.empty()) return Error{Errc::unavailable, "nobody there"};
+      return info_;
+    };
+    admin_ = must(Admin::open(options_, {.clock = &clock}, fetch, {}));
+  }
+
+  Seen send(http::Method method, const std::string& target, const Asked& asked = {}) {
+    http::Request request;
+    request.method = method;
+    request.path = target.substr(0, target.find('?'));
+    if (const auto at = target.find('?'); at != std::string::npos)
+      request.query = must(http::parse_pairs(target.substr(at + 1)));
+    request.peer = asked.peer;
+    request.call.request_id = "request-7";
+    request.headers.add("Content-Type", asked.content_type);
+    if (!asked.token.empty()) request.headers.add("Authorization", "Bearer " + asked.token);
+    TextBody body(asked.body);
+    request.body = &body;
+    http::Site& site = admin_->site();
+    const auto match = site.find(method, request.path);
+    if (match.route == nullptr) return {.status = match.allowed.empty() ? 404 : 405};
+    request.values = match.values;
+    if (match.route->guard)
+      if (auto problem = match.route->guard(request)) return seen(site.render(*problem, request));
+    http::Reply reply = match.route->handler(request);
+    if (auto* response = reply.response()) return seen(std::move(*response));
+    return seen(site.render(*reply.problem(), request));
+  }
+  Seen get(const std::string& target, const std::string& token) {
+    return send(http::Method::get, target, {.token = token});
+  }
+  Seen post(const std::string& target, std::string body, std::string token = {}) {
+    return send(http::Method::post, target, {.body = std::move(body), .token = std::move(token)});
+  }
+
+  Seen token_for(const std::string& client, const std::string& secret) {
+    return post("/api/v1/auth/token",
+                R"({"client_id":")" + client + R"(","client_secret":")" + secret + R"("})");
+  }
+  std::string service_token() {
+    return token_for("admin-service", "Test-Password123")["access_token"];
+  }
+  Seen login(const std::string& name, const std::string& password) {
+    return post("/api/v1/admin-auth/login",
+                R"({"username":")" + name + R"(","password":")" + password + R"("})");
+  }
+  std::string root_token() { return login("root", "Root-Password1")["access_token"]; }
+
+  /// What every storage element answers from now on; empty: it is away.
+  void answer_info(std::string json) { info_ = std::move(json); }
+  Admin& admin() { return *admin_; }
+  [[nodiscard]] const test::TempDir& dir() const { return dir_; }
+
+  test::FakeClock clock;
+
+ private:
+  static Seen seen(http::Response response) {
+    return {response.status, std::move(response.body), std::move(response.headers)};
+  }
+
+  test::TempDir dir_;
+  Options options_;
+  std::string info_;
+  std::vector<std::string> asked_;
+  std::unique_ptr<Admin> admin_;
+};
+
+}  // namespace artcache::admin

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin_bench.hpp"
+
+namespace artcache::admin {
+namespace {
+
+using http::Method;
+const std::string kPublic = "/api/v1/storage-elements/";
+const std::string kInternal = "/api/v1/internal/storage-elements/";
+
+std::string info(const std::string& id, const std::string& mode = "edit", int priority = 100,
+                 int used = 0, int files = 0) {
+  return R"({"name":"storage-element","display_name":")" + id + R"(","version":"1.0.0","mode":")" +
+         mode +
+         R"(","storage_type":"local","base_path":"/data","capacity_bytes":1000,"used_bytes":)" +
+         std::to_string(used) + R"(,"file_count":)" + std::to_string(files) +
+         R"(,"status":"operational","priority":)" + std::to_string(priority) +
+         R"(,"element_id":")" + id + R"(","timestamp":"2026-03-02T10:11:12")";
+}
+
+/// As an element tells it of itself.
+std::string with_url(const std::string& info, const std::string& url) {
+  return info + R"(,"api_url":")" + url + R"("})";
+}
+
+int register_one(Bench& bench, const std::string& said, int port) {
+  return bench
+      .post(kInternal + "register", with_url(said, "http://127.0.0.1:" + std::to_string(port)),
+            bench.service_token())
+      .status;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("admin: storage elements");
+
+TEST_CASE("an element that registers is listed, by priority, until it is silent too long") {
+  Bench bench;
+  REQUIRE(register_one(bench, info("se-02", "edit", 200), 8011) == 200);
+  REQUIRE(register_one(bench, info("se-01", "edit", 100), 8010) == 200);
+  REQUIRE(register_one(bench, info("se-03", "rw", 300), 8012) == 200);
+  const std::string token = bench.service_token();
+  const Seen all = bench.get(kInternal + "available", token);
+  CHECK(all["total"] == "3");
+  CHECK(all.body.find("se-01") < all.body.find("se-02"));
+  CHECK(all.body.find("se-02") < all.body.find("se-03"));
+  CHECK(all.body.find(R"("health_status":"healthy","capacity_status":"ok")") != std::string::npos);
+  CHECK(bench.get(kInternal + "se-01", token)["api_url"] == "http://127.0.0.1:8010");
+  CHECK(bench.get(kInternal + "se-09", token).status == 404);
+
+  bench.clock.advance(std::chrono::seconds(89));
+  REQUIRE(register_one(bench, info("se-01"), 8010) == 200);
+  bench.clock.advance(std::chrono::seconds(1));
+  CHECK(bench.get(kInternal + "available", token)["total"] == "1");
+  const Seen people = bench.get(kPublic, token);  // with the token of a service account
+  CHECK(people["total"] == "3");
+  CHECK(people.body.find(R"("status":"offline")") != std::string::npos);
+}
+
+TEST_CASE("what is asked for decides which elements are available") {
+  Bench bench;
+  register_one(bench, info("se-01", "edit", 100, 950), 8010);
+  register_one(bench, info("se-03", "rw", 300, 100), 8012);
+  register_one(bench, info("se-04", "ro", 400), 8013);
+  const std::string token = bench.service_token();
+  const auto total = [&](const std::string& query) {
+    return bench.get(kInternal + "available" + query, token)["total"];
+  };
+  CHECK(total("") == "3");
+  CHECK(total("?mode=edit") == "1");
+  CHECK(total("?mode=rw") == "1");
+  CHECK(total("?mode=ro") == "0");
+  CHECK(total("?min_free_bytes=51") == "2");
+  CHECK(total("?mode=edit&min_free_bytes=51") == "0");
+  CHECK(bench.get(kInternal + "available?mode=x", token).status == 422);
+  CHECK(bench.get(kInternal + "available?min_free_bytes=-1", token).status == 422);
+  CHECK(bench.get(kInternal + "available", token).body.find(R"("critical")") != std::string::npos);
+}
+
+TEST_CASE("an element may move to another address, but not to that of another one") {
+  Bench bench;
+  register_one(bench, info("se-01"), 8010);
+  register_one(bench, info("se-02"), 8011);
+  CHECK(register_one(bench, info("se-01"), 9010) == 200);
+  const std::string token = bench.service_token();
+  CHECK(bench.get(kInternal + "se-01", token)["api_url"] == "http://127.0.0.1:9010");
+  CHECK(register_one(bench, info("se-01"), 8011) == 409);
+  CHECK(register_one(bench, info("se-05"), 8011) == 409);
+  CHECK(bench.get(kPublic, token)["total"] == "2");
+}
+
+TEST_CASE("what is no element is refused") {
+  Bench bench;
+  const std::string token = bench.service_token();
+  for (const std::string& body :
+       {std::string(), std::string("{}"), std::string("{"), info("se-01") + "}",
+        with_url(info("se-01"), "ftp://x"), with_url(info("se-01"), "http://a:b@c"),
+        std::string(R"({"api_url":"http://x"})"), std::string(R"({"api_url":7})")})
+    CHECK(bench.post(kInternal + "register", body, token).status == 422);
+  CHECK(bench.post(kInternal + "register", with_url(info("x"), "http://x"), bench.root_token())
+            .status == 403);
+  CHECK(bench.post(kInternal + "register", with_url(info("x"), "http://x")).status == 401);
+}
+
+TEST_CASE("people add elements by their address") {
+  Bench bench;
+  const std::string root = bench.root_token();
+  const std::string body = R"({"api_url":"http://se-01:8010/","name":"first"})";
+  CHECK(bench.post(kPublic, body, root).status == 502);
+  bench.answer_info(info("se-01") + "}");
+  CHECK(bench.post(kPublic + "discover", body, root)["element_id"] == "se-01");
+  CHECK(bench.get(kPublic, root)["total"] == "0");
+  const Seen made = bench.post(kPublic, body, root);
+  REQUIRE(made.status == 201);
+  CHECK(made["name"] == "first");
+  CHECK(made["api_url"] == "http://se-01:8010");
+  CHECK(made["status"] == "online");
+  CHECK(bench.post(kPublic, body, root).status == 409);
+  CHECK(bench.post(kPublic, body, bench.service_token()).status == 403);
+  CHECK(bench.post(kPublic, R"({"api_url":"file:///etc/passwd"})", root).status == 422);
+  bench.answer_info("{}");
+  CHECK(bench.post(kPublic, R"({"api_url":"http://se-02"})", root).status == 502);
+}
+
+TEST_CASE("a sync takes over what an element says, or that it is away") {
+  Bench bench;
+  const std::string root = bench.root_token();
+  bench.answer_info(info("se-01") + "}");
+  const std::string id = bench.post(kPublic, R"({"api_url":"http://se-01"})", root)["id"];
+  bench.answer_info(info("se-01", "rw", 7, 30, 3) + "}");
+  const Seen synced = bench.post(kPublic + "sync/" + id, "", root);
+  CHECK(synced["mode"] == "rw");
+  CHECK(synced["used_bytes"] == "30");
+  CHECK(bench.get(kPublic + "stats/summary", root)["total_files"] == "3");
+  bench.answer_info("");
+  CHECK(bench.post(kPublic + "sync-all", "", root)["failed"] == "1");
+  CHECK(bench.get(kPublic + id, root)["status"] == "offline");
+  CHECK(bench.post(kPublic + "sync/99", "", root).status == 404);
+  CHECK(bench.post(kPublic + "sync/x", "", root).status == 404);
+}
+
+TEST_CASE("an element with files cannot be removed") {
+  Bench bench;
+  const std::string root = bench.root_token();
+  bench.answer_info(info("se-01", "edit", 1, 1, 1) + "}");
+  const std::string id = bench.post(kPublic, R"({"api_url":"http://se-01"})", root)["id"];
+  const auto remove = [&] { return bench.send(Method::del, kPublic + id, {.token = root}).status; };
+  CHECK(remove() == 409);
+  bench.answer_info(info("se-01") + "}");
+  bench.post(kPublic + "sync/" + id, "", root);
+  const Seen changed = bench.send(Method::put, kPublic + id,
+                                  {.body = R"({"name":"old","retention_days":30})", .token = root});
+  CHECK(changed["retention_days"] == "30");
+  CHECK(remove() == 204);
+  CHECK(remove() == 404);
+}
+
+TEST_SUITE_END();
+
+}  // namespace artcache::admin
