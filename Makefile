@@ -8,12 +8,12 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 export JOBS PRESET
 
-.PHONY: help setup demo test bench lint format coverage clean
+.PHONY: help setup demo test bench bench-peers lint format coverage clean
 
 help:  ## show this
 	@echo 'usage: make TARGET [JOBS=N] [PRESET=NAME] [ARGS="..."]'
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 	@echo 'demo and test need nothing first: each installs what is missing and builds what it runs.'
 
 setup:  ## install the packages it needs (ARGS=--check only tells what is missing)
@@ -27,6 +27,9 @@ test:  ## install what is missing, build, run every test (ARGS="-R name" goes to
 
 bench:  ## measure: each figure beside its floor from the same run
 	@scripts/bench $(ARGS)
+
+bench-peers:  ## measure a first rebuild beside DuckDB, where its Python module is installed
+	@scripts/bench-peers $(ARGS)
 
 lint:  ## check include rules, headers, format, scripts and both compilers' warnings
 	@scripts/lint $(ARGS)
