@@ -14,9 +14,12 @@
 namespace artcache {
 namespace {
 
-/// With the time behind all others: what reads the log looks for `LEVEL: message` at the front.
-std::vector<LogField> with_time(std::span<const LogField> fields, std::string_view time) {
-  std::vector<LogField> all(fields.begin(), fields.end());
+/// With the part that speaks and the time behind all others: what reads the log looks for
+/// `LEVEL: message` at the front, and for `cache_rebuild` anywhere.
+std::vector<LogField> fields_of(const LogRecord& record, LogWriter::Layout layout,
+                                std::string_view time) {
+  std::vector<LogField> all(record.fields.begin(), record.fields.end());
+  if (layout == LogWriter::Layout::text) all.push_back({"logger", record.logger});
   all.push_back({"time", time});
   return all;
 }
@@ -48,7 +51,7 @@ void LogWriter::log(const LogRecord& record) noexcept {
   if (!enabled(record.level)) return;
   try {
     const std::string time = to_string(clock_.now());
-    const auto fields = with_time(record.fields, time);
+    const auto fields = fields_of(record, layout_, time);
     LogRecord timed = record;
     timed.fields = fields;
     std::string line = layout_ == Layout::json ? to_json(timed) : to_text(timed);

@@ -74,6 +74,7 @@ TEST_SUITE("log writer") {
     const std::string line = text_of(dir / "log");
     CHECK(line.starts_with("INFO: one | "));
     CHECK(line.find("n=1") != std::string::npos);
+    CHECK(line.find("logger=x ") != std::string::npos);
     CHECK(line.find("time=2026-03-02T10:11:12.000000+00:00\n") != std::string::npos);
     REQUIRE(std::rename((dir / "log").c_str(), (dir / "old").c_str()) == 0);
     REQUIRE((*log)->reopen());
