@@ -106,6 +106,30 @@ struct Opened {
   std::string storage_type, base_path;
 };
 
+/// An index that an older artcached has left is brought to this version first.
+Result<std::unique_ptr<MetadataStore>> open_newest(const RoleContext& context, const Url& index) {
+  const auto migrated = context.backends->migrate_index(index, context.deps, context.call);
+  if (!migrated) {
+    // Not there yet, made anew each time, or of a newer version, which opening tells better.
+    const Errc why = migrated.error().code;
+    if (why != Errc::not_found && why != Errc::unsupported) return migrated.error();
+  } else if (migrated->before != 0 && migrated->before != migrated->after) {
+    const LogField fields[] = {{"before", std::int64_t{migrated->before}},
+                               {"after", std::int64_t{migrated->after}}};
+    context.deps.logger->log({.level = LogLevel::info,
+                              .logger = "element",
+                              .message = "The tables of the index were made those of this version",
+                              .fields = fields,
+                              .request_id = {}});
+  }
+  return context.backends->open_index(index, context.deps, context.call);
+}
+
+/// The folder, or bucket and prefix, as people write it.
+std::string folder_of(const Url& storage) {
+  return storage.hosts().empty() ? storage.path() : storage.hosts().front().name + storage.path();
+}
+
 Result<void> open_locks(const RoleContext& context, Opened& opened) {
   LockStore* const store = opened.index->locks();
   if (store == nullptr) return Error{Errc::unsupported, "element: this index keeps no locks"};
@@ -133,11 +157,11 @@ Result<Opened> open_parts(const RoleContext& context) {
                address_of(context, "index", "sqlite://" + (context.data / "index.db").string()));
   ARTCACHE_TRY(opened.storage, context.backends->open_storage(storage, context.deps, context.call));
   if (index.scheme() == "sqlite") opened.storage->hide(index.path());
-  ARTCACHE_TRY(opened.index, context.backends->open_index(index, context.deps, context.call));
+  ARTCACHE_TRY(opened.index, open_newest(context, index));
   ARTCACHE_CHECK(open_locks(context, opened));
   opened.embedded = index.scheme() == "sqlite" && storage.scheme() == "file";
   opened.storage_type = storage.scheme() == "file" ? "local" : std::string(storage.scheme());
-  opened.base_path = opened.storage->describe();
+  opened.base_path = folder_of(storage);
   return opened;
 }
 
