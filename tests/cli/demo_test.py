@@ -6,6 +6,7 @@ import hashlib
 import json
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ import urllib.request
 import uuid
 
 DAEMON = ""
+OLDER = ("DROP TABLE touched", "ALTER TABLE head DROP COLUMN boot",
+         "UPDATE schema SET version = 1, reader = 1, writer = 1")
 
 
 class Demo(unittest.TestCase):
@@ -149,6 +152,19 @@ class Demo(unittest.TestCase):
             _, _, body = self.ask("GET", "se-01", f"/api/v1/files/{one['file_id']}/download")
             self.assertEqual(body, bytes([i]) * 1000)
         self.assertTrue(self.cache("GET", "consistency")["is_consistent"])
+
+    def test_an_index_of_an_older_version_is_migrated_at_the_start(self):
+        sent = self.upload("old.txt", b"old")
+        self.child.send_signal(signal.SIGTERM)
+        self.child.wait(timeout=30)
+        database = sqlite3.connect(self.data / "se-01" / "index.db", isolation_level=None)
+        for statement in OLDER:
+            database.execute(statement)
+        database.close()
+        self.start()
+        self.call("GET", "se-01", f"/api/v1/files/{sent['file_id']}", 200)
+        self.assertIn("The tables of the index were made those of this version | before=1 after=2",
+                      (self.data / "log").read_text())
 
     def test_info_health_metrics_and_a_stop_that_is_asked_for(self):
         info = self.call("GET", "se-01", "/api/v1/info", 200)
