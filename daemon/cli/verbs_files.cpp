@@ -177,9 +177,23 @@ Result<void> write_content(const Place& place, const CommonOptions& options, con
   FileService files = make_service(place, options);
   const auto download = files.download(id, {.verify = Verify::yes}, place.call);
   if (!download) return download.error();
-  const auto file = open_named(name, "wb", stdout);
-  if (!file) return file.error();
-  return write_all(**download, file->get(), name, place.call);
+  std::error_code unknown;
+  const bool special = name == "-" || (std::filesystem::exists(name, unknown) &&
+                                       !std::filesystem::is_regular_file(name, unknown));
+  if (special) {
+    const auto file = open_named(name, "wb", stdout);
+    return file ? write_all(**download, file->get(), name, place.call) : file.error();
+  }
+  // Under its name only once every byte was verified.
+  const std::string part = name + ".part";
+  auto written = [&]() -> Result<void> {
+    const auto file = open_named(part, "wb", stdout);
+    if (!file) return file.error();
+    return write_all(**download, file->get(), part, place.call);
+  }();
+  if (written && std::rename(part.c_str(), name.c_str()) != 0) written = file_error(name);
+  if (!written) std::remove(part.c_str());
+  return written;
 }
 
 void add_file_verbs(CLI::App& app, int& code) {

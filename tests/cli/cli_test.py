@@ -298,6 +298,7 @@ class Files(unittest.TestCase):
         data.write_bytes(b"X" + self.BYTES[1:])
         done = run("get", id, *self.both, "--content", self.path / "out", check=1)
         self.assertIn("corrupt", done.stderr)
+        self.assertEqual(list(self.path.glob("out*")), [])
         self.assertEqual(run("check", *self.both, "--data").returncode, 2)
         run("get", id, *self.index, "--content", self.path / "out", check=64)
 
