@@ -207,7 +207,7 @@ TEST_SUITE("backends") {
       CHECK(std::ranges::count(schemes, name, &Backends::Scheme::name) == 1);
     for (const auto& one : schemes) {
       CAPTURE(one.name);
-      CHECK(one.left_out.empty() == (one.storage || one.index));
+      CHECK(one.left_out.empty() == (one.storage || one.index || one.locks));
       const std::string address = one.name + "://host";
       if (!one.storage) CHECK(open(Backends::builtin(), address.c_str()).code == Errc::unsupported);
       if (!one.index)
