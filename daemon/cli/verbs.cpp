@@ -23,7 +23,8 @@ std::string schemes_as_json(const Backends& backends) {
     json.begin_object()
         .member("scheme", scheme.name)
         .member("storage", scheme.storage)
-        .member("index", scheme.index);
+        .member("index", scheme.index)
+        .member("locks", scheme.locks);
     if (!scheme.left_out.empty()) json.member("left_out", scheme.left_out);
     json.end_object();
   }
@@ -32,8 +33,14 @@ std::string schemes_as_json(const Backends& backends) {
 
 std::string uses_of(const Backends::Scheme& scheme) {
   if (!scheme.left_out.empty()) return scheme.left_out;
-  if (scheme.storage && scheme.index) return "storage, index";
-  return scheme.storage ? "storage" : "index";
+  std::string uses;
+  const auto add = [&](bool has, const char* use) {
+    if (has) uses.append(uses.empty() ? "" : ", ").append(use);
+  };
+  add(scheme.storage, "storage");
+  add(scheme.index, "index");
+  add(scheme.locks, "locks");
+  return uses;
 }
 
 void add_schemes(CLI::App& app) {
