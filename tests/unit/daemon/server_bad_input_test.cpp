@@ -66,9 +66,9 @@ TEST_SUITE("http bad input") {
         {"Content-Length : 3\r\n\r\nabc", 400},
         {"Host: y\r\nContent-Length: 0\r\n\r\n", 400},
         {"Expect: wonders\r\nContent-Length: 0\r\n\r\n", 417}};
-    for (const auto& [rest, status] : cases) {
-      CAPTURE(rest);
-      CHECK(status_of(serving, start + rest) == status);
+    for (const auto& one : cases) {
+      CAPTURE(one.first);
+      CHECK(status_of(serving, start + one.first) == one.second);
     }
     CHECK(status_of(serving, "GET /echo HTTP/1.1\r\n\r\n") == 400);
     CHECK(status_of(serving, "GET /echo HTTP/1.0\r\n\r\n") == 200);
