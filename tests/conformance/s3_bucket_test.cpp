@@ -111,7 +111,7 @@ TEST_SUITE("s3 bucket") {
       const Listed listed = list_all(*bucket);
       good(listed.result);
       CHECK(listed.times.size() == count);
-      for (const auto& [path, times] : listed.times) CHECK_MESSAGE(times == 1, path);
+      for (const auto& one : listed.times) CHECK_MESSAGE(one.second == 1, one.first);
     }
   }
 
