@@ -12,7 +12,7 @@
 #include "bench/bench.hpp"
 #include "bench/raw_sqlite.hpp"
 #if ARTCACHE_WITH_REDIS
-#include "backends/redis/connection.hpp"
+#include "redis/connection.hpp"
 #endif
 #if ARTCACHE_WITH_POSTGRES
 #include "sql/postgres/connection.hpp"

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/redis/connection.hpp"
+#include "redis/connection.hpp"
 
 namespace artcache::test {
 

@@ -21,7 +21,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/redis/connection.hpp"
+#include "redis/connection.hpp"
 #include "util/mutex.hpp"
 
 namespace artcache::redis {

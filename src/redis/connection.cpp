@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/redis/connection.hpp"
+#include "redis/connection.hpp"
 
 #include <openssl/evp.h>
 

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "backends/redis/address.hpp"
-#include "backends/redis/reply.hpp"
-#include "backends/redis/socket.hpp"
+#include "redis/address.hpp"
+#include "redis/reply.hpp"
+#include "redis/socket.hpp"
 #include "util/mutex.hpp"
 
 namespace artcache::redis {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/redis/reply.hpp"
+#include "redis/reply.hpp"
 
 #include <hiredis/hiredis.h>
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/redis/socket.hpp"
+#include "redis/socket.hpp"
 
 namespace artcache::redis {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/redis/socket.hpp"
+#include "redis/socket.hpp"
 
 #include <arpa/inet.h>
 #include <netdb.h>

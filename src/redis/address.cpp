@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/redis/address.hpp"
+#include "redis/address.hpp"
 
 #include <charconv>
 
