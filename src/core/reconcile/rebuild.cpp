@@ -52,7 +52,7 @@ class Rebuild final : public WalkTaker {
         log_(context.index, session.fence(), session.call()),
         found_(context.settings.found_most, random_seed()) {}
 
-  Result<RebuildReport> run();
+  Result<RebuildReport> run(const Keep& keep);
 
   Result<void> listed(std::span<const ListedFile> sidecars,
                       std::span<const std::optional<ScannedFile>> scanned,
@@ -117,7 +117,7 @@ class Rebuild final : public WalkTaker {
   std::unique_ptr<BulkLoad> bulk_;
 };
 
-Result<RebuildReport> Rebuild::run() {
+Result<RebuildReport> Rebuild::run(const Keep& keep) {
   ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context_, call_));
   statistics_.cache_entries_before = watch.before().count;
   ARTCACHE_CHECK(begin());
@@ -145,6 +145,8 @@ Result<RebuildReport> Rebuild::run() {
   statistics_.entries_updated = full_ ? 0 : statistics_.entries_changed;
   report.statistics = statistics_;
   report.errors = tally_.messages();
+  if (keep) keep(report);
+  if (full_) ARTCACHE_CHECK(log_.end());
   return report;
 }
 
@@ -158,7 +160,6 @@ Result<void> Rebuild::begin() {
 }
 
 Result<void> Rebuild::end() {
-  if (full_) ARTCACHE_CHECK(log_.end());
   // Only who has seen everything, and left nothing different, may say that the index is right.
   const bool in_step = request_.folder.empty() && tally_.unseen().empty() && unmatched_ == 0;
   ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
@@ -211,6 +212,7 @@ Result<void> Rebuild::fill_in_bulk() {
   ARTCACHE_TRY(const bool whole, may_switch());
   if (whole) {
     meter_.phase("building indexes", 0);
+    if (full_) ARTCACHE_CHECK(log_.loading());
     ARTCACHE_CHECK(bulk_->finish(call_));
     ARTCACHE_CHECK(name_twins());
     ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
@@ -523,8 +525,8 @@ Result<void> Rebuild::forget_stale(std::span<const std::string> stale) {
 }  // namespace
 
 Result<RebuildReport> rebuild(const Context& context, RunKind kind, const RebuildRequest& request,
-                              Session& session) {
-  return Rebuild(context, kind, request, session).run();
+                              Session& session, const Keep& keep) {
+  return Rebuild(context, kind, request, session).run(keep);
 }
 
 }  // namespace artcache::reconcile

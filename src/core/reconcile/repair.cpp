@@ -30,7 +30,7 @@ class Repair {
       const Prune prune = request_.from == RepairFrom::storage ? Prune::yes : Prune::no;
       const RebuildRequest again{.prune = prune, .progress = request_.progress};
       ARTCACHE_TRY(const RebuildReport rebuilt,
-                   rebuild(context_, RunKind::incremental, again, session_));
+                   rebuild(context_, RunKind::incremental, again, session_, {}));
       report_.entries_put =
           rebuilt.statistics.entries_inserted + rebuilt.statistics.entries_changed;
       report_.entries_removed = rebuilt.statistics.entries_deleted;

@@ -49,6 +49,7 @@ void append_digits(std::string& out, std::uint64_t number) {
   for (int shift = 60; shift >= 0; shift -= 4) out.push_back(kHex[number >> shift & 15]);
 }
 
+std::string loading_name() { return std::string(kName) + "/loading"; }
 std::string name_of(std::size_t part) { return std::string(kName) + "/" + std::to_string(part); }
 
 }  // namespace
@@ -87,11 +88,20 @@ Result<void> RunLog::load() {
   }
   std::ranges::sort(done_);
   recorded_ = done_.size();
+  ARTCACHE_TRY(const std::string generation, index_.note(loading_name(), call_));
+  if (generation.empty()) return {};
+  ARTCACHE_TRY(const IndexHead head, index_.head(call_));
+  loaded_ = generation != std::to_string(head.generation);
   return {};
 }
 
+Result<void> RunLog::loading() {
+  ARTCACHE_TRY(const IndexHead head, index_.head(call_));
+  return index_.set_note(loading_name(), std::to_string(head.generation), fence_, call_);
+}
+
 bool RunLog::done(std::string_view path) const {
-  return !done_.empty() && std::ranges::binary_search(done_, path_hash(path, seed_));
+  return loaded_ || (!done_.empty() && std::ranges::binary_search(done_, path_hash(path, seed_)));
 }
 
 Result<void> RunLog::add(std::string_view path) {

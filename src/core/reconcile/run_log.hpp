@@ -14,7 +14,9 @@ namespace artcache::reconcile {
 
 /// Notes which sidecars were read, as hashes of their paths: a fiftieth of them at a time, so that
 /// a kill costs no more than that. The notes are `unfinished_full_rebuild` with the beginning, and
-/// `unfinished_full_rebuild/<n>` with sixteen digits a path. For one thread but for done().
+/// `unfinished_full_rebuild/<n>` with sixteen digits a path, and
+/// `unfinished_full_rebuild/loading` with the generation that a bulk load is to follow. For one
+/// thread but for done().
 class RunLog {
  public:
   RunLog(MetadataStore& index, std::uint64_t fence, const Call& call)
@@ -26,10 +28,11 @@ class RunLog {
                      std::chrono::microseconds age_most);
   /// The sidecar was read in the part of this run that was cut short. From any thread.
   [[nodiscard]] bool done(std::string_view path) const;
-  [[nodiscard]] std::size_t resumed() const { return done_.size(); }
 
   /// It has been read now, and what it says is in the index.
   Result<void> add(std::string_view path);
+  /// A bulk load of everything is about to switch: once it has, everything is done.
+  Result<void> loading();
   Result<void> end();
 
  private:
@@ -42,6 +45,7 @@ class RunLog {
   std::uint64_t seed_ = 0;
   std::size_t step_ = 0, parts_ = 0, recorded_ = 0;
   std::vector<std::uint64_t> done_;  // sorted
+  bool loaded_ = false;              // all of it, in bulk
   std::string pending_;              // digits that are not written yet
 };
 

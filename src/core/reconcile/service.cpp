@@ -137,21 +137,21 @@ class CacheRebuildService::Impl {
   Result<RebuildReport> rebuild(RunKind kind, const RebuildRequest& request, const Call& call,
                                 IfHeld if_held = IfHeld::refuse) {
     const bool full = kind == RunKind::full;
-    auto report = run_operation(
+    const auto keep_run = [&](const RebuildReport& report) {
+      keep(kLastRunNote, full ? kFull : kIncremental, report.verdict,
+           std::to_string(report.statistics.attr_files_scanned) + " sidecars, " +
+               std::to_string(report.statistics.cache_entries_after) + " entries",
+           call);
+    };
+    return run_operation(
         full ? kFull : kIncremental, call,
         [&](Session& session) {
           // Nothing is: S000's operators look for the line to see that it has begun.
           if (full)
             context_.log(LogLevel::info, "Truncated cache table: " + settings_.table, {}, call);
-          return reconcile::rebuild(context_, kind, request, session);
+          return reconcile::rebuild(context_, kind, request, session, keep_run);
         },
         if_held);
-    if (report)
-      keep(kLastRunNote, full ? kFull : kIncremental, report->verdict,
-           std::to_string(report->statistics.attr_files_scanned) + " sidecars, " +
-               std::to_string(report->statistics.cache_entries_after) + " entries",
-           call);
-    return report;
   }
 
   /// For doctor: best effort, since the run is done whatever becomes of the note about it.

@@ -268,7 +268,7 @@ Result<void> Loop::rescan(const Action& action) {
 
 Result<void> Loop::rescan_below(const std::string& folder, Session& session) {
   const RebuildRequest request{.folder = folder, .prune = Prune::yes};
-  auto report = rebuild(context_, RunKind::incremental, request, session);
+  auto report = rebuild(context_, RunKind::incremental, request, session, {});
   const bool is_gone = !report && (report.error().code == Errc::not_found ||
                                    report.error().code == Errc::unsupported);
   if (is_gone) report = follow_gone(folder, session);
