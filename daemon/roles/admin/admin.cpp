@@ -6,6 +6,7 @@
 #include "roles/admin/accounts.hpp"
 #include "roles/admin/people.hpp"
 #include "roles/admin/registry.hpp"
+#include "roles/admin/schema.hpp"
 
 namespace artcache::admin {
 namespace {
@@ -20,7 +21,8 @@ Result<std::unique_ptr<Admin>> Admin::open(Options options, const Deps& deps, Fe
                                            const Call& call) {
   std::unique_ptr<Admin> out(new Admin(std::move(options), deps, std::move(fetch)));
   Parts& parts = out->parts_;
-  ARTCACHE_TRY(parts.database, Database::open(parts.options.database, deps, call));
+  ARTCACHE_TRY(parts.database,
+               Database::open(parts.options.database, "admin", migrate, deps, call));
   parts.options.signing.overlap =
       parts.options.access_lifetime + parts.options.refresh_lifetime + std::chrono::minutes(1);
   parts.signing =

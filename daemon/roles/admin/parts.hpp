@@ -19,7 +19,6 @@
 #include "auth/verifier.hpp"
 #include "common/json_object.hpp"
 #include "http/site.hpp"
-#include "roles/admin/database.hpp"
 #include "roles/admin/signing.hpp"
 #include "roles/admin/tables.hpp"
 

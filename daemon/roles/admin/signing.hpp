@@ -13,7 +13,6 @@
 
 #include "auth/jwt.hpp"
 #include "auth/keys.hpp"
-#include "roles/admin/database.hpp"
 #include "roles/admin/tables.hpp"
 #include "util/mutex.hpp"
 

@@ -11,9 +11,13 @@
 #include <string_view>
 #include <vector>
 
-#include "roles/admin/database.hpp"
+#include "common/database.hpp"
 
 namespace artcache::admin {
+
+using db::Database;
+using db::Row;
+using db::Session;
 
 struct Page {
   std::int64_t skip = 0, limit = 100;

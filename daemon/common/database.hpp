@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin's database, SQLite or PostgreSQL: transactions, and statements that bind themselves.
+// The database of a role, SQLite or PostgreSQL: transactions, and statements that bind themselves.
 #pragma once
 
 #include <artcache/backends.hpp>
@@ -18,9 +18,13 @@
 #include "sql/sql.hpp"
 #include "util/try.hpp"
 
-namespace artcache::admin {
+namespace artcache::db {
 
 enum class Engine : std::uint8_t { sqlite, postgres };
+
+/// The text of a schema in the words of an engine: {time}, {flag}, {serial} and {bytes} stand for
+/// what each calls them.
+std::string in_words_of(Engine engine, std::string_view text);
 
 /// One row, read from the left: each call takes the next column.
 class Row {
@@ -30,6 +34,10 @@ class Row {
   std::int64_t number() { return statement_.integer(column_++); }
   bool flag() { return number() != 0; }
   Timestamp time() { return Timestamp(std::chrono::microseconds(number())); }
+  /// Of the column that comes next, which stays the next one.
+  [[nodiscard]] bool is_null() const { return statement_.is_null(column_); }
+  /// Until the next row.
+  sql::Bytes bytes() { return statement_.blob(column_++); }
   std::optional<Timestamp> maybe_time() { return maybe(&Row::time); }
   std::optional<std::string> maybe_text() { return maybe(&Row::text); }
   std::optional<std::int64_t> maybe_number() { return maybe(&Row::number); }
@@ -83,6 +91,20 @@ class Session {
     return out;
   }
 
+  /// `visit(Row)`, a Result<void>, of every row, until one is an error.
+  template <class Visit, class... Values>
+  Result<void> each(std::string_view text, Visit visit, const Values&... values) {
+    ARTCACHE_TRY(sql::Statement * statement, prepared(text, values...));
+    for (;;) {
+      ARTCACHE_TRY(const bool found, statement->step());
+      if (!found) return {};
+      if (auto done = visit(Row(*statement)); !done) {
+        statement->reset();
+        return done;
+      }
+    }
+  }
+
   /// Of a count(*).
   template <class... Values>
   Result<std::int64_t> count(std::string_view text, const Values&... values) {
@@ -91,15 +113,11 @@ class Session {
     return found.value_or(0);
   }
 
- private:
-  template <class... Values>
-  Result<sql::Statement*> prepared(std::string_view text, const Values&... values) {
-    ARTCACHE_TRY(sql::Statement * statement, connection_.prepare(text));
-    int at = 0;
-    (bind(*statement, at++, values), ...);
-    return statement;
-  }
+  /// For statements that bind in a way of one engine alone.
+  [[nodiscard]] sql::Connection& connection() const { return connection_; }
+  [[nodiscard]] Engine engine() const { return engine_; }
   static void bind(sql::Statement& to, int at, std::string_view text) { to.bind(at, text); }
+  static void bind(sql::Statement& to, int at, sql::Bytes bytes) { to.bind(at, bytes); }
   static void bind(sql::Statement& to, int at, std::integral auto number) {
     to.bind(at, static_cast<std::int64_t>(number));
   }
@@ -112,17 +130,30 @@ class Session {
       to.bind_null(at);
   }
 
+ private:
+  template <class... Values>
+  Result<sql::Statement*> prepared(std::string_view text, const Values&... values) {
+    ARTCACHE_TRY(sql::Statement * statement, connection_.prepare(text));
+    int at = 0;
+    (bind(*statement, at++, values), ...);
+    return statement;
+  }
+
   sql::Connection& connection_;
   Engine engine_;
 };
 
+/// Makes the tables of a role where they are missing. Errors: those of sql::migrate().
+using Migrate = Result<void> (*)(sql::Connection& connection, Engine engine, const Call& call);
+
 /// Safe to use from any thread.
 class Database {
  public:
-  /// `sqlite:///path/to/file` or `postgresql://…`; makes the tables that are missing. A file is
-  /// readable for its owner only, since the keys of all tokens are in it.
+  /// `sqlite:///path/to/file` or `postgresql://…`. A file is readable for its owner only, since
+  /// there may be keys in it. `role` is for messages.
   /// Errors: invalid_argument, unsupported (another scheme, a newer schema), and those of opening.
-  static Result<std::unique_ptr<Database>> open(const std::string& address, const Deps& deps,
+  static Result<std::unique_ptr<Database>> open(const std::string& address, std::string_view role,
+                                                Migrate migrate, const Deps& deps,
                                                 const Call& call);
 
   /// work(Session&) in one transaction; its result. A write is committed unless it is an error.
@@ -156,4 +187,4 @@ class Database {
   sql::Pool pool_;
 };
 
-}  // namespace artcache::admin
+}  // namespace artcache::db

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of one element in the tables of the query role, as a replica of its index.
+#pragma once
+
+#include <artcache/follower.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "roles/query/tables.hpp"
+
+namespace artcache::query {
+
+/// What has happened to the files of one element.
+struct SinkCounts {
+  std::uint64_t added = 0, updated = 0, deleted = 0, failed = 0;
+};
+
+/// Applies records and the position in one transaction; several processes may do so on one
+/// database, and each record still counts once. Its digest is kept along with the rows and, every
+/// `recount_every` and after recount_next(), made anew from them, so that what somebody else did to
+/// the tables is noticed. Counts and recount_next() may be used from any thread.
+class Sink final : public ReplicaSink {
+ public:
+  Sink(Database& database, Owner owner, std::chrono::milliseconds recount_every, const Deps& deps);
+
+  Result<Standing> standing(const Call& call) override;
+  /// Errors: also conflict (rows before these are missing here).
+  Result<void> apply(std::span<const LogRow> rows, const Call& call) override;
+  Result<void> mend(std::span<const Record> put, std::span<const std::string> removed,
+                    const Call& call) override;
+  Result<void> stand_at(const Position& position, const Call& call) override;
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, const Call& call) override;
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override;
+
+  /// The next standing() is made from the rows.
+  void recount_next() { recount_ = true; }
+  [[nodiscard]] SinkCounts counts() const;
+
+ private:
+  struct Changes;
+  static void add(Changes& changes, const std::string& key, const Record* record,
+                  std::uint64_t seq);
+  Result<void> carry_out(Changes changes, const Call& call);
+  Result<void> commit(const Changes& changes, const Call& call);
+  Result<SinkCounts> change(Session& session, const Changes& changes) const;
+  Result<void> settle_dead(Session& session, const Changes& changes,
+                           std::span<const Held> held) const;
+  Result<void> recount(const Call& call);
+  void report(const Changes& changes, const SinkCounts& done, std::chrono::nanoseconds took);
+
+  Database& database_;
+  const Owner owner_;
+  const std::chrono::milliseconds recount_every_;
+  const Deps deps_;
+  Clock::SteadyTime recounted_at_;
+  std::atomic<bool> recount_ = true;
+  std::atomic<std::uint64_t> added_ = 0, updated_ = 0, deleted_ = 0, failed_ = 0;
+};
+
+}  // namespace artcache::query

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/query/tables.hpp"
+
+#include <algorithm>
+
+#include "roles/query/engines.hpp"
+
+namespace artcache::query {
+namespace {
+
+constexpr std::int64_t kScanAtOnce = 10'000;
+constexpr char kBetweenTags = '\x1f';
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(kBetweenTags), text.size());
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+/// What the original knew of a file.
+Result<FileEntry> read_columns(Row& row) {
+  FileEntry e;
+  ARTCACHE_TRY(e.id, FileId::parse(row.text()));
+  e.original_filename = row.text();
+  e.storage_filename = row.text();
+  e.file_size = static_cast<std::uint64_t>(std::max<std::int64_t>(0, row.number()));
+  e.content_type = row.maybe_text().value_or("application/octet-stream");
+  if (const auto sum = Sha256Sum::parse(row.text())) e.checksum = *sum;
+  e.created_by_username = row.text();
+  e.tags = split(row.text());
+  e.description = row.maybe_text();
+  e.created_at = row.time();
+  e.updated_at = row.time();
+  e.retention_policy = row.maybe_text();
+  return e;
+}
+
+}  // namespace
+
+const Held* held_of(std::span<const Held> held, std::string_view key) {
+  const auto at = std::ranges::lower_bound(held, key, {}, &Held::key);
+  return at != held.end() && at->key == key ? &*at : nullptr;
+}
+
+Result<std::vector<Held>> find_held(Session& session, std::string_view element,
+                                    std::span<const std::string> keys) {
+#if ARTCACHE_WITH_POSTGRES
+  auto held = session.engine() == Engine::postgres ? postgres::find_held(session, element, keys)
+                                                   : sqlite::find_held(session, element, keys);
+#else
+  auto held = sqlite::find_held(session, element, keys);
+#endif
+  if (held) std::ranges::sort(*held, {}, &Held::key);
+  return held;
+}
+
+Result<void> put_files(Session& session, const Owner& owner, std::span<const PreparedEntry> files,
+                       std::span<const Held> held, Timestamp now) {
+  if (files.empty()) return {};
+#if ARTCACHE_WITH_POSTGRES
+  if (session.engine() == Engine::postgres) return postgres::put_files(session, owner, files, now);
+#endif
+  return sqlite::put_files(session, owner, files, held, now);
+}
+
+Result<void> remove_files(Session& session, std::string_view element,
+                          std::span<const std::string> keys, std::span<const Held> held) {
+  if (keys.empty()) return {};
+#if ARTCACHE_WITH_POSTGRES
+  if (session.engine() == Engine::postgres) return postgres::remove_files(session, element, keys);
+#endif
+  for (const std::string& key : keys)
+    if (const Held* one = held_of(held, key))
+      ARTCACHE_CHECK(sqlite::remove_files(session, {one, 1}));
+  return {};
+}
+
+Result<void> scan_files(Session& session, std::string_view element,
+                        const std::function<void(std::string_view, const ContentHash&)>& visit) {
+  std::string last;
+  std::int64_t read = kScanAtOnce;
+  while (read == kScanAtOnce) {
+    read = 0;
+    std::string next;
+    const auto see = [&](Row row) -> Result<void> {
+      next = row.text();
+      ContentHash hash;
+      const sql::Bytes bytes = row.bytes();
+      std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
+      visit(next, hash);
+      ++read;
+      return {};
+    };
+    ARTCACHE_CHECK(session.each(
+        "SELECT id, content_hash FROM file_metadata_cache WHERE storage_element_id = $1 "
+        "AND id > $2 ORDER BY id LIMIT $3",
+        see, element, last, kScanAtOnce));
+    last = std::move(next);
+  }
+  return {};
+}
+
+std::string_view file_columns(Engine engine) {
+  constexpr std::string_view kPostgres =
+      "f.content, f.storage_element_id, f.cache_updated_at, f.id, f.filename, f.storage_filename, "
+      "f.file_size, f.mime_type, f.sha256_hash, f.username, array_to_string(f.tags, E'\\x1f'), "
+      "f.description, f.created_at, f.updated_at, f.retention_policy";
+  // Without rows of the original the content is all there is to know.
+  constexpr std::string_view kSqlite = "f.content, f.storage_element_id, f.cache_updated_at";
+  return engine == Engine::postgres ? kPostgres : kSqlite;
+}
+
+Result<FoundFile> read_file(Row& row) {
+  FoundFile out;
+  const bool adopted = row.is_null();
+  const sql::Bytes content = row.bytes();
+  if (!adopted) {
+    ARTCACHE_TRY(out.entry,
+                 parse_content({reinterpret_cast<const char*>(content.data()), content.size()}));
+  }
+  out.element = row.text();
+  out.cached_at = row.time();
+  if (adopted) {
+    ARTCACHE_TRY(out.entry, read_columns(row));
+  }
+  return out;
+}
+
+Result<std::vector<FoundFile>> find_files(Session& session, const FileId& id) {
+  std::vector<FoundFile> out;
+  const std::string text =
+      "SELECT " + std::string(file_columns(session.engine())) +
+      " FROM file_metadata_cache f WHERE f.id = $1 ORDER BY CASE f.retention_policy "
+      "WHEN 'permanent' THEN 0 WHEN 'temporary' THEN 2 ELSE 1 END, f.updated_at DESC, "
+      "f.storage_element_id";
+  const auto add = [&](Row row) -> Result<void> {
+    ARTCACHE_TRY(auto file, read_file(row));
+    out.push_back(std::move(file));
+    return {};
+  };
+  ARTCACHE_CHECK(session.each(text, add, to_string(id)));
+  return out;
+}
+
+}  // namespace artcache::query

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of a query role on SQLite in a folder that goes away, or on PostgreSQL where a test is
+// given one, and indexes of elements to follow.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <artcache/backends.hpp>
+#include <artcache/follower.hpp>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "roles/query/schema.hpp"
+#include "roles/query/sink.hpp"
+#include "roles/query/tables.hpp"
+#if ARTCACHE_WITH_POSTGRES
+#include "sql/postgres/connection.hpp"
+#endif
+#include "support/fake_clock.hpp"
+#include "support/sample_entry.hpp"
+#include "support/temp_dir.hpp"
+#include "tokens.hpp"
+
+namespace artcache::query {
+
+using auth::must;
+
+inline void must(const Result<void>& result) {
+  if (!result) FAIL(to_string(result.error()));
+}
+
+/// The database of a server where ARTCACHE_TEST_QUERY names the variable with its address: that of
+/// the query role, emptied and then prepared by `sql`. Nothing where there is none.
+inline std::optional<std::string> server_database(std::string_view sql = {}) {
+#if ARTCACHE_WITH_POSTGRES
+  const char* const name = std::getenv("ARTCACHE_TEST_QUERY");
+  if (name == nullptr) return std::nullopt;
+  const char* const address = std::getenv(name);
+  REQUIRE_MESSAGE(address != nullptr, name);
+  const std::string url = std::string(address) + "_query";
+  const auto options = must(sql::postgres_options(must(Url::parse(url)), {}));
+  const Call call;
+  const auto connection = must(sql::open_postgres(options, call));
+  connection->set_call(&call);
+  must(
+      connection->execute("DROP TABLE IF EXISTS file_metadata_cache, file_metadata_sync, "
+                          "file_metadata_dead_letters, artcache_schema"));
+  if (!sql.empty()) must(connection->execute(sql));
+  return url;
+#else
+  return std::nullopt;
+#endif
+}
+
+/// An index of an element, and what is written to it.
+class Source {
+ public:
+  explicit Source(const std::string& path)
+      : index_(must(Backends::builtin().open_index(must(Url::parse("sqlite://" + path)), {}, {}))),
+        log_(make_log_source(*index_)) {}
+
+  void put(FileEntry entry) {
+    const EntryChange change = test::put_of(std::move(entry));
+    must(index_->apply({.changes = {&change, 1}}, {}));
+  }
+  void remove(const FileId& id) {
+    const EntryChange change = test::remove_of(id);
+    must(index_->apply({.changes = {&change, 1}}, {}));
+  }
+  [[nodiscard]] IndexHead head() const { return must(index_->head({})); }
+  [[nodiscard]] MetadataStore& index() { return *index_; }
+  [[nodiscard]] LogSource& log() { return *log_; }
+
+ private:
+  std::unique_ptr<MetadataStore> index_;
+  std::unique_ptr<LogSource> log_;
+};
+
+class Bench {
+ public:
+  explicit Bench(std::string_view sql = {})
+      : database(
+            must(Database::open(server_database(sql).value_or("sqlite://" + (dir / "query.db")),
+                                "query", migrate, {}, {}))) {}
+
+  std::unique_ptr<Source> source(const std::string& name) {
+    return std::make_unique<Source>(dir / (name + ".db"));
+  }
+  std::unique_ptr<Sink> sink(const std::string& element) {
+    return std::make_unique<Sink>(*database, Owner{element, "http://" + element},
+                                  std::chrono::hours(1), Deps{});
+  }
+  /// Until the replica is proven to be where the source is.
+  static FollowStatus catch_up(LogSource& source, Sink& sink) {
+    Follower follower(source, sink, {.batch = 10}, {});
+    return must(follower.catch_up({}));
+  }
+  std::vector<FoundFile> find(const FileId& id) {
+    return must(database->read({}, [&](Session& s) { return find_files(s, id); }));
+  }
+  std::int64_t count(std::string_view table) {
+    return must(database->read(
+        {}, [&](Session& s) { return s.count("SELECT count(*) FROM " + std::string(table)); }));
+  }
+  void run(std::string_view sql) {
+    must(database->write({}, [&](Session& s) { return s.run(sql); }));
+  }
+
+  test::TempDir dir;
+  std::unique_ptr<Database> database;
+};
+
+}  // namespace artcache::query

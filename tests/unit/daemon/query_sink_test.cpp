@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <random>
+
+#include "query_bench.hpp"
+
+using namespace artcache;
+using namespace artcache::query;
+using test::sample_entry;
+using test::sample_id;
+
+namespace {
+
+/// Passes on what a source tells, with the payload of one file broken.
+class Garbler final : public LogSource {
+ public:
+  Garbler(LogSource& from, std::string key) : from_(from), key_(std::move(key)) {}
+  [[nodiscard]] std::string name() const override { return from_.name(); }
+  Result<IndexHead> head(const Call& call) override { return from_.head(call); }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    auto slice = from_.read_after(position, limit, patience, call);
+    if (slice)
+      for (LogRow& row : slice->rows) garble(row.record);
+    return slice;
+  }
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    return from_.snapshot(
+        [&](std::span<const Record> records) {
+          std::vector<Record> copy(records.begin(), records.end());
+          for (Record& record : copy) garble(record);
+          return sink(copy);
+        },
+        call);
+  }
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                   const Call& call) override {
+    return from_.bucket_digests(bits, position, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    return from_.keys(bits, buckets, sink, call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    auto found = from_.records(keys, call);
+    if (found)
+      for (auto& record : *found)
+        if (record) garble(*record);
+    return found;
+  }
+
+ private:
+  void garble(Record& record) const {
+    if (record.key == key_ && !record.payload.empty()) record.payload.back() ^= 1;
+  }
+  LogSource& from_;
+  const std::string key_;
+};
+
+std::vector<LogRow> rows_of(Source& source) {
+  return must(source.index().read_after({.epoch = source.head().position.epoch, .digest = {}}, 1000,
+                                        {}))
+      .rows;
+}
+
+}  // namespace
+
+TEST_SUITE("query sink") {
+  TEST_CASE("after any sequence of changes the replica has the digest of its element") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    const auto sink = bench.sink("se-01");
+    std::mt19937 random(7);
+    for (int round = 0; round < 12; ++round) {
+      for (int i = 0; i < 25; ++i) {
+        const std::uint64_t n = random() % 60;
+        if (random() % 4 == 0) {
+          source->remove(sample_id(n));
+        } else {
+          FileEntry entry = sample_entry(n);
+          entry.description = "round " + std::to_string(round);
+          source->put(std::move(entry));
+        }
+      }
+      const FollowStatus status = Bench::catch_up(source->log(), *sink);
+      CHECK(status.mended == 0);
+      const Standing standing = must(sink->standing({}));
+      CHECK(standing.digest == source->head().position.digest);
+      CHECK(standing.count == source->head().count);
+      sink->recount_next();
+      CHECK(must(sink->standing({})).digest == standing.digest);
+    }
+    CHECK(bench.count("file_metadata_cache") == static_cast<std::int64_t>(source->head().count));
+    CHECK(sink->counts().deleted > 0);
+    CHECK(sink->counts().updated > 0);
+  }
+
+  TEST_CASE("what is read is what the element had") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 130; ++n) source->put(sample_entry(n));
+    const auto sink = bench.sink("se-01");
+    Bench::catch_up(source->log(), *sink);
+    for (std::uint64_t n = 0; n < 130; ++n) {
+      const auto found = bench.find(sample_id(n));
+      REQUIRE(found.size() == 1);
+      CHECK(found[0].entry == sample_entry(n));
+      CHECK(found[0].element == "se-01");
+    }
+  }
+
+  TEST_CASE("two elements with one id have a file each, and a delete takes away only its own") {
+    Bench bench;
+    const auto first = bench.source("se-01"), third = bench.source("se-03");
+    FileEntry temporary = sample_entry(1);
+    temporary.retention_policy = "temporary";
+    temporary.updated_at = temporary.updated_at + std::chrono::hours(5);
+    FileEntry permanent = sample_entry(1);
+    permanent.retention_policy = "permanent";
+    first->put(temporary);
+    third->put(permanent);
+    const auto one = bench.sink("se-01"), three = bench.sink("se-03");
+    Bench::catch_up(first->log(), *one);
+    Bench::catch_up(third->log(), *three);
+    auto found = bench.find(sample_id(1));
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].element == "se-03");
+    CHECK(found[1].element == "se-01");
+
+    first->remove(sample_id(1));
+    Bench::catch_up(first->log(), *one);
+    found = bench.find(sample_id(1));
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].element == "se-03");
+    CHECK(must(three->standing({})).digest == third->head().position.digest);
+  }
+
+  TEST_CASE("of two files with one id and one retention the newest comes first") {
+    Bench bench;
+    const auto first = bench.source("se-01"), second = bench.source("se-02");
+    FileEntry newer = sample_entry(1);
+    newer.updated_at = newer.updated_at + std::chrono::seconds(1);
+    first->put(sample_entry(1));
+    second->put(newer);
+    const auto one = bench.sink("se-01"), two = bench.sink("se-02");
+    Bench::catch_up(first->log(), *one);
+    Bench::catch_up(second->log(), *two);
+    CHECK(bench.find(sample_id(1)).at(0).element == "se-02");
+  }
+
+  TEST_CASE("a record that cannot be applied is buried, and the others go on") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 5; ++n) source->put(sample_entry(n));
+    const auto sink = bench.sink("se-01");
+    const std::string poison = to_string(sample_id(3));
+    Garbler garbler(source->log(), poison);
+    const FollowStatus status = Bench::catch_up(garbler, *sink);
+    CHECK(status.proven);
+    CHECK(status.dead_letters == 1);
+    CHECK(bench.count("file_metadata_cache") == 4);
+    const Standing standing = must(sink->standing({}));
+    REQUIRE(standing.dead.size() == 1);
+    CHECK(standing.dead[0].key == poison);
+    CHECK(standing.dead[0].hash == content_hash(sample_entry(3)));
+    CHECK(!standing.dead[0].kept);
+
+    SUBCASE("until a later change of it can be applied") {
+      FileEntry later = sample_entry(3);
+      later.description = "mended";
+      source->put(later);
+      CHECK(Bench::catch_up(source->log(), *sink).dead_letters == 0);
+      CHECK(bench.find(sample_id(3)).at(0).entry == later);
+    }
+    SUBCASE("or until it is removed") {
+      source->remove(sample_id(3));
+      CHECK(Bench::catch_up(source->log(), *sink).dead_letters == 0);
+      CHECK(must(sink->standing({})).digest == source->head().position.digest);
+    }
+    SUBCASE("or dropped, which nobody but the digest remembers") {
+      const auto drop = [&] {
+        return must(bench.database->write(
+            {}, [&](Session& s) { return drop_dead(s, "se-01", poison, Timestamp()); }));
+      };
+      CHECK(drop());
+      CHECK(!drop());
+      CHECK(Bench::catch_up(garbler, *sink).proven);
+      CHECK(must(sink->standing({})).dead.size() == 1);
+    }
+  }
+
+  TEST_CASE("a poisoned update keeps what was there before") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    source->put(sample_entry(3));
+    const auto sink = bench.sink("se-01");
+    Bench::catch_up(source->log(), *sink);
+    FileEntry later = sample_entry(3);
+    later.description = "newer";
+    source->put(later);
+    Garbler garbler(source->log(), to_string(sample_id(3)));
+    CHECK(Bench::catch_up(garbler, *sink).dead_letters == 1);
+    CHECK(bench.find(sample_id(3)).at(0).entry == sample_entry(3));
+    CHECK(must(sink->standing({})).dead.at(0).kept == content_hash(sample_entry(3)));
+  }
+
+  TEST_CASE("rows taken away by hand come back when the rows are counted again") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 20; ++n) source->put(sample_entry(n));
+    const auto sink = bench.sink("se-01");
+    Bench::catch_up(source->log(), *sink);
+    bench.run("DELETE FROM file_metadata_cache WHERE id < '8'");
+    CHECK(bench.count("file_metadata_cache") < 20);
+    sink->recount_next();
+    const FollowStatus status = Bench::catch_up(source->log(), *sink);
+    CHECK(status.mended > 0);
+    CHECK(bench.count("file_metadata_cache") == 20);
+  }
+
+  TEST_CASE("rows that were applied already count once, and a gap between rows is refused") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 4; ++n) source->put(sample_entry(n));
+    const auto sink = bench.sink("se-01");
+    const auto rows = rows_of(*source);
+    must(sink->stand_at({.epoch = rows[0].position.epoch, .digest = {}}, {}));
+    const std::span all(rows);
+    must(sink->apply(all.first(2), {}));
+    must(sink->apply(all.first(2), {}));
+    CHECK(sink->counts().added == 2);
+    CHECK(must(sink->standing({})).digest == rows[1].position.digest);
+    CHECK(sink->apply(all.subspan(3), {}).error().code == Errc::conflict);
+    must(sink->apply(all.subspan(2), {}));
+    CHECK(must(sink->standing({})).source == rows[3].position);
+  }
+
+  TEST_CASE("where a follower of one element stops, another process goes on") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 4; ++n) source->put(sample_entry(n));
+    Bench::catch_up(source->log(), *bench.sink("se-01"));
+    source->put(sample_entry(9));
+    const FollowStatus status = Bench::catch_up(source->log(), *bench.sink("se-01"));
+    CHECK(status.applied == 1);
+    CHECK(status.snapshots == 0);
+  }
+
+  TEST_CASE(
+      "a table of the original is taken over with its rows, which then become the element's") {
+    // A row with an id that se-01 has, and one that it does not have.
+    const std::string row = "'Old.pdf', 'old_1.pdf', 7, 'application/pdf', '" +
+                            std::string(64, 'a') +
+                            "', 'ivanov', ARRAY['x y', 'z'], NULL, 'se-01', 'http://guess:8010', "
+                            "now(), now(), now())";
+    const std::string insert =
+        "INSERT INTO file_metadata_cache(id, filename, storage_filename, file_size, mime_type, "
+        "sha256_hash, username, tags, description, storage_element_id, storage_element_url, "
+        "created_at, updated_at, cache_updated_at) VALUES(";
+    if (!server_database()) return;  // SQLite never had one
+    Bench bench(
+        "CREATE TABLE file_metadata_cache(id varchar(36) PRIMARY KEY, filename varchar(255) NOT "
+        "NULL, storage_filename varchar(512) NOT NULL, file_size bigint NOT NULL CHECK "
+        "(file_size >= 0), mime_type varchar(127), sha256_hash varchar(64) NOT NULL, username "
+        "varchar(255) NOT NULL, tags varchar(50)[], description text, storage_element_id "
+        "varchar(50) NOT NULL, storage_element_url varchar(512) NOT NULL, created_at timestamptz "
+        "NOT NULL, updated_at timestamptz NOT NULL, cache_updated_at timestamptz, search_vector "
+        "tsvector);" +
+        insert + "'" + to_string(sample_id(1)) + "', " + row + ";" + insert + "'" +
+        to_string(sample_id(77)) + "', " + row);
+    const auto old = bench.find(sample_id(77));
+    REQUIRE(old.size() == 1);
+    CHECK(old[0].entry.original_filename == "Old.pdf");
+    CHECK(old[0].entry.tags == std::vector<std::string>{"x y", "z"});
+
+    const auto source = bench.source("se-01");
+    FileEntry wide = sample_entry(1);
+    wide.original_filename = std::string(500, 'n') + ".pdf";
+    source->put(wide);
+    const auto sink = bench.sink("se-01");
+    CHECK(Bench::catch_up(source->log(), *sink).proven);
+    CHECK(bench.find(sample_id(77)).empty());
+    CHECK(bench.find(sample_id(1)).at(0).entry == wide);
+  }
+}
