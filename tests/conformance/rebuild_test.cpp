@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rebuilds, cleanup and refresh: what they make of an index, and what they leave alone.
+#include <atomic>
+#include <thread>
+
 #include "conformance/reconcile_suite.hpp"
 #include "support/faulty_storage.hpp"
 
@@ -311,6 +314,34 @@ TEST_SUITE("freshness") {
       const ConsistencyReport check = store.check();
       CHECK(check.count(FindingKind::expired) == 0);
       CHECK(check.is_consistent());
+    });
+  }
+
+  TEST_CASE("while a thousand expired entries are cleaned up no reader misses one that is there") {
+    for_each_store([](Store& store) {
+      store.fill(0, 1000);
+      store.full();
+      store.clock.advance(std::chrono::hours(25));
+      for (std::uint64_t n = 0; n < 10; ++n) store.remove(Store::sidecar_of(sample_entry(n)));
+      std::atomic<bool> over{false};
+      std::atomic<int> rounds{0}, misses{0};
+      std::thread reader([&] {
+        while (!over || rounds == 0) {
+          for (std::uint64_t n = 10; n < 1000; ++n) {
+            const auto found = store.index->find(sample_id(n), {});
+            if (!found || !*found) ++misses;
+          }
+          ++rounds;
+        }
+      });
+      const auto report = store.service->cleanup_expired({});
+      over = true;
+      reader.join();
+      REQUIRE(report);
+      CHECK(misses == 0);
+      CHECK(report->statistics.entries_deleted == 1000);
+      CHECK(report->statistics.entries_refreshed == 990);
+      CHECK(store.head().count == 990);
     });
   }
 
