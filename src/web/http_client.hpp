@@ -20,7 +20,8 @@
 
 namespace artcache::web {
 
-/// Fills the buffer and tells how much of it; 0 at the end. Called on the thread that called.
+/// Fills the buffer and tells how much of it; 0 at the end. Called on the thread that called, also
+/// while an answer is read that comes before the request has gone.
 using BodySource = std::function<Result<std::size_t>(std::span<std::byte>)>;
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
@@ -30,7 +31,7 @@ struct HttpRequest {
   HttpHeaders headers = {};
   std::string body = {};                            ///< sent as it is, unless there is a source
   BodySource source = {};                           ///< sent as it comes
-  std::optional<std::uint64_t> source_length = {};  ///< unknown: chunked
+  std::optional<std::uint64_t> source_length = {};  ///< unknown: chunked; less is an error
   std::size_t most = 1 << 20;                       ///< of an answer that is taken whole
 };
 
@@ -65,7 +66,8 @@ struct HttpSettings {
   std::size_t idle_most = 16;               ///< connections kept open for the next request
 };
 
-/// Safe to call from any thread. Nothing is tried twice here: who calls knows what may be.
+/// Safe to call from any thread. Nothing that changes twice when it is done twice (POST, PATCH) is
+/// tried twice here. No redirects, no proxies, no cookies; HTTP/1.1.
 class HttpClient {
  public:
   explicit HttpClient(HttpSettings settings, const Clock& clock = system_clock());
@@ -75,8 +77,8 @@ class HttpClient {
 
   /// An answer of any status, whole. Errors: invalid_argument (no such URL), unavailable (no
   /// connection, broken off), timed_out, cancelled, corrupt (no HTTP, more than `most`); those of
-  /// the source. After an error the outcome is "not_applied" when no byte of the request can have
-  /// reached the server, else "unknown".
+  /// the source. After an error the outcome is "unknown" when a byte of a request other than GET
+  /// and HEAD can have reached the server.
   Result<HttpReply> send(const HttpRequest& request, const Call& call);
   /// The same as soon as the head of the answer is there; it may outlive the client.
   Result<std::unique_ptr<HttpStream>> open(const HttpRequest& request, const Call& call);
