@@ -4,23 +4,10 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "common/percent.hpp"
+
 namespace artcache {
 namespace {
-
-/// Every byte that could mean something in an address as %XX.
-std::string encoded(std::string_view text) {
-  constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    const auto byte = static_cast<unsigned char>(c);
-    if (plain)
-      out.push_back(c);
-    else
-      out.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
-  }
-  return out;
-}
 
 /// An address that grows parameters.
 class Address {
@@ -31,12 +18,12 @@ class Address {
   void add(std::string_view name, const std::optional<std::string>& value) {
     if (!value || url_.parameter(name)) return;
     text_.push_back(text_.find('?') == std::string::npos ? '?' : '&');
-    text_.append(name).append("=").append(encoded(*value));
+    text_.append(name).append("=").append(percent_encoded(*value));
   }
   void add_keys(const std::string& access, const std::string& secret) {
     const std::size_t host = text_.find("//");
     if (host != std::string::npos)
-      text_.insert(host + 2, encoded(access) + ":" + encoded(secret) + "@");
+      text_.insert(host + 2, percent_encoded(access) + ":" + percent_encoded(secret) + "@");
   }
   [[nodiscard]] Result<Url> parse() const { return Url::parse(text_); }
 

@@ -1,101 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an element can be told, under the names that operators of the original know.
+// Opens what an element is made of, and runs it.
 #include "roles/role.hpp"
 
-#include <array>
 #include <artcache/url.hpp>
 #include <utility>
 
 #include "auth/keys.hpp"
 #include "common/s3_environment.hpp"
 #include "roles/element/element.hpp"
+#include "roles/element/outward.hpp"
+#include "roles/element/settings.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
 namespace {
-
-using config::Kind;
-using config::Setting;
-
-constexpr std::array kSettings{
-    Setting{.name = "storage",
-            .kind = Kind::address,
-            .meaning = "file:///folder or s3://bucket/folder; empty: a folder in the data folder"},
-    Setting{.name = "index",
-            .kind = Kind::address,
-            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
-    Setting{.name = "locks",
-            .kind = Kind::address,
-            .meaning = "where the locks are kept; empty: in the index"},
-    Setting{.name = "element_id",
-            .variable = "STORAGE_ELEMENT_ID",
-            .meaning = "empty: the name of the instance"},
-    Setting{.name = "name",
-            .variable = "APP_NAME",
-            .fallback = "storage-element",
-            .meaning = "what the element calls itself"},
-    Setting{.name = "display_name",
-            .variable = "APP_DISPLAY_NAME",
-            .fallback = "Storage Element",
-            .meaning = "the same for people"},
-    Setting{.name = "mode",
-            .variable = "APP_MODE",
-            .fallback = "edit",
-            .meaning = "edit, rw, ro or ar; a transition holds until this changes"},
-    Setting{.name = "max_size",
-            .variable = "STORAGE_MAX_SIZE",
-            .kind = Kind::number,
-            .fallback = "0",
-            .meaning = "bytes that all files together may take; 0: what the storage has"},
-    Setting{.name = "upload_max_size",
-            .kind = Kind::number,
-            .fallback = "1099511627776",
-            .meaning = "bytes that one file may have",
-            .least = 1},
-    Setting{.name = "priority",
-            .variable = "STORAGE_PRIORITY",
-            .kind = Kind::number,
-            .fallback = "100",
-            .meaning = "the lowest is filled first"},
-    Setting{.name = "ttl_hours",
-            .kind = Kind::number,
-            .fallback = "0",
-            .meaning = "how long entries are fresh; 0: 24 in edit and rw, 168 in ro and ar",
-            .most = 24 * 3650},
-    Setting{.name = "location",
-            .variable = "STORAGE_DATACENTER_LOCATION",
-            .meaning = "the data centre"},
-    Setting{.name = "public_key",
-            .variable = "JWT_PUBLIC_KEY_PATH",
-            .meaning = "PEM file, or folder of them, of the keys that sign tokens"},
-    Setting{.name = "rate_limit",
-            .variable = "RATE_LIMIT_ENABLED",
-            .kind = Kind::flag,
-            .fallback = "false",
-            .meaning = "whether the limit of an account counts"},
-    Setting{.name = "run_limit",
-            .kind = Kind::duration,
-            .fallback = "0",
-            .meaning = "how long a rebuild, check or cleanup may take; 0: no limit"},
-    Setting{.name = "rebuild_on_startup",
-            .variable = "APP_REBUILD_CACHE_ON_STARTUP",
-            .kind = Kind::flag,
-            .fallback = "true",
-            .meaning = "whether an index that may be wrong, as a new one is, is rebuilt at once"},
-    Setting{.name = "details_most",
-            .kind = Kind::number,
-            .fallback = "1000",
-            .meaning = "findings of each kind, and messages, in a report",
-            .most = 100'000},
-};
-
-Result<Url> address_of(const RoleContext& context, std::string_view name,
-                       const std::string& fallback) {
-  const std::string& told = context.settings->text(name);
-  auto url = Url::parse(told.empty() ? fallback : told);
-  if (!url) return std::move(url).error().in(name);
-  return url;
-}
 
 /// What is opened for one element. Members are closed in the reverse order.
 struct Opened {
@@ -137,7 +55,7 @@ Result<void> open_locks(const RoleContext& context, Opened& opened) {
     ARTCACHE_TRY(opened.locks, make_lock_manager(*store, context.deps));
     return {};
   }
-  ARTCACHE_TRY(const Url url, address_of(context, "locks", {}));
+  ARTCACHE_TRY(const Url url, Url::parse(context.settings->text("locks")));
   ARTCACHE_TRY(opened.locks, context.backends->open_locks(url, *store, context.deps, context.call));
   return {};
 }
@@ -145,16 +63,20 @@ Result<void> open_locks(const RoleContext& context, Opened& opened) {
 Result<Opened> open_parts(const RoleContext& context) {
   Opened opened;
   const auto files = context.data / "files";
-  ARTCACHE_TRY(const Url told, address_of(context, "storage", "file://" + files.string()));
-  if (context.settings->text("storage").empty()) {
+  ARTCACHE_TRY(auto told, element::storage_address(*context.settings));
+  if (!told) {
+    ARTCACHE_TRY(told, Url::parse("file://" + files.string()));
     std::error_code failed;
     std::filesystem::create_directories(files, failed);
     if (failed)
       return Error{Errc::unavailable, "element: '" + files.string() + "': " + failed.message()};
   }
-  ARTCACHE_TRY(const Url storage, with_s3_environment(told, process_environment()));
-  ARTCACHE_TRY(const Url index,
-               address_of(context, "index", "sqlite://" + (context.data / "index.db").string()));
+  ARTCACHE_TRY(const Url storage, with_s3_environment(*told, process_environment()));
+  ARTCACHE_TRY(auto index_told, element::index_address(*context.settings));
+  if (!index_told) {
+    ARTCACHE_TRY(index_told, Url::parse("sqlite://" + (context.data / "index.db").string()));
+  }
+  const Url& index = *index_told;
   ARTCACHE_TRY(opened.storage, context.backends->open_storage(storage, context.deps, context.call));
   if (index.scheme() == "sqlite") opened.storage->hide(index.path());
   ARTCACHE_TRY(opened.index, open_newest(context, index));
@@ -209,14 +131,25 @@ class ElementRole final : public Role {
                                        .gate = &gate_,
                                        .deps = deps_}) {}
 
-  Result<void> open() { return element_.add_routes(site_); }
+  Result<void> open(const RoleContext& context) {
+    instance_ = context.instance;
+    endpoint_ = context.settings->text("endpoint");
+    addresses_ = context.addresses;
+    ARTCACHE_TRY(outward_, element::Outward::make(element_, *context.settings, deps_));
+    return element_.add_routes(site_);
+  }
   http::Site& site() override { return site_; }
   Result<void> start() override {
     // The admin of this process may have made its keys just now.
     keys_.refresh();
-    return element_.start(call_);
+    ARTCACHE_CHECK(element_.start(call_));
+    outward_->start(endpoint_.empty() ? addresses_(instance_) : endpoint_);
+    return {};
   }
-  void stop() override { element_.stop(); }
+  void stop() override {
+    outward_->stop();
+    element_.stop();
+  }
   Result<void> reload() override { return keys_.reload(); }
 
   std::vector<HealthPart> health(const Call& call) override {
@@ -232,6 +165,7 @@ class ElementRole final : public Role {
     note("storage", sign ? nullptr : &sign.error());
     const bool keys = !ring_.keys()->all.empty();
     parts.push_back({.name = "keys", .state = keys ? "ok" : "none", .works = keys});
+    outward_->append_health(parts);
     return parts;
   }
 
@@ -245,6 +179,9 @@ class ElementRole final : public Role {
   auth::Gate gate_;
   http::Site site_;
   element::Element element_;
+  std::unique_ptr<element::Outward> outward_;
+  std::string instance_, endpoint_;
+  Addresses addresses_;
 };
 
 Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
@@ -254,7 +191,7 @@ Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
   ARTCACHE_TRY(Opened opened, open_parts(context));
   ARTCACHE_TRY(auto settings, settings_of(context, opened));
   auto role = std::make_unique<ElementRole>(context, std::move(opened), std::move(settings));
-  ARTCACHE_CHECK(role->open());
+  ARTCACHE_CHECK(role->open(context));
   return std::unique_ptr<Role>(std::move(role));
 }
 
@@ -271,12 +208,12 @@ Result<void> demo_element(std::string_view instance, const std::filesystem::path
 }  // namespace
 
 const RoleKind& element_role() {
-  static constexpr RoleKind kKind{.name = "element",
-                                  .instance = "se-01",
-                                  .port = 8010,
-                                  .settings = kSettings,
-                                  .make = make_element,
-                                  .demo = demo_element};
+  static const RoleKind kKind{.name = "element",
+                              .instance = "se-01",
+                              .port = 8010,
+                              .settings = element::settings_table(),
+                              .make = make_element,
+                              .demo = demo_element};
   return kKind;
 }
 

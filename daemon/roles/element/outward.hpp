@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an element does for others beside the requests: it is announced.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/result.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/operations.hpp"
+#include "config/settings.hpp"
+#include "roles/element/announcer.hpp"
+#include "roles/element/element.hpp"
+
+namespace artcache::element {
+
+/// Made, started and stopped by one thread. None of the places it writes to has to be there.
+class Outward {
+ public:
+  /// `element` must outlive it. Errors: invalid_argument (the address of Redis), unsupported (this
+  /// build has no Redis).
+  static Result<std::unique_ptr<Outward>> make(Element& element, const config::Settings& told,
+                                               const Deps& deps);
+
+  /// `endpoint` is where the element is reached.
+  void start(const std::string& endpoint);
+  /// Takes back what was announced. Once more is nothing.
+  void stop();
+  /// The state of each place; none of them makes the element unready.
+  void append_health(std::vector<HealthPart>& parts) const;
+
+ private:
+  explicit Outward(std::unique_ptr<Announcer> announcer) : announcer_(std::move(announcer)) {}
+
+  std::unique_ptr<Announcer> announcer_;
+};
+
+}  // namespace artcache::element

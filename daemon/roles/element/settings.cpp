@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/element/settings.hpp"
+
+#include <array>
+#include <string>
+
+#include "common/percent.hpp"
+
+namespace artcache::element {
+namespace {
+
+using config::Kind;
+using config::Setting;
+
+constexpr std::array kSettings{
+    Setting{.name = "storage",
+            .kind = Kind::address,
+            .meaning = "file:///folder or s3://bucket/folder; empty: a folder in the data folder"},
+    Setting{.name = "index",
+            .kind = Kind::address,
+            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    Setting{.name = "locks",
+            .kind = Kind::address,
+            .meaning = "where the locks are kept; empty: in the index"},
+    Setting{.name = "element_id",
+            .variable = "STORAGE_ELEMENT_ID",
+            .meaning = "empty: the name of the instance"},
+    Setting{.name = "name",
+            .variable = "APP_NAME",
+            .fallback = "storage-element",
+            .meaning = "what the element calls itself"},
+    Setting{.name = "display_name",
+            .variable = "APP_DISPLAY_NAME",
+            .fallback = "Storage Element",
+            .meaning = "the same for people"},
+    Setting{.name = "mode",
+            .variable = "APP_MODE",
+            .fallback = "edit",
+            .meaning = "edit, rw, ro or ar; a transition holds until this changes"},
+    Setting{.name = "max_size",
+            .variable = "STORAGE_MAX_SIZE",
+            .kind = Kind::number,
+            .fallback = "0",
+            .meaning = "bytes that all files together may take; 0: what the storage has"},
+    Setting{.name = "upload_max_size",
+            .kind = Kind::number,
+            .fallback = "1099511627776",
+            .meaning = "bytes that one file may have",
+            .least = 1},
+    Setting{.name = "priority",
+            .variable = "STORAGE_PRIORITY",
+            .kind = Kind::number,
+            .fallback = "100",
+            .meaning = "the lowest is filled first"},
+    Setting{.name = "ttl_hours",
+            .kind = Kind::number,
+            .fallback = "0",
+            .meaning = "how long entries are fresh; 0: 24 in edit and rw, 168 in ro and ar",
+            .most = 24 * 3650},
+    Setting{.name = "location",
+            .variable = "STORAGE_DATACENTER_LOCATION",
+            .meaning = "the data centre"},
+    Setting{.name = "public_key",
+            .variable = "JWT_PUBLIC_KEY_PATH",
+            .meaning = "PEM file, or folder of them, of the keys that sign tokens"},
+    Setting{.name = "rate_limit",
+            .variable = "RATE_LIMIT_ENABLED",
+            .kind = Kind::flag,
+            .fallback = "false",
+            .meaning = "whether the limit of an account counts"},
+    Setting{.name = "run_limit",
+            .kind = Kind::duration,
+            .fallback = "0",
+            .meaning = "how long a rebuild, check or cleanup may take; 0: no limit"},
+    Setting{.name = "rebuild_on_startup",
+            .variable = "APP_REBUILD_CACHE_ON_STARTUP",
+            .kind = Kind::flag,
+            .fallback = "true",
+            .meaning = "whether an index that may be wrong, as a new one is, is rebuilt at once"},
+    Setting{.name = "details_most",
+            .kind = Kind::number,
+            .fallback = "1000",
+            .meaning = "findings of each kind, and messages, in a report",
+            .most = 100'000},
+    Setting{.name = "storage_type",
+            .variable = "STORAGE_TYPE",
+            .meaning = "local or s3, when there is no `storage`; empty: local"},
+    Setting{.name = "storage_path",
+            .variable = "STORAGE_LOCAL_BASE_PATH",
+            .meaning = "local: the folder; empty: one in the data folder"},
+    Setting{.name = "s3_endpoint",
+            .variable = "STORAGE_S3_ENDPOINT_URL",
+            .meaning = "s3: where it is; empty: as AWS_ENDPOINT_URL says"},
+    Setting{.name = "s3_access_key",
+            .variable = "STORAGE_S3_ACCESS_KEY_ID",
+            .kind = Kind::secret,
+            .meaning = "s3: empty: as AWS_ACCESS_KEY_ID says"},
+    Setting{.name = "s3_secret_key",
+            .variable = "STORAGE_S3_SECRET_ACCESS_KEY",
+            .kind = Kind::secret,
+            .meaning = "s3: belongs to the access key"},
+    Setting{.name = "s3_bucket",
+            .variable = "STORAGE_S3_BUCKET_NAME",
+            .fallback = "artstore-files",
+            .meaning = "s3: the bucket"},
+    Setting{.name = "s3_region",
+            .variable = "STORAGE_S3_REGION",
+            .meaning = "s3: empty: as AWS_REGION says"},
+    Setting{.name = "s3_folder",
+            .variable = "STORAGE_S3_APP_FOLDER",
+            .meaning = "s3: the folder of this element in the bucket"},
+    Setting{.name = "db_host",
+            .variable = "DB_HOST",
+            .meaning = "the PostgreSQL server of the index, when there is no `index`"},
+    Setting{.name = "db_port",
+            .variable = "DB_PORT",
+            .kind = Kind::number,
+            .fallback = "5432",
+            .meaning = "its port",
+            .least = 1,
+            .most = 65535},
+    Setting{.name = "db_user", .variable = "DB_USERNAME", .meaning = "who logs in there"},
+    Setting{.name = "db_password",
+            .variable = "DB_PASSWORD",
+            .kind = Kind::secret,
+            .meaning = "with this password"},
+    Setting{.name = "db_name",
+            .variable = "DB_DATABASE",
+            .fallback = "artstore",
+            .meaning = "the database of the index"},
+    Setting{.name = "db_prefix",
+            .variable = "DB_TABLE_PREFIX",
+            .meaning = "first part of the names of its tables, one for each element"},
+    Setting{.name = "redis",
+            .variable = "REDIS_URL",
+            .kind = Kind::address,
+            .meaning = "redis://… where elements are found and events go; empty: nowhere"},
+    Setting{.name = "redis_host",
+            .variable = "REDIS_HOST",
+            .meaning = "the Redis server, when there is no `redis`"},
+    Setting{.name = "redis_port",
+            .variable = "REDIS_PORT",
+            .kind = Kind::number,
+            .fallback = "6379",
+            .meaning = "its port",
+            .least = 1,
+            .most = 65535},
+    Setting{.name = "redis_db",
+            .variable = "REDIS_DB",
+            .kind = Kind::number,
+            .fallback = "0",
+            .meaning = "the number of its database"},
+    Setting{.name = "redis_password",
+            .variable = "REDIS_PASSWORD",
+            .kind = Kind::secret,
+            .meaning = "its password"},
+    Setting{.name = "endpoint",
+            .variable = "STORAGE_EXTERNAL_ENDPOINT",
+            .meaning = "http://host:port at which others reach it; empty: where it listens"},
+    Setting{.name = "report_interval",
+            .variable = "HEALTH_REPORT_INTERVAL",
+            .kind = Kind::duration,
+            .fallback = "30s",
+            .meaning = "how often it is announced, and its gauges are renewed"},
+    Setting{.name = "report_life",
+            .variable = "HEALTH_REPORT_TTL_MULTIPLIER",
+            .kind = Kind::number,
+            .fallback = "3",
+            .meaning = "so many of these intervals it is remembered without a word",
+            .least = 2,
+            .most = 1000},
+};
+
+/// `user:password@`, or nothing.
+std::string login(const std::string& user, const std::string& password) {
+  if (user.empty() && password.empty()) return {};
+  return percent_encoded(user) + (password.empty() ? "" : ":" + percent_encoded(password)) + "@";
+}
+
+/// Parameters of an address, those that are said.
+class Query {
+ public:
+  void add(std::string_view name, const std::string& value) {
+    if (value.empty()) return;
+    text_.append(text_.empty() ? "?" : "&").append(name).append("=").append(percent_encoded(value));
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+Result<std::optional<Url>> parsed(std::string_view name, const std::string& text) {
+  auto url = Url::parse(text);
+  if (!url) return std::move(url).error().in(name);
+  return std::optional<Url>(*std::move(url));
+}
+
+}  // namespace
+
+std::span<const Setting> settings_table() { return kSettings; }
+
+Result<std::optional<Url>> storage_address(const config::Settings& told) {
+  if (const std::string& whole = told.text("storage"); !whole.empty())
+    return parsed("storage", whole);
+  const std::string& type = told.text("storage_type");
+  if (type == "s3") {
+    const std::string &access = told.text("s3_access_key"), &secret = told.text("s3_secret_key");
+    if (access.empty() != secret.empty())
+      return Error{Errc::invalid_argument,
+                   "s3_access_key and s3_secret_key: one is there without the other"};
+    Query query;
+    query.add("endpoint", told.text("s3_endpoint"));
+    query.add("region", told.text("s3_region"));
+    return parsed("s3_bucket", "s3://" + login(access, secret) + told.text("s3_bucket") + "/" +
+                                   told.text("s3_folder") + query.text());
+  }
+  if (!type.empty() && type != "local")
+    return Error{Errc::invalid_argument, "storage_type: '" + type + "' is neither local nor s3"};
+  if (told.text("storage_path").empty()) return std::optional<Url>();
+  return parsed("storage_path", "file://" + percent_encoded(told.text("storage_path"), "/"));
+}
+
+Result<std::optional<Url>> index_address(const config::Settings& told) {
+  if (const std::string& whole = told.text("index"); !whole.empty()) return parsed("index", whole);
+  if (told.text("db_host").empty()) return std::optional<Url>();
+  Query query;
+  query.add("prefix", told.text("db_prefix"));
+  return parsed("db_host", "postgresql://" + login(told.text("db_user"), told.text("db_password")) +
+                               told.text("db_host") + ":" + told.text("db_port") + "/" +
+                               percent_encoded(told.text("db_name")) + query.text());
+}
+
+Result<std::optional<Url>> redis_address(const config::Settings& told) {
+  if (const std::string& whole = told.text("redis"); !whole.empty()) return parsed("redis", whole);
+  if (told.text("redis_host").empty()) return std::optional<Url>();
+  return parsed("redis_host", "redis://" + login({}, told.text("redis_password")) +
+                                  told.text("redis_host") + ":" + told.text("redis_port") + "/" +
+                                  told.text("redis_db"));
+}
+
+}  // namespace artcache::element

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/element/settings.hpp"
+
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+namespace artcache::element {
+namespace {
+
+using Told = std::initializer_list<std::pair<std::string_view, std::string>>;
+
+config::Settings told(const Told& values) {
+  config::Settings settings(settings_table());
+  for (const auto& [name, value] : values) REQUIRE(settings.put(name, value, "test"));
+  return settings;
+}
+
+std::string text(const Result<std::optional<Url>>& url) {
+  if (!url) return to_string(url.error().code).data();
+  return *url ? (*url)->reveal() : "none";
+}
+
+TEST_SUITE("element settings") {
+  TEST_CASE("nothing said is nothing, and not an address") {
+    CHECK(text(storage_address(told({}))) == "none");
+    CHECK(text(index_address(told({}))) == "none");
+    CHECK(text(redis_address(told({}))) == "none");
+  }
+
+  TEST_CASE("the parts that the original knows make one address") {
+    CHECK(text(storage_address(told({{"storage_type", "local"}, {"storage_path", "/a b/c"}}))) ==
+          "file:///a%20b/c");
+    CHECK(
+        text(storage_address(told({{"storage_type", "s3"},
+                                   {"s3_endpoint", "http://minio:9000"},
+                                   {"s3_access_key", "key"},
+                                   {"s3_secret_key", "a/b@c"},
+                                   {"s3_folder", "storage_element_01"}}))) ==
+        "s3://key:a%2Fb%40c@artstore-files/storage_element_01?endpoint=http%3A%2F%2Fminio%3A9000");
+    CHECK(text(index_address(told({{"db_host", "postgres"},
+                                   {"db_user", "artstore"},
+                                   {"db_password", "p:w"},
+                                   {"db_prefix", "storage_elem_01"}}))) ==
+          "postgresql://artstore:p%3Aw@postgres:5432/artstore?prefix=storage%5Felem%5F01");
+    CHECK(text(redis_address(
+              told({{"redis_host", "redis"}, {"redis_db", "2"}, {"redis_password", "secret"}}))) ==
+          "redis://:secret@redis:6379/2");
+  }
+
+  TEST_CASE("an address in one piece counts more than parts of one") {
+    const auto settings = told({{"storage", "file:///whole"},
+                                {"storage_type", "s3"},
+                                {"index", "sqlite:///i.db"},
+                                {"db_host", "postgres"},
+                                {"redis", "redis://one"},
+                                {"redis_host", "two"}});
+    CHECK(text(storage_address(settings)) == "file:///whole");
+    CHECK(text(index_address(settings)) == "sqlite:///i.db");
+    CHECK(text(redis_address(settings)) == "redis://one");
+  }
+
+  TEST_CASE("what cannot be is refused") {
+    CHECK(text(storage_address(told({{"storage_type", "ftp"}}))) == "invalid_argument");
+    CHECK(text(storage_address(told({{"storage_type", "s3"}, {"s3_access_key", "key"}}))) ==
+          "invalid_argument");
+  }
+
+  TEST_CASE("secrets are not printed") {
+    for (const char* name : {"s3_access_key", "s3_secret_key", "db_password", "redis_password"})
+      CHECK(told({{name, "secret"}}).shown(name) == "***");
+    CHECK(told({{"redis", "redis://:secret@host"}}).shown("redis") == "redis://:***@host");
+  }
+}
+
+}  // namespace
+}  // namespace artcache::element
