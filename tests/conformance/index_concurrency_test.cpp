@@ -442,9 +442,7 @@ TEST_SUITE("index") {
       CHECK(index.apply({.changes = changes}, {}).error().code == Errc::invalid_argument);
     });
   }
-}
 
-TEST_SUITE("sqlite bulk load") {
   TEST_CASE("what writers note in the scan table during a bulk load is there after it") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const BulkLoad::Row early = row_of(900);

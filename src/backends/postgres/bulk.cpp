@@ -17,19 +17,19 @@ namespace {
 constexpr std::size_t kChunk = std::size_t{512} * 1024;
 
 constexpr std::uint64_t kScanColumns = 6;
+constexpr std::string_view kUniqueViolation = "23505";
 
 void put_row(std::string& out, const BulkLoad::Row& row) {
   sql::PostgresFields fields;
-  put_columns(row.put, row.freshness, row.scanned.path,
-              [&](std::size_t) -> sql::PostgresFields& { return fields; });
   const ScannedFile& file = row.scanned;
+  fields.bytes(file.id.bytes()).number(to_sql(file.stamp.size)).time(file.updated_at.micros());
+  fields.bytes(sql::Bytes(file.hash.bytes)).bytes(sql::Bytes(file.stamp.mark));
   if (file.path.empty())
     fields.null();
   else
     fields.bytes(std::string_view(file.path));
-  fields.number(to_sql(file.stamp.size)).bytes(sql::Bytes(file.stamp.mark));
-  fields.bytes(file.id.bytes()).bytes(sql::Bytes(file.hash.bytes));
-  fields.time(file.updated_at.micros());
+  put_columns(row.put, row.freshness, file.path, Form::stored,
+              [&](std::size_t) -> sql::PostgresFields& { return fields; });
   sql::put_big_endian(out, kColumnCount + kScanColumns, 2);
   out.append(fields.data());
 }
@@ -44,52 +44,88 @@ constexpr std::string_view kSettleText =
     "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
     "WHERE i.indrelid = '{p}files'::regclass AND a.amname = 'gin'";
 
-// What others changed since the load began stays as they left it. Rows that nobody touched make
-// way; whoever inserts the same id from now on waits for this commit and changes its row.
-constexpr std::string_view kMoveText = R"(
+// What others changed or noted since the load began stays as they left it. Rows that nobody
+// touched make way, unless they change at this very moment; whoever inserts the same id from now
+// on waits for this commit and changes its row.
+constexpr std::string_view kTouchedText = R"(
 SELECT set_config('artcache.reset', 'on', true);
-CREATE TEMP TABLE artcache_touched ON COMMIT DROP AS
-  SELECT DISTINCT c.file_id FROM {p}log l JOIN {p}change c ON c.id = l.change
-  WHERE l.seq > {begun} AND c.file_id IS NOT NULL;
+CREATE TEMP TABLE artcache_touched(file_id uuid, path bytea) ON COMMIT DROP;
+WITH touched AS (
+  INSERT INTO artcache_touched
+    SELECT c.file_id, NULL FROM {p}log l JOIN {p}change c ON c.id = l.change
+    WHERE l.seq > {begun} AND c.file_id IS NOT NULL
+    UNION SELECT file_id, path FROM {p}touched
+  RETURNING file_id, path)
+DELETE FROM {p}files f USING {p}files before
+  WHERE f.file_id = before.file_id AND f.artcache_hash = before.artcache_hash
+    AND NOT EXISTS (SELECT 1 FROM touched t WHERE t.file_id = f.file_id);
+)";
+
+// A file that was read twice counts as it was read last; of two files with one id the newer.
+constexpr std::string_view kDropDoublesText = R"(
 DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
-  SELECT ctid, row_number() OVER (PARTITION BY scan_path ORDER BY added DESC) AS n
-  FROM {p}stage WHERE scan_path IS NOT NULL) AS ranked WHERE n > 1);
+  SELECT ctid, row_number() OVER (PARTITION BY scan_path ORDER BY ctid DESC) AS n
+  FROM {p}stage WHERE scan_path IN (
+    SELECT scan_path FROM {p}stage GROUP BY scan_path HAVING count(*) > 1)) AS ranked
+  WHERE n > 1);
+)";
+constexpr std::string_view kDropTwinsText = R"(
+DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
+  SELECT ctid, row_number() OVER (
+    PARTITION BY scan_id ORDER BY updated_at DESC, scan_path, ctid DESC) AS n
+  FROM {p}stage WHERE scan_id IN (
+    SELECT scan_id FROM {p}stage GROUP BY scan_id HAVING count(*) > 1)) AS ranked
+  WHERE n > 1);
+)";
+
+// In the order of its key, which costs less than the way to a page for each row.
+constexpr std::string_view kScanText = R"(
 DELETE FROM {p}scan s WHERE NOT EXISTS (
-  SELECT 1 FROM artcache_touched t WHERE t.file_id = s.file_id);
+  SELECT 1 FROM artcache_touched t WHERE t.file_id = s.file_id) AND NOT EXISTS (
+  SELECT 1 FROM artcache_touched t WHERE t.path = s.path);
 INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at)
   SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM {p}stage s
   WHERE scan_path IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM artcache_touched t WHERE t.file_id = s.scan_id)
-  ON CONFLICT (path) DO UPDATE SET size = excluded.size, mark = excluded.mark,
-    file_id = excluded.file_id, hash = excluded.hash, updated_at = excluded.updated_at;
-DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
-  SELECT ctid, row_number() OVER (
-    PARTITION BY file_id ORDER BY updated_at DESC, scan_path, added DESC) AS n
-  FROM {p}stage) AS ranked WHERE n > 1);
-DELETE FROM {p}files f WHERE NOT EXISTS (
-  SELECT 1 FROM artcache_touched t WHERE t.file_id = f.file_id);
+    SELECT 1 FROM artcache_touched t WHERE t.file_id = s.scan_id) AND NOT EXISTS (
+    SELECT 1 FROM artcache_touched t WHERE t.path = s.scan_path)
+  ORDER BY scan_path
 )";
 
 std::string insert_text() {
-  return "INSERT INTO {p}files(" + column_names() + ") SELECT " + column_values("s") +
+  return "INSERT INTO {p}files(" + column_names() + ") SELECT " + column_names() +
          " FROM {p}stage s WHERE NOT EXISTS (SELECT 1 FROM artcache_touched t "
-         "WHERE t.file_id = s.file_id) ON CONFLICT (file_id) DO NOTHING";
+         "WHERE t.file_id = s.scan_id)";
 }
 
-// With the head taken nothing moves any more: what was deleted since the first look stays deleted.
-constexpr std::string_view kLateText =
-    "DELETE FROM {p}files f USING (SELECT DISTINCT ON (c.file_id) c.file_id, c.kind "
-    "FROM {p}log l JOIN {p}change c ON c.id = l.change WHERE l.seq > $1 AND c.file_id IS NOT NULL "
-    "ORDER BY c.file_id, l.seq DESC) AS late WHERE late.kind = 1 AND f.file_id = late.file_id";
+// A path that was noted for an entry that nobody has must not look as if its file had been read.
+constexpr std::string_view kOrphanText =
+    "DELETE FROM {p}scan s USING artcache_touched t WHERE s.path = t.path "
+    "AND NOT EXISTS (SELECT 1 FROM {p}files f WHERE f.file_id = s.file_id)";
+
+// With the head taken nothing moves any more. What was removed since the first look stays removed:
+// of rows that this transaction made, since nobody else can hold one of those.
+constexpr std::string_view kLateText = R"(
+DELETE FROM {p}files f USING (
+  SELECT file_id FROM {p}touched WHERE gone
+  UNION SELECT file_id FROM (
+    SELECT DISTINCT ON (c.file_id) c.file_id, c.kind
+    FROM {p}log l JOIN {p}change c ON c.id = l.change
+    WHERE l.seq > $1 AND c.file_id IS NOT NULL ORDER BY c.file_id, l.seq DESC) AS last
+  WHERE last.kind = 1) AS late
+WHERE f.file_id = late.file_id AND f.xmin = pg_current_xact_id()::xid
+)";
+constexpr std::string_view kLatePathsText =
+    "DELETE FROM {p}scan s USING {p}touched t "
+    "WHERE s.path = t.path AND s.xmin = pg_current_xact_id()::xid";
 
 /// Of a load that is over.
 constexpr std::string_view kEndText =
-    "DELETE FROM {p}load; DROP INDEX IF EXISTS {p}stage_path; TRUNCATE {p}stage RESTART IDENTITY";
+    "DELETE FROM {p}load; DELETE FROM {p}touched; DROP INDEX IF EXISTS {p}stage_path; "
+    "TRUNCATE {p}stage";
 
 std::string copy_text() {
-  return "COPY {p}stage(" + column_names() +
-         ", scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated) "
-         "FROM STDIN (FORMAT binary)";
+  return "COPY {p}stage(scan_id, scan_size, scan_updated, scan_hash, scan_mark, scan_path, " +
+         column_names() + ") FROM STDIN (FORMAT binary)";
 }
 
 Error overtaken() {
@@ -128,7 +164,7 @@ Result<void> Bulk::open(std::uint64_t expected_rows) {
   ARTCACHE_TRY(const bool whole, resume(row));
   if (!whole) {
     begun_at_ = row.head.position.seq;
-    ARTCACHE_CHECK(connection.execute(names_.text("TRUNCATE {p}stage RESTART IDENTITY")));
+    ARTCACHE_CHECK(connection.execute(names_.text("TRUNCATE {p}stage; DELETE FROM {p}touched")));
   } else if (resumed_ > 0) {
     // Only one that goes on with another's rows is asked for them by path.
     ARTCACHE_CHECK(connection.execute(
@@ -172,7 +208,7 @@ Result<std::vector<std::optional<ScannedFile>>> Bulk::find_scanned(
   return postgres::find_scanned(
       *link, names_,
       "(SELECT scan_path AS path, scan_size AS size, scan_mark AS mark, scan_id AS file_id, "
-      "scan_hash AS hash, scan_updated AS updated_at, added FROM {p}stage)",
+      "scan_hash AS hash, scan_updated AS updated_at FROM {p}stage)",
       paths);
 }
 
@@ -209,6 +245,8 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
     ~Unset() { connection.set_call(nullptr); }
   } const unset{connection};
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
+  // The stage is lost with the server anyway.
+  ARTCACHE_CHECK(connection.execute("SET LOCAL synchronous_commit = off"));
   ARTCACHE_CHECK(check_mine());
   ARTCACHE_CHECK(connection.copy_begin(names_.text(copy_text())));
   std::string chunk(sql::copy_header());
@@ -224,28 +262,42 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
   return transaction.commit();
 }
 
+/// Whether a row is there twice shows when it is inserted: then, and only then, rows are looked
+/// through for doubles, and every insertion asks first.
 Result<Position> Bulk::finish(const Call& call) {
   connection_->set_call(&call);
-  auto position = move_over();
+  auto position = move_over(Doubles::none_expected);
+  if (!position && connection_->last_state() == kUniqueViolation)
+    position = move_over(Doubles::sorted_out);
   connection_->set_call(nullptr);
   return position;
 }
 
-Result<void> Bulk::fill() {
-  std::string move = names_.text(kMoveText);
+Result<void> Bulk::fill(Doubles doubles) {
+  std::string touched = names_.text(kTouchedText);
   constexpr std::string_view kBegun = "{begun}";
-  move.replace(move.find(kBegun), kBegun.size(), std::to_string(begun_at_));
+  touched.replace(touched.find(kBegun), kBegun.size(), std::to_string(begun_at_));
   ARTCACHE_CHECK(connection_->execute(kRoomText));
-  ARTCACHE_CHECK(connection_->execute(move));
-  ARTCACHE_CHECK(connection_->execute(names_.text(insert_text())));
-  return connection_->execute(names_.text(kSettleText));
+  ARTCACHE_CHECK(connection_->execute(touched));
+  const bool sort_out = doubles == Doubles::sorted_out;
+  const auto run = [&](std::string_view text, std::string_view key = "") {
+    std::string all(text);
+    if (sort_out && !key.empty()) all.append(" ON CONFLICT (").append(key).append(") DO NOTHING");
+    return connection_->execute(names_.text(all));
+  };
+  if (sort_out) ARTCACHE_CHECK(run(kDropDoublesText));
+  ARTCACHE_CHECK(run(kScanText, "path"));
+  if (sort_out) ARTCACHE_CHECK(run(kDropTwinsText));
+  ARTCACHE_CHECK(run(insert_text(), "file_id"));
+  ARTCACHE_CHECK(run(kOrphanText));
+  return run(kSettleText);
 }
 
-Result<Position> Bulk::move_over() {
+Result<Position> Bulk::move_over(Doubles doubles) {
   sql::PostgresConnection& connection = *connection_;
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());
-  ARTCACHE_CHECK(fill());
+  ARTCACHE_CHECK(fill(doubles));
   ARTCACHE_TRY(auto numbering, number_statements(connection, names_, retention_, 0));
   sql::Statement* const head = numbering.back();
   ARTCACHE_CHECK(connection.run_all(numbering));
@@ -253,14 +305,14 @@ Result<Position> Bulk::move_over() {
   if (row.head.oldest_seq > begun_at_ + 1)
     return Error{Errc::conflict,
                  "index: bulk load: more was written meanwhile than the log keeps; run it again"};
-  ARTCACHE_CHECK(
-      connection.execute(names_.text("SELECT set_config('artcache.reset', '', true);"
-                                     "UPDATE {p}head SET generation = generation + 1;" +
-                                     std::string(kEndText))));
+  ARTCACHE_CHECK(connection.execute("SELECT set_config('artcache.reset', '', true)"));
   ARTCACHE_TRY(sql::Statement * late, connection.prepare(names_.text(kLateText)));
   late->bind(0, to_sql(begun_at_));
-  ARTCACHE_TRY(auto again, number_statements(connection, names_, retention_, 0));
-  again.insert(again.begin(), late);
+  ARTCACHE_CHECK(late->run());
+  ARTCACHE_CHECK(connection.execute(
+      names_.text(std::string(kLatePathsText) +
+                  "; UPDATE {p}head SET generation = generation + 1; " + std::string(kEndText))));
+  ARTCACHE_TRY(const auto again, number_statements(connection, names_, retention_, 0));
   if (auto done = connection.commit_with(again); !done) return std::move(done).error();
   ARTCACHE_TRY(const HeadRow last, read_head(*again.back(), names_, sql::Need::write));
   return last.head.position;

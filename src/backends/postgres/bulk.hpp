@@ -39,8 +39,9 @@ class Bulk final : public BulkLoad {
   Result<bool> resume(const HeadRow& row);
   /// Fails when the lock is lost or another load has begun since.
   Result<void> check_mine();
-  Result<Position> move_over();
-  Result<void> fill();
+  enum class Doubles : std::uint8_t { none_expected, sorted_out };
+  Result<Position> move_over(Doubles doubles);
+  Result<void> fill(Doubles doubles);
 
   Links& links_;
   const Names& names_;

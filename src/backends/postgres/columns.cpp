@@ -43,6 +43,8 @@ constexpr std::array<Column, kColumnCount> kColumns{{
 
 std::string_view name_of(Type type) {
   switch (type) {
+    case Type::boolean:
+      return "boolean";
     case Type::bytea:
       return "bytea";
     case Type::int8:
@@ -87,8 +89,9 @@ std::string expected_path(std::string_view folder, std::string_view name) {
 }
 
 void put_columns(const PreparedEntry& put, const Freshness& freshness, std::string_view path,
-                 const std::function<sql::PostgresFields&(std::size_t)>& field) {
+                 Form form, const std::function<sql::PostgresFields&(std::size_t)>& field) {
   const FileEntry& e = put.entry;
+  const bool stored = form == Form::stored;
   std::size_t i = 0;
   const auto next = [&]() -> sql::PostgresFields& { return field(i++); };
   next().bytes(e.id.bytes());
@@ -107,14 +110,14 @@ void put_columns(const PreparedEntry& put, const Freshness& freshness, std::stri
   next().maybe(e.version);
   next().bytes(e.storage_path);
   next().bytes(to_string(e.checksum));
-  next().bytes(vector_text(put.tokens));
-  next().maybe(people_json(e.metadata));
-  next().maybe(array_literal(e.tags));
+  next().bytes(stored ? vector_bytes(put.tokens) : vector_text(put.tokens));
+  next().maybe(stored ? jsonb_bytes(e.metadata) : people_json(e.metadata));
+  next().maybe(stored ? array_bytes(e.tags) : array_literal(e.tags));
   next().maybe(e.retention_policy);
   e.ttl_days ? next().number(*e.ttl_days) : next().null();
   e.retention_expires_at ? next().time(e.retention_expires_at->micros()) : next().null();
   next().bytes(put.hash.bytes);
-  next().bytes(to_decimal(put.part));
+  next().bytes(stored ? numeric_bytes(put.part) : to_decimal(put.part));
   next().bytes(put.content);
   // Only a path that cannot be told from the entry is worth its bytes.
   if (path.empty() || path == expected_path(e.storage_path, e.storage_filename))
@@ -129,7 +132,7 @@ ColumnArrays::ColumnArrays() {
 
 void ColumnArrays::add(const PreparedEntry& put, const Freshness& freshness,
                        std::string_view path) {
-  put_columns(put, freshness, path,
+  put_columns(put, freshness, path, Form::sent,
               [this](std::size_t i) -> sql::PostgresFields& { return arrays_[i].add(); });
 }
 
@@ -149,13 +152,16 @@ std::string unnest_text() {
 }
 
 std::string stage_text() {
-  std::string text = "CREATE UNLOGGED TABLE {p}stage(";
+  // What the load looks for comes first: it is reached without passing the rest.
+  std::string text =
+      "CREATE UNLOGGED TABLE {p}stage(scan_id uuid, scan_size bigint, scan_updated timestamptz, "
+      "scan_hash bytea, scan_mark bytea, scan_path bytea";
   for (const Column& column : kColumns)
-    text.append(column.name).append(" ").append(name_of(column.sent)).append(", ");
-  return text.append(
-      "scan_path bytea, scan_size bigint, scan_mark bytea, scan_id uuid, scan_hash bytea, "
-      "scan_updated timestamptz, added bigint GENERATED ALWAYS AS IDENTITY) "
-      "WITH (autovacuum_enabled = off);\n");
+    text.append(", ")
+        .append(column.name)
+        .append(" ")
+        .append(column.cast.empty() ? name_of(column.sent) : column.cast);
+  return text.append(") WITH (autovacuum_enabled = off);\n");
 }
 
 std::string column_names() {
@@ -215,6 +221,25 @@ Result<Digest> read_digest(const sql::Statement& statement, int column) {
     digest += Digest(0, static_cast<std::uint64_t>(c - '0'));
   }
   return digest;
+}
+
+std::string numeric_bytes(const Digest& digest) {
+  // Digits of base 10,000, the highest first, behind their number and the power of the first.
+  constexpr std::size_t kWidth = 4;
+  std::string text = to_decimal(digest);
+  text.insert(0, (kWidth - text.size() % kWidth) % kWidth, '0');
+  const std::size_t digits = text.size() / kWidth;
+  std::string out;
+  sql::put_big_endian(out, digits, 2);
+  sql::put_big_endian(out, digits - 1, 2);
+  sql::put_big_endian(out, 0, 4);  // sign and scale
+  for (std::size_t i = 0; i < text.size(); i += kWidth) {
+    unsigned digit = 0;
+    for (const char c : std::string_view(text).substr(i, kWidth))
+      digit = digit * 10 + static_cast<unsigned>(c - '0');
+    sql::put_big_endian(out, digit, 2);
+  }
+  return out;
 }
 
 std::string to_decimal(const Digest& digest) {

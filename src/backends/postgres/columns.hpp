@@ -24,9 +24,11 @@ inline constexpr std::size_t kColumnCount = 26;
 /// In the order in which put_columns() writes them.
 const std::array<Column, kColumnCount>& columns();
 
+/// Whether columns go as they are sent, to be cast, or in the binary form of what is stored.
+enum class Form : std::uint8_t { sent, stored };
 /// Writes one row, found under `path` if that is not empty; `field(i)` is where column i goes.
 void put_columns(const PreparedEntry& put, const Freshness& freshness, std::string_view path,
-                 const std::function<sql::PostgresFields&(std::size_t)>& field);
+                 Form form, const std::function<sql::PostgresFields&(std::size_t)>& field);
 
 /// Rows for INSERT and UPDATE, as one array a column.
 class ColumnArrays {
@@ -43,8 +45,8 @@ class ColumnArrays {
 
 /// "unnest($1::uuid[], …) AS n(file_id, …)".
 std::string unnest_text();
-/// The table into which a bulk load copies: the same columns as sent, those of the scan table, and
-/// the order in which rows came.
+/// The table into which a bulk load copies: the columns of the scan table, then those of the entry
+/// as they are stored. Rows lie in the order in which they came.
 std::string stage_text();
 /// "file_id, original_filename, …".
 std::string column_names();
@@ -71,6 +73,8 @@ Result<ContentHash> read_hash(const sql::Statement& statement, int column);
 /// A number of 128 bits, selected as text.
 Result<Digest> read_digest(const sql::Statement& statement, int column);
 std::string to_decimal(const Digest& digest);
+/// The same as the server sends a numeric in binary.
+std::string numeric_bytes(const Digest& digest);
 
 inline sql::Bytes bytes_of(const FileId& id) { return id.bytes(); }
 inline std::string_view text_of(sql::Bytes bytes) {

@@ -91,6 +91,7 @@ ChangeOutcome Edit::change(const EntryChange& change, std::string_view path, Twi
     case EntryChange::Kind::put:
       return put(change, row, path, twins);
     case EntryChange::Kind::remove:
+      touched_[change.id] = true;
       if (!row.there) break;
       touch(change.id, row);
       row.there = false;
@@ -112,6 +113,7 @@ ChangeOutcome Edit::put(const EntryChange& change, Row& row, std::string_view pa
     const bool first = entry.updated_at == row.updated_at && path < row.path;
     if (!newer && !first) return ChangeOutcome::older;
   }
+  touched_[change.id] = false;
   const bool was_there = std::exchange(row.there, true);
   row.freshness = change.freshness;
   row.path =
@@ -144,7 +146,29 @@ Result<std::vector<sql::Statement*>> Edit::statements(sql::Connection& connectio
     ids.bind(*s, 0);
     out.push_back(s);
   }
+  if (loading_) ARTCACHE_CHECK(touched(connection, names, out));
   return out;
+}
+
+Result<void> Edit::touched(sql::Connection& connection, const Names& names,
+                           std::vector<sql::Statement*>& out) const {
+  if (touched_.empty() && scanned_.empty()) return {};
+  sql::PostgresArray ids(Type::uuid), gone(Type::boolean), paths(Type::bytea);
+  for (const auto& [id, removed] : touched_) {
+    ids.add().bytes(id.bytes());
+    gone.add().truth(removed);
+  }
+  // In one order for all, so that two writers never wait for each other.
+  std::set<std::string_view> sorted;
+  for (const auto& [path, file] : scanned_) sorted.insert(path);
+  for (const std::string_view path : sorted) paths.add().bytes(path);
+  ARTCACHE_TRY(
+      sql::Statement * s,
+      connection.prepare(names.text("SELECT {p}touch($1::uuid[], $2::boolean[], $3::bytea[])")));
+  int parameter = 0;
+  for (const auto* array : {&ids, &gone, &paths}) array->bind(*s, parameter++);
+  out.push_back(s);
+  return {};
 }
 
 Result<void> Edit::rows(sql::Connection& connection, const Names& names,

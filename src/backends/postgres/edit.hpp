@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/metadata_store.hpp>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -35,6 +36,8 @@ class Edit {
   void know_removed(const FileId& id, std::uint64_t seq) { rows_[id].removed_at = seq; }
   /// The first seq that the log still tells of.
   void know_oldest(std::uint64_t seq) { oldest_seq_ = seq; }
+  /// A bulk load is to be told what this edit touches.
+  void know_loading() { loading_ = true; }
   /// The outcome of each change. Requests must outlive the edit.
   std::vector<ChangeOutcome> apply(const ApplyRequest& request);
 
@@ -65,11 +68,15 @@ class Edit {
                          std::vector<sql::Statement*>& out) const;
   Result<void> scanned(sql::Connection& connection, const Names& names,
                        std::vector<sql::Statement*>& out) const;
+  Result<void> touched(sql::Connection& connection, const Names& names,
+                       std::vector<sql::Statement*>& out) const;
 
   std::unordered_map<FileId, Row> rows_;
-  std::vector<FileId> order_;  ///< ids in the order of their first change: that of the log
+  std::vector<FileId> order_;       ///< ids in the order of their first change: that of the log
+  std::map<FileId, bool> touched_;  ///< also where nothing changed: true for what was removed
   std::unordered_map<std::string, const ScannedFile*> scanned_;  ///< nullptr: to be taken out
   std::vector<FileId> finished_;
+  bool loading_ = false;
   std::uint64_t oldest_seq_ = 1;
 };
 

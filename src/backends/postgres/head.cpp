@@ -27,6 +27,7 @@ Result<HeadRow> read_head(sql::Statement& s, const Names& names, sql::Need need)
   head.schema_reader = number(1);
   head.schema_writer = number(2);
   row.base = from_sql(s.integer(12));
+  row.loading = s.integer(13) != 0;
   s.reset();
   return row;
 }

@@ -4,20 +4,30 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sql/postgres/wire.hpp"
 #include "util/json_scan.hpp"
 
 namespace artcache::postgres {
 namespace {
 
-void add_lexemes(std::string& out, std::string_view tokens, std::string_view weight) {
+template <class F>
+void for_each_token(std::string_view tokens, const F& use) {
   while (!tokens.empty()) {
     const std::string_view token = tokens.substr(0, tokens.find(' '));
     tokens.remove_prefix(std::min(tokens.size(), token.size() + 1));
-    if (token.empty()) continue;
-    if (!out.empty()) out.push_back(' ');
-    out.append("'").append(token).append("':").append(weight);
+    if (!token.empty()) use(token);
   }
 }
+
+void add_lexemes(std::string& out, std::string_view tokens, std::string_view weight) {
+  for_each_token(tokens, [&](std::string_view token) {
+    if (!out.empty()) out.push_back(' ');
+    out.append("'").append(token).append("':").append(weight);
+  });
+}
+
+/// A lexeme and the weight of its only place.
+using Lexeme = std::pair<std::string_view, unsigned>;
 
 /// jsonb stores numbers as numeric, whose exponents end somewhere beyond 16,000.
 bool fits_numeric(std::string_view number) {
@@ -92,10 +102,46 @@ std::string vector_text(const SearchTokens& tokens) {
   return out;
 }
 
+std::string vector_bytes(const SearchTokens& tokens) {
+  constexpr unsigned kA = 3, kB = 2, kD = 0, kPlace = 1, kWeightShift = 14;
+  std::vector<Lexeme> lexemes;
+  for (const auto& [part, weight] :
+       {std::pair(&tokens.name, kA), {&tokens.tags, kB}, {&tokens.rest, kD}})
+    for_each_token(*part,
+                   [&, w = weight](std::string_view token) { lexemes.emplace_back(token, w); });
+  // Each word once, with the best of its weights.
+  std::ranges::sort(lexemes, [](const Lexeme& a, const Lexeme& b) {
+    return a.first != b.first ? a.first < b.first : a.second > b.second;
+  });
+  const auto rest = std::ranges::unique(lexemes, {}, &Lexeme::first);
+  lexemes.erase(rest.begin(), rest.end());
+  std::string out;
+  sql::put_big_endian(out, lexemes.size(), 4);
+  for (const auto& [token, weight] : lexemes) {
+    out.append(token).push_back('\0');
+    sql::put_big_endian(out, 1, 2);  // places
+    sql::put_big_endian(out, weight << kWeightShift | kPlace, 2);
+  }
+  return out;
+}
+
 std::optional<std::string> people_json(std::string_view json) {
   if (json.empty()) return "{}";
   if (!fits_jsonb(json)) return std::nullopt;
   return std::string(json);
+}
+
+std::optional<std::string> jsonb_bytes(std::string_view json) {
+  auto text = people_json(json);
+  if (text) text->insert(0, 1, '\1');  // the version of the form
+  return text;
+}
+
+std::optional<std::string> array_bytes(const std::vector<std::string>& texts) {
+  if (texts.empty()) return std::nullopt;
+  sql::PostgresArray array(sql::PostgresType::text);
+  for (const std::string& text : texts) array.add().bytes(std::string_view(text));
+  return array.bytes();
 }
 
 std::optional<std::string> array_literal(const std::vector<std::string>& texts) {

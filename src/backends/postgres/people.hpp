@@ -15,12 +15,18 @@ namespace artcache::postgres {
 
 /// Tokens as the text of a tsvector: names weigh A, tags B, the rest D.
 std::string vector_text(const SearchTokens& tokens);
+/// The same in the binary form of a tsvector.
+std::string vector_bytes(const SearchTokens& tokens);
 
 /// The JSON when jsonb can hold it, else nothing: jsonb knows no U+0000 and no huge exponents.
 std::optional<std::string> people_json(std::string_view json);
+/// The same in the binary form of a jsonb.
+std::optional<std::string> jsonb_bytes(std::string_view json);
 
 /// Texts as the literal of a text[]; nothing for none.
 std::optional<std::string> array_literal(const std::vector<std::string>& texts);
+/// The same in the binary form of an array.
+std::optional<std::string> array_bytes(const std::vector<std::string>& texts);
 
 /// What read_people_columns() reads, of {p}files f.
 inline constexpr std::array<std::string_view, 18> kPeopleColumns{"f.original_filename",

@@ -77,12 +77,33 @@ CREATE TABLE {p}note(name bytea PRIMARY KEY, text bytea NOT NULL);
 CREATE TABLE {p}load(
   one integer PRIMARY KEY CHECK(one = 1), token bigint NOT NULL, generation bigint NOT NULL,
   begun bigint NOT NULL);
+CREATE TABLE {p}touched(
+  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  file_id uuid UNIQUE, gone boolean NOT NULL DEFAULT false, path bytea UNIQUE);
 CREATE TABLE {p}fence(one integer PRIMARY KEY CHECK(one = 1), fence bigint NOT NULL);
 CREATE TABLE {p}holder(
   fence bigint PRIMARY KEY, element text NOT NULL, class integer NOT NULL, record text NOT NULL);
 CREATE TABLE {p}waiter(
   element text NOT NULL, class integer NOT NULL, name text NOT NULL, record text NOT NULL,
   PRIMARY KEY(element, class, name));
+)";
+
+// What a writer does while a bulk load goes on, or waits for somebody to go on with it: noted
+// before the head is taken, and committed before or after the load's last look. A load that nobody
+// goes on with ends when too much is noted.
+constexpr std::string_view kTouch = R"(
+CREATE FUNCTION {p}touch(ids uuid[], removed boolean[], paths bytea[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $body$
+BEGIN
+  INSERT INTO {p}touched(file_id, gone) SELECT * FROM unnest(ids, removed)
+    ON CONFLICT (file_id) DO UPDATE SET gone = excluded.gone;
+  INSERT INTO {p}touched(path) SELECT * FROM unnest(paths) ON CONFLICT (path) DO NOTHING;
+  IF (SELECT max(number) - min(number) FROM {p}touched) >= 100000 THEN
+    DELETE FROM {p}load;
+    DELETE FROM {p}touched;
+  END IF;
+  PERFORM 1 FROM {p}head WHERE one = 1 FOR UPDATE;
+END $body$;
 )";
 
 // The part of one record in the digest, as Digest::of() computes it.
@@ -158,11 +179,12 @@ END $body$;
 
 CREATE FUNCTION {p}inserted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT AS $body$
-DECLARE n bigint := (SELECT count(*) FROM new_rows); from_id bigint; to_id bigint;
+DECLARE n bigint; parts numeric; sizes numeric; from_id bigint; to_id bigint;
 BEGIN
+  SELECT count(*), sum(artcache_part), sum(file_size) INTO n, parts, sizes FROM new_rows;
   IF n = 0 THEN RETURN NULL; END IF;
   IF {p}too_many(n) OR current_setting('artcache.reset', true) <> '' THEN
-    PERFORM {p}log_reset(sum(artcache_part), n, sum(file_size)) FROM new_rows;
+    PERFORM {p}log_reset(parts, n, sizes);
     RETURN NULL;
   END IF;
   WITH w AS (INSERT INTO {p}change(kind, file_id, hash, part, rows, bytes, payload)
@@ -348,7 +370,7 @@ std::string first_version(const Names& names) {
   beginning.replace(beginning.find(kEpoch), kEpoch.size(), "(" + random_epoch() + ")");
   std::string text;
   for (const std::string_view part :
-       {kPath, kFiles, kTables, kPart, kLogStatements, kNumber, kTrim})
+       {kPath, kFiles, kTables, kTouch, kPart, kLogStatements, kNumber, kTrim})
     text.append(names.text(part));
   return text + names.text(stage_text()) + names.text(beginning) + names.text(kMark);
 }

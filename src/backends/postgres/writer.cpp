@@ -186,6 +186,7 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
 
   ARTCACHE_TRY(const HeadRow row, read_head(*head, names_, sql::Need::write));
   edit.know_oldest(row.head.oldest_seq);
+  if (row.loading) edit.know_loading();
   std::unordered_map<FileId, std::uint64_t> revision_of;
   while (revisions != nullptr) {
     ARTCACHE_TRY(const bool found, revisions->step());

@@ -44,11 +44,15 @@ PostgresFields& PostgresFields::small(std::int32_t value) {
   return *this;
 }
 
+PostgresFields& PostgresFields::truth(bool value) {
+  return bytes(std::string_view(value ? "\1" : "\0", 1));
+}
+
 PostgresFields& PostgresFields::time(std::int64_t micros) {
   return number(micros - kPostgresEpoch);
 }
 
-void PostgresArray::bind(Statement& statement, int parameter) const {
+std::string PostgresArray::bytes() const {
   std::string out;
   const std::uint32_t count = fields_.count();
   put_big_endian(out, count == 0 ? 0 : 1, 4);  // dimensions
@@ -59,6 +63,11 @@ void PostgresArray::bind(Statement& statement, int parameter) const {
     put_big_endian(out, 1, 4);  // the first index
     out.append(fields_.data());
   }
+  return out;
+}
+
+void PostgresArray::bind(Statement& statement, int parameter) const {
+  const std::string out = bytes();
   statement.bind(parameter, Bytes(reinterpret_cast<const std::uint8_t*>(out.data()), out.size()));
 }
 

@@ -13,6 +13,7 @@ namespace artcache::sql {
 
 /// Object ids of the types that are sent, fixed for all servers.
 enum class PostgresType : std::uint32_t {
+  boolean = 16,
   bytea = 17,
   int8 = 20,
   int4 = 23,
@@ -37,6 +38,7 @@ class PostgresFields {
   PostgresFields& null();
   PostgresFields& number(std::int64_t value);  ///< int8
   PostgresFields& small(std::int32_t value);   ///< int4
+  PostgresFields& truth(bool value);           ///< boolean
   PostgresFields& time(std::int64_t micros);   ///< timestamptz
   PostgresFields& maybe(const std::optional<std::string>& value) {
     return value ? bytes(std::string_view(*value)) : null();
@@ -56,6 +58,7 @@ class PostgresArray {
   explicit PostgresArray(PostgresType type) : type_(type) {}
   [[nodiscard]] PostgresFields& add() { return fields_; }
   [[nodiscard]] bool empty() const { return fields_.count() == 0; }
+  [[nodiscard]] std::string bytes() const;
   /// Binds it; the text is copied.
   void bind(Statement& statement, int parameter) const;
 
