@@ -328,6 +328,7 @@ Result<void> Rebuild::walk_over(Rule rule, const ScanLookup& lookup) {
   plan.list = {.folder = request_.folder};
   plan.drop_known = collecting_ && bulk_ == nullptr;
   ARTCACHE_CHECK(walk(plan, *this, call_));
+  meter_.report();  // of what came after the last pause
   first_walk_ = false;
   return {};
 }
