@@ -6,6 +6,8 @@
 #include <artcache/timestamp.hpp>
 #include <utility>
 
+#include "http/openapi.hpp"
+
 namespace artcache {
 namespace {
 
@@ -53,6 +55,11 @@ void add_operations(http::Site& site, HealthCheck check, const MetricsRegistry& 
                        .body = metrics.text()};
                  },
              .summary = "Numbers for Prometheus"});
+  add_unless_there(
+      site,
+      {.pattern = std::string(http::kOpenApiPath),
+       .handler = [&site](http::Request&) { return http::json_response(200, http::openapi(site)); },
+       .summary = "This list, for programs"});
 }
 
 }  // namespace artcache

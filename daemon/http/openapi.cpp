@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/openapi.hpp"
+
+#include <artcache/json_writer.hpp>
+#include <artcache/version.hpp>
+#include <cstddef>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace artcache::http {
+namespace {
+
+std::vector<std::string_view> names_in(std::string_view pattern) {
+  std::vector<std::string_view> names;
+  for (std::size_t at = 0; (at = pattern.find('{', at)) != std::string_view::npos; ++at)
+    names.push_back(pattern.substr(at + 1, pattern.find('}', at) - at - 1));
+  return names;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+/// `get_api_v1_files_file_id`: one of its kind, since method and pattern are.
+std::string operation_id(const Route& route) {
+  std::string id = lower(to_string(route.method)) + route.pattern;
+  std::erase_if(id, [](char c) { return c == '{' || c == '}'; });
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  for (char& c : id)
+    if (!is_word(c)) c = '_';
+  return id;
+}
+
+bool takes_body(const Route& route) {
+  return route.method == Method::post || route.method == Method::put ||
+         route.method == Method::patch;
+}
+
+void append_parameters(JsonWriter& json, const Route& route) {
+  const auto names = names_in(route.pattern);
+  if (names.empty()) return;
+  json.key("parameters").begin_array();
+  for (const std::string_view name : names) {
+    json.begin_object().member("name", name).member("in", "path").member("required", true);
+    json.key("schema").begin_object().member("type", "string").end_object().end_object();
+  }
+  json.end_array();
+}
+
+/// Which media it takes, the handler decides, and answers 422 to the others.
+void append_body(JsonWriter& json) {
+  json.key("requestBody").begin_object().member("required", false).key("content").begin_object();
+  json.key("*/*").begin_object().key("schema").begin_object();
+  json.end_object().end_object().end_object().end_object();
+}
+
+void append_refusal(JsonWriter& json, std::string_view status, std::string_view why) {
+  json.key(status).begin_object().member("description", why).key("content").begin_object();
+  json.key("application/json").begin_object().key("schema").begin_object();
+  json.member("$ref", "#/components/schemas/Problem");
+  json.end_object().end_object().end_object().end_object();
+}
+
+void append_responses(JsonWriter& json, const Route& route) {
+  json.key("responses").begin_object();
+  json.key("2XX").begin_object().member("description", route.summary).end_object();
+  if (route.guard) {
+    append_refusal(json, "401", "No token, or one that opens nothing");
+    append_refusal(json, "403", "A token without the role that this needs");
+  }
+  if (!names_in(route.pattern).empty()) append_refusal(json, "404", "There is no such thing");
+  if (takes_body(route)) {
+    append_refusal(json, "413", "A body that is longer than allowed");
+    append_refusal(json, "422", "A body or parameter that is not what it must be");
+  }
+  append_refusal(json, "default", "What else went wrong");
+  json.end_object();
+}
+
+void append_operation(JsonWriter& json, const Route& route) {
+  json.key(lower(to_string(route.method))).begin_object();
+  json.member("operationId", operation_id(route)).member("summary", route.summary);
+  append_parameters(json, route);
+  if (takes_body(route)) append_body(json);
+  json.key("security").begin_array();
+  if (route.guard) json.begin_object().key("token").begin_array().end_array().end_object();
+  json.end_array();
+  append_responses(json, route);
+  json.end_object();
+}
+
+void append_components(JsonWriter& json) {
+  json.key("components").begin_object();
+  json.key("securitySchemes").begin_object().key("token").begin_object();
+  json.member("type", "http").member("scheme", "bearer").member("bearerFormat", "JWT");
+  json.end_object().end_object();
+  json.key("schemas").begin_object().key("Problem").begin_object().member("type", "object");
+  json.member("description", "What went wrong, in the words of this role").end_object();
+  json.end_object().end_object();
+}
+
+}  // namespace
+
+std::string openapi(const Site& site) {
+  JsonWriter json;
+  json.begin_object().member("openapi", "3.0.3").key("info").begin_object();
+  json.member("title", "artcached " + site.name()).member("version", version()).end_object();
+  json.key("paths").begin_object();
+  std::string_view open;  // the pattern whose methods are being written; they stand side by side
+  for (const Route& route : site.routes()) {
+    if (route.pattern == kOpenApiPath) continue;
+    if (route.pattern != open) {
+      if (!open.empty()) json.end_object();
+      json.key(route.pattern).begin_object();
+      open = route.pattern;
+    }
+    append_operation(json, route);
+  }
+  if (!open.empty()) json.end_object();
+  json.end_object();
+  append_components(json);
+  return std::move(json.end_object()).str();
+}
+
+}  // namespace artcache::http

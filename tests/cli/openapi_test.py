@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/openapi.json of every role against its routes and against what the routes answer."""
+
+import pathlib
+import subprocess
+import sys
+import unittest
+import uuid
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support")]
+
+from artcached import Artcached  # noqa: E402
+
+DAEMON = ""
+PATH = "/openapi.json"
+
+
+class OpenApi(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Artcached(DAEMON)
+        cls.addClassCleanup(cls.daemon.close)
+        cls.daemon.start()
+        cls.documents = {role: cls.daemon.call("GET", role, PATH) for role in cls.daemon.ports}
+
+    def operations(self):
+        for role, document in self.documents.items():
+            for path, methods in document["paths"].items():
+                for method, operation in methods.items():
+                    yield role, path, method.upper(), operation
+
+    def test_it_has_the_routes_and_no_others(self):
+        done = subprocess.run([DAEMON, "--demo", "--data", self.daemon.data / "routes", "--routes"],
+                              capture_output=True, text=True, timeout=60, check=True)
+        routes = {tuple(line.split()[:3]) for line in done.stdout.splitlines()}
+        routes = {(role, method, path) for role, method, path in routes if path != PATH}
+        self.assertEqual({(role, method, path) for role, path, method, _ in self.operations()},
+                         routes)
+        self.assertGreater(len(routes), 20)
+
+    def test_each_operation_is_whole(self):
+        seen = set()
+        for role, path, method, operation in self.operations():
+            with self.subTest(role=role, path=path, method=method):
+                self.assertNotIn((role, operation["operationId"]), seen)
+                seen.add((role, operation["operationId"]))
+                self.assertTrue(operation["summary"])
+                names = [one["name"] for one in operation.get("parameters", [])]
+                self.assertEqual([f"{{{name}}}" for name in names],
+                                 [part for part in path.split("/") if part.startswith("{")])
+
+    def test_who_needs_a_token_is_told_and_meant(self):
+        """Asked without one: a stranger changes nothing, so every route can be asked."""
+        for role, path, method, operation in self.operations():
+            for name in operation.get("parameters", []):
+                path = path.replace(f"{{{name['name']}}}", str(uuid.uuid4()))
+            with self.subTest(role=role, path=path, method=method):
+                status, _, body = self.daemon.ask(method, role, path,
+                                                  headers={"Authorization": "Basic eA=="})
+                responses = operation["responses"]
+                if operation["security"]:
+                    self.assertEqual(status, 401, body)
+                    self.assertIn("401", responses)
+                elif method == "GET":
+                    self.assertEqual(status // 100, 2, body)
+                    self.assertIn("2XX", responses)
+
+    def test_an_answer_about_what_is_not_there_is_one_of_those_told(self):
+        for role, path, method, operation in self.operations():
+            if method != "GET" or "{" not in path:
+                continue
+            for name in operation["parameters"]:
+                path = path.replace(f"{{{name['name']}}}", str(uuid.uuid4()))
+            with self.subTest(role=role, path=path):
+                status, _, _ = self.daemon.ask(method, role, path)
+                self.assertTrue({str(status), f"{status // 100}XX"} & set(operation["responses"]),
+                                status)
+                self.assertIn("404", operation["responses"])
+
+
+if __name__ == "__main__":
+    DAEMON = sys.argv.pop(1)
+    unittest.main(verbosity=1)
