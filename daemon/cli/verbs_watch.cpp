@@ -13,7 +13,7 @@
 namespace artcache::cli {
 namespace {
 
-using Kind = WatchEvent::Kind;
+using Told = WatchEvent::Kind;
 
 struct WatchOptions : CommonOptions {
   double rescan_seconds = 0;
@@ -39,20 +39,20 @@ std::string counts_text(const WatchEvent& event) {
 
 std::string event_text(const WatchEvent& event) {
   switch (event.kind) {
-    case Kind::began:
+    case Told::began:
       return event.message.empty() ? "following the storage as it changes; Ctrl-C ends it"
                                    : "comparing the whole storage every so often; Ctrl-C ends it";
-    case Kind::applied:
+    case Told::applied:
       return counts_text(event);
-    case Kind::rescanned:
+    case Told::rescanned:
       return (event.folder.empty() ? "compared the whole storage, "
                                    : "compared '" + event.folder + "', ") +
              counts_text(event);
-    case Kind::lost:
+    case Told::lost:
       return "the index is suspect for now";
-    case Kind::trusted:
+    case Told::trusted:
       return "what was lost has been made up for; the index is trusted again";
-    case Kind::retrying:
+    case Told::retrying:
       return "this will be tried again";
   }
   return {};
