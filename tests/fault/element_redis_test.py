@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An element of artcached and its Redis, which is killed, restarted and emptied: where it is found.
+"""An element of artcached and its Redis, which is killed, restarted and emptied: where it is found, what it
+tells.
 
 usage: element_redis_test.py ARTCACHED, run by redis_fault.sh
 """
@@ -151,6 +152,113 @@ class Discovery(Bench):
         self.assertIn('"status":"ready"', self.ask("GET", "/health/ready"))
         server("restart")
         self.assertEqual(until(self.found, "the key after a restart")["file_count"], 1)
+
+
+class Events(Bench):
+    """What changes is told on channels and kept in the stream, in order, whatever Redis does."""
+
+    def kept(self):
+        """Events of the stream as dictionaries."""
+        script = ("local out = {} for _, one in ipairs(redis.call('XRANGE', 'file-events', '-', "
+                  "'+')) do local row = {} for i = 1, #one[2], 2 do row[one[2][i]] = one[2][i+1] "
+                  "end out[#out+1] = row end return #out == 0 and '[]' or cjson.encode(out)")
+        return json.loads(redis("EVAL", script, "0"))
+
+    def all_kept(self, ids):
+        until(lambda: {one.get("file_id") for one in self.kept()} >= set(ids), "all events")
+        seqs = [int(one["seq"]) for one in self.kept()]
+        first = [seq for at, seq in enumerate(seqs) if seq not in seqs[:at]]
+        self.assertEqual(first, list(range(first[0], first[0] + len(first))))
+
+    def listen(self):
+        listener = subprocess.Popen(
+            ["redis-cli", "-u", REDIS, "SUBSCRIBE", "file:created", "file:updated",
+             "file:deleted"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(listener.stdout.close)
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.kill)
+        lines = iter(listener.stdout.readline, "")
+        for line in lines:  # the confirmation of the third channel
+            if line.strip() == "3":
+                return lines
+        self.fail("redis-cli ended")
+
+    def test_each_change_is_heard_on_its_channel_and_found_in_the_stream(self):
+        lines = self.listen()
+        key = self.upload("plan.txt")
+        self.ask("PATCH", f"/api/v1/files/{key}", body=b'{"description":"a plan"}',
+                 kind="application/json")
+        self.ask("DELETE", f"/api/v1/files/{key}")
+        heard = []
+        for line in lines:
+            if line.strip() == "message":
+                heard.append((next(lines).strip(), json.loads(next(lines))))
+            if len(heard) == 3:
+                break
+        self.assertEqual([channel for channel, _ in heard],
+                         ["file:created", "file:updated", "file:deleted"])
+        for channel, told in heard:
+            self.assertEqual((told["event_type"], told["file_id"], told["storage_element_id"]),
+                             (channel, key, "se-01"))
+            self.assertRegex(told["epoch"], "^[0-9a-f]{16}$")
+            self.assertTrue(told["timestamp"].endswith("Z"))
+        self.assertEqual([told["seq"] - heard[0][1]["seq"] for _, told in heard], [0, 1, 2])
+        first = heard[0][1]["metadata"]
+        self.assertEqual((first["original_filename"], first["file_size"], first["mime_type"]),
+                         ("plan.txt", 8, "text/plain"))
+        self.assertRegex(first["checksum"], "^sha256:[0-9a-f]{64}$")
+        self.assertEqual(heard[1][1]["metadata"]["description"], "a plan")
+        self.assertNotIn("metadata", heard[2][1])
+
+        kept = until(lambda: len(self.kept()) == 3 and self.kept(), "the stream")
+        self.assertEqual([one["event_type"] for one in kept],
+                         ["file:created", "file:updated", "file:deleted"])
+        self.assertEqual(json.loads(kept[0]["metadata"])["checksum_sha256"],
+                         first["checksum"].removeprefix("sha256:"))
+        self.assertIn("deleted_at", kept[2])
+        for line in ('artstore_admin_events_published_total{event_type="file:created",'
+                     'storage_element_id="se-01"} 1', "artstore_admin_stream_xadd_total",
+                     'artstore_admin_stream_length{storage_element_id="se-01"} 3',
+                     "artstore_admin_events_publish_duration_seconds_count"):
+            until(lambda line=line: self.metric(line), line)
+
+    def test_what_happens_while_redis_is_away_is_told_afterwards_in_order(self):
+        self.upload("before.txt")
+        until(self.kept, "the first event")
+        server("kill")
+        ids = [self.upload(f"{n}.txt") for n in range(20)]
+        server("restart")
+        self.all_kept(ids)
+        until(lambda: '"events":"ok"' in self.ask("GET", "/health/ready"), "that none waits")
+
+    def test_neither_a_kill_of_the_element_nor_a_flush_loses_an_event(self):
+        self.upload("before.txt")
+        until(self.kept, "the first event")
+        server("kill")
+        ids = [self.upload(f"{n}.txt") for n in range(10)]
+        self.child.kill()
+        self.child.wait()
+        server("restart")
+        self.start()
+        self.all_kept(ids)
+        redis("FLUSHALL")
+        self.all_kept([self.upload("after.txt")])
+
+
+class Silent(Bench):
+    SETTINGS = ("events=false",)
+
+    def test_events_can_be_switched_off(self):
+        key = self.upload("plan.txt")
+        until(lambda: redis("GET", KEY), "the key")
+        self.assertEqual(redis("EXISTS", "file-events"), "0")
+        self.stop()
+        self.SETTINGS = ("events_stream=others",)
+        self.start()
+        later = self.upload("later.txt")
+        entry = until(lambda: redis("XRANGE", "others", "-", "+"), "the other stream")
+        self.assertIn(later, entry)
+        self.assertNotIn(key, entry)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an element does for others beside the requests: it is announced.
+// What an element does for others beside the requests: it is announced, its changes are published.
 #pragma once
 
 #include <artcache/backends.hpp>
+#include <artcache/event_publisher.hpp>
 #include <artcache/result.hpp>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/operations.hpp"
@@ -25,15 +28,18 @@ class Outward {
 
   /// `endpoint` is where the element is reached.
   void start(const std::string& endpoint);
-  /// Takes back what was announced. Once more is nothing.
+  /// Takes back what was announced, and keeps how far the events have come. Once more is nothing.
   void stop();
   /// The state of each place; none of them makes the element unready.
   void append_health(std::vector<HealthPart>& parts) const;
 
  private:
-  explicit Outward(std::unique_ptr<Announcer> announcer) : announcer_(std::move(announcer)) {}
+  Outward() = default;
 
   std::unique_ptr<Announcer> announcer_;
+  std::unique_ptr<EventOutlet> outlet_;
+  std::unique_ptr<EventPublisher> publisher_;  ///< none without an outlet
+  std::jthread publishing_;
 };
 
 }  // namespace artcache::element
