@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An element of artcached and its Redis, which is killed, restarted and emptied: where it is found, what it
-tells.
+"""An element of artcached and its Redis, which is killed, restarted and emptied: where it is found,
+and what it tells.
 
 usage: element_redis_test.py ARTCACHED, run by redis_fault.sh
 """
