@@ -8,12 +8,14 @@
 #include <artcache/url.hpp>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "backends/postgres/head.hpp"
 #include "backends/postgres/link.hpp"
 #include "backends/postgres/schema.hpp"
 #include "backends/postgres/writer.hpp"
+#include "util/mutex.hpp"
 
 namespace artcache::postgres {
 
@@ -101,6 +103,7 @@ class Index final : public MetadataStore, public LockStore {
                                                    const Call& call) override;
 
   Result<LockRows> lock_rows(std::string_view element, const Call& call) override;
+  Result<LockRows> likely_lock_rows(std::string_view element, const Call& call) override;
   Result<void> change_locks(std::string_view element, const Decide& decide, Durability durability,
                             const Call& call) override;
   [[nodiscard]] std::string owners_path() const override;
@@ -120,6 +123,9 @@ class Index final : public MetadataStore, public LockStore {
   Result<void> write_one(std::string_view text, const Bind& bind, std::uint64_t fence,
                          LockStore::Durability durability, const Call& call);
 
+  /// What was seen last, for likely_lock_rows().
+  void note_locks(std::string_view element, bool free) ARTCACHE_EXCLUDES(locks_mutex_);
+
   const IndexOptions options_;
   const Names names_;
   const Deps deps_;
@@ -127,6 +133,8 @@ class Index final : public MetadataStore, public LockStore {
   HeadWatch watch_;
   Writer writer_;
   const std::string find_text_;
+  util::Mutex locks_mutex_;
+  std::set<std::string, std::less<>> locked_ ARTCACHE_GUARDED_BY(locks_mutex_);  ///< elements
 };
 
 }  // namespace artcache::postgres

@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index as the place where lock records are kept.
+#include <algorithm>
+#include <array>
+
 #include "backends/postgres/columns.hpp"
 #include "backends/postgres/index.hpp"
+#include "sql/postgres/wire.hpp"
 #include "util/hash.hpp"
 #include "util/try.hpp"
 
 namespace artcache::postgres {
 namespace {
 
-std::int64_t number_of(LockClass lock_class) { return static_cast<int>(lock_class); }
+using Type = sql::PostgresType;
+
+int number_of(LockClass lock_class) { return static_cast<int>(lock_class); }
 LockClass class_of(std::int64_t number) { return static_cast<LockClass>(number); }
 
-/// Both tables are small: few hold locks, and few wait for one. `end` tells how the fence is read:
-/// who writes locks that row first, so that one at a time decides. The time is read after that has
-/// been waited for: a row lock ends what a server may compute before it.
+using Statements = std::vector<sql::Statement*>;
+
+/// Reads the rows with one wait for all. Both tables are small: few hold locks, and few wait for
+/// one. `end` tells how the fence is read: who writes locks that row first, so that one at a time
+/// decides. The time is read after that has been waited for: a row lock ends what a server may
+/// compute before it.
 Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& names,
-                           std::string_view element, std::string_view end) {
+                           std::string_view element, std::string_view end, sql::Need need) {
   ARTCACHE_TRY(sql::Statement * fence,
-               connection.prepare(
-                   names.text("SELECT fence, (extract(epoch FROM clock_timestamp()) * 1000000)"
-                              "::bigint FROM (SELECT fence FROM {p}fence WHERE one = 1" +
-                              std::string(end) + ") AS held")));
+               connection.prepare(names.text(
+                   "SELECT fence, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, "
+                   "version, reader, writer FROM (SELECT f.fence, v.version, v.reader, v.writer "
+                   "FROM {p}fence f, {p}schema v WHERE f.one = 1 AND v.name = 'index'" +
+                   std::string(end) + ") AS held")));
   ARTCACHE_TRY(sql::Statement * holders,
                connection.prepare(names.text("SELECT element, fence, class, record FROM {p}holder "
                                              "WHERE element = $1 OR $1 = '' ORDER BY fence")));
@@ -33,7 +43,10 @@ Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& nam
   const std::array all{fence, holders, waiters};
   ARTCACHE_CHECK(connection.run_all(all));
   LockRows rows;
-  ARTCACHE_CHECK(fence->step());
+  ARTCACHE_TRY(const bool there, fence->step());
+  if (!there) return Error{Errc::corrupt, "postgresql index: the row of the fence is missing"};
+  const auto number = [&](int i) { return static_cast<std::uint32_t>(fence->integer(i)); };
+  ARTCACHE_CHECK(check_versions({number(2), number(3), number(4)}, names, need));
   rows.fence = from_sql(fence->integer(0));
   rows.now = std::chrono::microseconds(fence->integer(1));
   fence->reset();
@@ -51,87 +64,154 @@ Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& nam
   }
 }
 
-Result<void> write_holders(sql::Connection& connection, const Names& names, const LockEdit& edit) {
-  for (const std::uint64_t fence : edit.remove) {
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names.text("DELETE FROM {p}holder WHERE fence = $1")));
-    s->bind(0, to_sql(fence));
-    ARTCACHE_CHECK(s->run());
+Result<void> write_holders(sql::PostgresConnection& connection, const Names& names,
+                           const LockEdit& edit, Statements& out) {
+  sql::PostgresArray gone(Type::int8);
+  for (const std::uint64_t fence : edit.remove) gone.add().number(to_sql(fence));
+  if (!gone.empty()) {
+    ARTCACHE_TRY(out.emplace_back(),
+                 connection.prepare(names.text("DELETE FROM {p}holder WHERE fence = ANY($1)")));
+    gone.bind(*out.back(), 0);
   }
+  sql::PostgresArray fences(Type::int8), elements(Type::text), classes(Type::int4),
+      records(Type::text);
   for (const LockRows::Holder& holder : edit.put) {
-    // The key is not touched, so a renewal does not wait for a writer under the same fence.
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names.text(
-                     "INSERT INTO {p}holder(fence, element, class, record) VALUES($1, $2, $3, $4) "
-                     "ON CONFLICT (fence) DO UPDATE SET element = excluded.element, "
-                     "class = excluded.class, record = excluded.record")));
-    s->bind(0, to_sql(holder.fence)).bind(1, std::string_view(holder.element));
-    s->bind(2, number_of(holder.lock_class)).bind(3, std::string_view(holder.text));
-    ARTCACHE_CHECK(s->run());
+    fences.add().number(to_sql(holder.fence));
+    elements.add().bytes(std::string_view(holder.element));
+    classes.add().small(number_of(holder.lock_class));
+    records.add().bytes(std::string_view(holder.text));
   }
+  if (fences.empty()) return {};
+  // The key is not touched, so a renewal does not wait for a writer under the same fence.
+  ARTCACHE_TRY(out.emplace_back(),
+               connection.prepare(names.text(
+                   "INSERT INTO {p}holder(fence, element, class, record) SELECT * FROM unnest("
+                   "$1::bigint[], $2::text[], $3::integer[], $4::text[]) ON CONFLICT (fence) "
+                   "DO UPDATE SET element = excluded.element, class = excluded.class, "
+                   "record = excluded.record")));
+  fences.bind(*out.back(), 0);
+  elements.bind(*out.back(), 1);
+  classes.bind(*out.back(), 2);
+  records.bind(*out.back(), 3);
   return {};
 }
 
-Result<void> write_waiters(sql::Connection& connection, const Names& names, const LockEdit& edit) {
-  for (const LockRows::Waiter& waiter : edit.forget) {
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names.text("DELETE FROM {p}waiter WHERE element = $1 "
-                                               "AND class = $2 AND name = $3")));
-    s->bind(0, std::string_view(waiter.element)).bind(1, number_of(waiter.lock_class));
-    s->bind(2, std::string_view(waiter.name));
-    ARTCACHE_CHECK(s->run());
+Result<void> write_waiters(sql::PostgresConnection& connection, const Names& names,
+                           const LockEdit& edit, Statements& out) {
+  const auto add = [&](std::string_view text, const std::vector<LockRows::Waiter>& waiters,
+                       bool with_record) -> Result<void> {
+    if (waiters.empty()) return {};
+    sql::PostgresArray elements(Type::text), classes(Type::int4), who(Type::text),
+        records(Type::text);
+    for (const LockRows::Waiter& waiter : waiters) {
+      elements.add().bytes(std::string_view(waiter.element));
+      classes.add().small(number_of(waiter.lock_class));
+      who.add().bytes(std::string_view(waiter.name));
+      records.add().bytes(std::string_view(waiter.text));
+    }
+    ARTCACHE_TRY(out.emplace_back(), connection.prepare(names.text(text)));
+    elements.bind(*out.back(), 0);
+    classes.bind(*out.back(), 1);
+    who.bind(*out.back(), 2);
+    if (with_record) records.bind(*out.back(), 3);
+    return {};
+  };
+  ARTCACHE_CHECK(
+      add("DELETE FROM {p}waiter WHERE (element, class, name) IN (SELECT * FROM "
+          "unnest($1::text[], $2::integer[], $3::text[]))",
+          edit.forget, false));
+  return add(
+      "INSERT INTO {p}waiter(element, class, name, record) SELECT * FROM unnest("
+      "$1::text[], $2::integer[], $3::text[], $4::text[]) "
+      "ON CONFLICT (element, class, name) DO UPDATE SET record = excluded.record",
+      edit.wait, true);
+}
+
+/// What an edit writes, to be sent with COMMIT. Only a fence has to be durable at once.
+Result<Statements> statements_of(sql::PostgresConnection& connection, const Names& names,
+                                 const LockEdit& edit) {
+  Statements out;
+  if (edit.minted != 0) {
+    ARTCACHE_TRY(out.emplace_back(),
+                 connection.prepare(names.text("UPDATE {p}fence SET fence = $1 WHERE one = 1")));
+    out.back()->bind(0, to_sql(edit.minted));
+  } else {
+    ARTCACHE_TRY(out.emplace_back(),
+                 connection.prepare("SELECT set_config('synchronous_commit', 'off', true)"));
   }
-  for (const LockRows::Waiter& waiter : edit.wait) {
-    ARTCACHE_TRY(sql::Statement * s,
-                 connection.prepare(names.text(
-                     "INSERT INTO {p}waiter(element, class, name, record) VALUES($1, $2, $3, $4) "
-                     "ON CONFLICT (element, class, name) DO UPDATE SET record = excluded.record")));
-    s->bind(0, std::string_view(waiter.element)).bind(1, number_of(waiter.lock_class));
-    s->bind(2, std::string_view(waiter.name)).bind(3, std::string_view(waiter.text));
-    ARTCACHE_CHECK(s->run());
-  }
-  return {};
+  ARTCACHE_CHECK(write_holders(connection, names, edit, out));
+  ARTCACHE_CHECK(write_waiters(connection, names, edit, out));
+  return out;
+}
+
+/// Whether nobody holds or waits for anything once `edit` is done.
+bool leaves_free(const LockRows& rows, const LockEdit& edit) {
+  const auto removed = [&](const LockRows::Holder& holder) {
+    return std::ranges::find(edit.remove, holder.fence) != edit.remove.end();
+  };
+  return edit.put.empty() && edit.wait.empty() && rows.waiters.size() <= edit.forget.size() &&
+         std::ranges::all_of(rows.holders, removed);
 }
 
 }  // namespace
 
-/// The server's clock counts, unless the host has one of its own for everything.
-Result<LockRows> Index::lock_rows(std::string_view element, const Call& call) {
-  LockRows rows;
-  const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
-    ARTCACHE_TRY(rows, read_rows(connection, names_, element, ""));
-    if (deps_.clock != &system_clock()) rows.now.reset();
-    return {};
-  };
-  ARTCACHE_CHECK(reading(read, call));
-  return rows;
+void Index::note_locks(std::string_view element, bool free) {
+  const util::MutexLock guard(locks_mutex_);
+  if (free)
+    locked_.erase(std::string(element));
+  else
+    locked_.emplace(element);
 }
 
-/// `decide` is asked once a transaction that may commit: where that transaction is made anew,
-/// nothing of the one before was kept.
+/// The server's clock counts, unless the host has one of its own for everything.
+Result<LockRows> Index::lock_rows(std::string_view element, const Call& call) {
+  for (int attempt = 1;; ++attempt) {
+    ARTCACHE_TRY(Link link, links_.acquire(call));
+    ARTCACHE_TRY(auto transaction, sql::Transaction::begin(*link, sql::TransactionKind::read));
+    auto rows = read_rows(*link, names_, element, "", sql::Need::read);
+    const bool dead =
+        !rows && rows.error().code == Errc::unavailable && !link->healthy() && attempt == 1;
+    if (dead) continue;
+    if (!rows) return rows;
+    if (deps_.clock != &system_clock()) rows->now.reset();
+    note_locks(element, leaves_free(*rows, {}));
+    return rows;
+  }
+}
+
+/// An element that nobody was seen to hold or to wait for is probably free.
+Result<LockRows> Index::likely_lock_rows(std::string_view element, const Call& call) {
+  {
+    const util::MutexLock guard(locks_mutex_);
+    if (locked_.find(element) == locked_.end()) {
+      LockRows rows;
+      rows.likely = true;
+      return rows;
+    }
+  }
+  return lock_rows(element, call);
+}
+
+/// Two ways to the server and back: what is there, and what becomes of it. `decide` is asked once
+/// a transaction that may commit: where that transaction is made anew, nothing of the one before
+/// was kept.
 Result<void> Index::change_locks(std::string_view element, const Decide& decide,
                                  Durability durability, const Call& call) {
-  ARTCACHE_TRY(Link link, links_.acquire(call));
-  ARTCACHE_TRY(auto transaction, sql::Transaction::begin(*link, sql::TransactionKind::write));
-  sql::PostgresConnection& connection = *link;
-  ARTCACHE_TRY(sql::Statement * head, connection.prepare(names_.text(kHeadText)));
-  ARTCACHE_CHECK(read_head(*head, names_, sql::Need::write));
-  ARTCACHE_TRY(LockRows rows, read_rows(connection, names_, element, " FOR UPDATE"));
-  if (deps_.clock != &system_clock()) rows.now.reset();
-  ARTCACHE_TRY(const LockEdit edit, decide(rows));
-  if (durability == Durability::relaxed)
-    ARTCACHE_CHECK(connection.execute("SET LOCAL synchronous_commit = off"));
-  if (edit.minted != 0) {
-    if (edit.minted <= rows.fence || durability != Durability::now)
+  bool free = false;
+  const auto work = [&](sql::PostgresConnection& connection) -> Result<Statements> {
+    ARTCACHE_TRY(LockRows rows,
+                 read_rows(connection, names_, element, " FOR UPDATE OF f", sql::Need::write));
+    if (deps_.clock != &system_clock()) rows.now.reset();
+    ARTCACHE_TRY(const LockEdit edit, decide(rows));
+    if (edit.minted != 0 && (edit.minted <= rows.fence || durability != Durability::now))
       return Error{Errc::internal, "postgresql index: a fence that could be minted twice"};
-    ARTCACHE_TRY(sql::Statement * mint,
-                 connection.prepare(names_.text("UPDATE {p}fence SET fence = $1 WHERE one = 1")));
-    mint->bind(0, to_sql(edit.minted));
-    ARTCACHE_CHECK(mint->run());
-  }
-  ARTCACHE_CHECK(write_holders(connection, names_, edit));
-  ARTCACHE_CHECK(write_waiters(connection, names_, edit));
-  return transaction.commit();
+    free = leaves_free(rows, edit);
+    return statements_of(connection, names_, edit);
+  };
+  ARTCACHE_CHECK(links_.write(
+      work, [] { return Result<void>(); }, call));
+  note_locks(element, free);
+  return {};
 }
 
 /// One for each index on each server, in a folder that all processes of this machine see; the

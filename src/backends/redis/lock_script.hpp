@@ -16,56 +16,60 @@ namespace artcache::redis {
 /// class, fence, text of each holder; field, text of each waiter. Or the name of a key that is no
 /// lock of ours.
 inline constexpr std::string_view kLockScript = R"lua(
+local held, waiters, last = {{}, {}, {}, {}}, {}, nil
+
 local function load(key)
-  local kind = redis.call('TYPE', key)['ok']
-  if kind == 'none' then return {} end
-  if kind ~= 'hash' then return nil end
-  local flat, names, by_name = redis.call('HGETALL', key), {}, {}
-  for i = 1, #flat, 2 do
-    names[#names + 1] = flat[i]
-    by_name[flat[i]] = flat[i + 1]
+  local flat, fields = redis.pcall('HGETALL', key), {}
+  if flat['err'] then
+    if redis.call('TYPE', key)['ok'] ~= 'hash' then return nil end
+    return redis.call('HGETALL', key)
   end
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+local function flat_of(fields, out, before)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
   table.sort(names)
-  local out = {}
   for _, name in ipairs(names) do
+    if before then out[#out + 1] = before end
     out[#out + 1] = name
-    out[#out + 1] = by_name[name]
+    out[#out + 1] = fields[name]
   end
-  return out
 end
 
 local function state()
-  local parts, holders, waiters = {}, {}, {}
-  for k = 1, 5 do
-    local all = load(KEYS[k])
-    if not all then return nil, KEYS[k] end
-    for i = 1, #all, 2 do
-      local list = waiters
-      if k < 5 then
-        parts[#parts + 1] = k .. ' ' .. all[i] .. ' ' .. #all[i + 1] .. ' ' .. all[i + 1]
-        list = holders
-        list[#list + 1] = tostring(k)
-      end
-      list[#list + 1] = all[i]
-      list[#list + 1] = all[i + 1]
-    end
+  local holders, parts = {}, {last}
+  for k = 1, 4 do
+    if next(held[k]) then flat_of(held[k], holders, tostring(k)) end
   end
-  parts[#parts + 1] = redis.call('GET', KEYS[6]) or '-'
-  return {redis.sha1hex(table.concat(parts, ' ')), holders, waiters}
+  for _, text in ipairs(holders) do parts[#parts + 1] = #text .. ' ' .. text end
+  return redis.sha1hex(table.concat(parts, ' ')), holders
 end
 
-local function live(key, life)
-  local left = redis.call('PTTL', key)
-  if redis.call('HLEN', key) == 1 or left < tonumber(life) then
-    redis.call('PEXPIRE', key, life)
-  end
+local function put(key, fields, name, text, life)
+  local is_new, alone = redis.call('HSET', key, name, text) == 1, true
+  fields[name] = text
+  for other in pairs(fields) do alone = alone and other == name end
+  if alone or redis.call('PTTL', key) < tonumber(life) then redis.call('PEXPIRE', key, life) end
+  return is_new
 end
 
-local seen, key = state()
-if not seen then return key end
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]) > 0 then
+  for k = 1, 4 do
+    held[k] = load(KEYS[k])
+    if not held[k] then return KEYS[k] end
+  end
+  waiters = load(KEYS[5])
+  if not waiters then return KEYS[5] end
+end
+last = redis.call('GET', KEYS[6]) or '-'
+
+local sum, holders = state()
 local time = redis.call('TIME')
 local done = 0
-if ARGV[1] == seen[1] then
+if ARGV[1] == sum then
   done = 1
   if ARGV[2] ~= '' then
     local off = (tonumber(time[1]) * 1000000 + tonumber(time[2])) - tonumber(ARGV[2])
@@ -75,29 +79,34 @@ end
 if done == 1 and #ARGV > 2 then
   local i = 3
   while i <= #ARGV do
-    local what = ARGV[i]
+    local what, name = ARGV[i], ARGV[i + 1]
     if what == 'remove' then
-      for k = 1, 4 do redis.call('HDEL', KEYS[k], ARGV[i + 1]) end
+      for k = 1, 4 do
+        if held[k][name] then redis.call('HDEL', KEYS[k], name) end
+        held[k][name] = nil
+      end
       i = i + 2
     elseif what == 'put' then
-      local at = KEYS[tonumber(ARGV[i + 1])]
-      if redis.call('HSET', at, ARGV[i + 2], ARGV[i + 3]) == 1 then
-        redis.call('SET', KEYS[6], ARGV[i + 2], 'PX', 86400000)
+      local k, fence = tonumber(name), ARGV[i + 2]
+      if put(KEYS[k], held[k], fence, ARGV[i + 3], ARGV[i + 4]) then
+        redis.call('SET', KEYS[6], fence, 'PX', 86400000)
+        last = fence
       end
-      live(at, ARGV[i + 4])
       i = i + 5
     elseif what == 'forget' then
-      redis.call('HDEL', KEYS[5], ARGV[i + 1])
+      redis.call('HDEL', KEYS[5], name)
+      waiters[name] = nil
       i = i + 2
     else
-      redis.call('HSET', KEYS[5], ARGV[i + 1], ARGV[i + 2])
-      live(KEYS[5], ARGV[i + 3])
+      put(KEYS[5], waiters, name, ARGV[i + 2], ARGV[i + 3])
       i = i + 4
     end
   end
-  seen = state()
+  sum, holders = state()
 end
-return {done, seen[1], time[1], time[2], seen[2], seen[3]}
+local waiting = {}
+flat_of(waiters, waiting)
+return {done, sum, time[1], time[2], holders, waiting}
 )lua";
 
 }  // namespace artcache::redis
