@@ -47,6 +47,10 @@ class ARTCACHE_EXPORT LogSource {
   /// As ChangeLog::bucket_digests().
   virtual Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
                                                            const Call& call) = 0;
+  /// Of these buckets only, which stand in ascending order; picked out of all unless overridden.
+  virtual Result<std::vector<BucketDigest>> some_digests(unsigned bits,
+                                                         std::span<const std::uint32_t> wanted,
+                                                         const Call& call);
   /// Keys and hashes of all records in some of 2^bits buckets. `buckets` stand in ascending order.
   virtual Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets,
                             const KeySink& sink, const Call& call) = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this build has: the only file that knows all backends.
 #include <artcache/backends.hpp>
+#include <artcache/http_log.hpp>
 #include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
 #include <artcache/storage_backend.hpp>
@@ -11,6 +12,9 @@
 #include "backends/sqlite/index.hpp"
 #if ARTCACHE_WITH_POSTGRES
 #include "backends/postgres/index.hpp"
+#endif
+#if ARTCACHE_WITH_HTTP
+#include "backends/http/log_source.hpp"
 #endif
 #if ARTCACHE_WITH_REDIS
 #include "backends/redis/lock_store.hpp"
@@ -61,6 +65,8 @@ Backends Backends::builtin() {
         backend.compiled_in
             ? std::string("is no address of this kind")
             : std::string("is not compiled in; build artcache with -D") + backend.option + "=ON");
+  for (const char* scheme : {"http", "https"})
+    (void)all.add_left_out(scheme, "is where a log is followed, and nothing else");
 #if ARTCACHE_WITH_REDIS
   for (const char* scheme : {"redis", "rediss"})
     (void)all.add_locks(scheme,
@@ -72,6 +78,17 @@ Backends Backends::builtin() {
   (void)all.add_storage("s3", s3::open_storage);
 #endif
   return all;
+}
+
+Result<std::unique_ptr<LogSource>> open_http_log(const HttpLogSettings& settings,
+                                                 const Deps& deps) {
+#if ARTCACHE_WITH_HTTP
+  return http_log::open(settings, deps);
+#else
+  (void)settings, (void)deps;
+  return Error{Errc::unsupported,
+               "log: HTTP is not compiled in; build artcache with -DARTCACHE_WITH_HTTP=ON"};
+#endif
 }
 
 }  // namespace artcache

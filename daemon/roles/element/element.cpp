@@ -98,12 +98,13 @@ Element::Element(ElementSettings settings, const ElementParts& parts)
     : settings_(std::move(settings)),
       parts_(parts),
       jobs_(parts.deps),
+      polls_(*parts.index, parts.deps),
       unrestricted_(parts_, settings_, ElementMode::edit),
       services_(std::make_shared<Services>(parts_, settings_, settings_.mode)) {}
 
 Result<void> Element::add_routes(http::Site& site) {
   for (const auto add : {add_cache_routes, add_job_routes, add_file_routes, add_upload_route,
-                         add_info_routes, add_mode_routes})
+                         add_info_routes, add_mode_routes, add_log_routes})
     ARTCACHE_CHECK(add(*this, site));
   return {};
 }
@@ -130,6 +131,7 @@ Result<void> Element::start(const Call& call) {
 }
 
 void Element::stop() {
+  polls_.stop();
   jobs_.stop();
   services()->stop();
 }

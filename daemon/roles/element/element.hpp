@@ -21,6 +21,7 @@
 #include "auth/guard.hpp"
 #include "http/site.hpp"
 #include "roles/element/jobs.hpp"
+#include "roles/element/log_polls.hpp"
 #include "util/mutex.hpp"
 
 namespace artcache::element {
@@ -104,6 +105,7 @@ class Element {
   [[nodiscard]] const ElementSettings& settings() const { return settings_; }
   [[nodiscard]] const ElementParts& parts() const { return parts_; }
   Jobs& jobs() { return jobs_; }
+  LogPolls& polls() { return polls_; }
 
   /// How much room there is, by capacity_bytes or by the storage.
   struct Room {
@@ -117,6 +119,7 @@ class Element {
   const ElementSettings settings_;
   const ElementParts parts_;
   Jobs jobs_;
+  LogPolls polls_;
   Services unrestricted_;
   mutable util::Mutex mutex_;
   std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
@@ -129,6 +132,7 @@ Result<void> add_job_routes(Element& element, http::Site& site);
 Result<void> add_file_routes(Element& element, http::Site& site);
 Result<void> add_upload_route(Element& element, http::Site& site);
 Result<void> add_info_routes(Element& element, http::Site& site);
+Result<void> add_log_routes(Element& element, http::Site& site);
 Result<void> add_mode_routes(Element& element, http::Site& site);
 
 }  // namespace artcache::element

@@ -62,6 +62,19 @@ class LocalSource final : public LogSource {
 
 }  // namespace
 
+Result<std::vector<BucketDigest>> LogSource::some_digests(unsigned bits,
+                                                          std::span<const std::uint32_t> wanted,
+                                                          const Call& call) {
+  ARTCACHE_TRY(const auto all, bucket_digests(bits, nullptr, call));
+  std::vector<BucketDigest> some;
+  for (const std::uint32_t number : wanted) {
+    if (number >= all.size())
+      return Error{Errc::invalid_argument, "log: there is no bucket " + std::to_string(number)};
+    some.push_back(all[number]);
+  }
+  return some;
+}
+
 std::unique_ptr<LogSource> make_log_source(MetadataStore& index) {
   return std::make_unique<LocalSource>(index);
 }

@@ -19,14 +19,17 @@ constexpr std::size_t kRecordsAtOnce = 500;
 Result<std::vector<std::uint32_t>> differing_parts(LogSource& source, ReplicaSink& replica,
                                                    std::span<const std::uint32_t> coarse,
                                                    const Call& call) {
-  Position unused;
-  ARTCACHE_TRY(const auto theirs, source.bucket_digests(kFine, &unused, call));
-  ARTCACHE_TRY(const auto ours, replica.bucket_digests(kFine, call));
-  std::vector<std::uint32_t> parts = differing(theirs, ours);
-  std::erase_if(parts, [&](std::uint32_t part) {
-    return !std::ranges::binary_search(coarse, part >> (kFine - kCoarse));
-  });
-  return parts;
+  std::vector<std::uint32_t> parts;
+  for (const std::uint32_t bucket : coarse)
+    for (std::uint32_t i = 0; i < 1U << (kFine - kCoarse); ++i)
+      parts.push_back((bucket << (kFine - kCoarse)) + i);
+  ARTCACHE_TRY(const auto theirs, source.some_digests(kFine, parts, call));
+  ARTCACHE_TRY(const auto all, replica.bucket_digests(kFine, call));
+  std::vector<BucketDigest> ours;
+  for (const std::uint32_t part : parts) ours.push_back(all[part]);
+  std::vector<std::uint32_t> different = differing(theirs, ours);
+  for (std::uint32_t& one : different) one = parts[one];
+  return different;
 }
 
 /// Puts what the source has under these keys, and takes away what it does not have.

@@ -203,7 +203,7 @@ TEST_SUITE("backends") {
   TEST_CASE("every scheme that comes along either works or says why it does not") {
     const auto schemes = Backends::builtin().schemes();
     CHECK(std::ranges::is_sorted(schemes, {}, &Backends::Scheme::name));
-    for (const char* name : {"postgresql", "redis", "rediss", "s3"})
+    for (const char* name : {"http", "https", "postgresql", "redis", "rediss", "s3"})
       CHECK(std::ranges::count(schemes, name, &Backends::Scheme::name) == 1);
     for (const auto& one : schemes) {
       CAPTURE(one.name);

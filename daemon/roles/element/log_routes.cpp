@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log of an element over HTTP, as docs/formats/log-protocol.md has it.
+#include <artcache/log_frames.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "roles/element/element.hpp"
+#include "roles/element/log_polls.hpp"
+#include "roles/element/log_snapshot.hpp"
+#include "util/try.hpp"
+
+namespace artcache::element {
+namespace {
+
+using http::Method;
+using http::Reply;
+using http::Request;
+
+constexpr std::uint32_t kLimitMost = 10'000, kLimitUsual = 1000;
+constexpr std::uint32_t kWaitMostMs = 60'000;
+constexpr unsigned kBitsMost = 16;
+constexpr std::size_t kBodyMost = 1024 * 1024;
+// Each holds a thread and, in SQLite, the log of the database while it is read.
+constexpr int kSnapshotsMost = 4;
+
+/// A number of the query; `usual` when it is not there.
+Result<std::uint32_t> number_of(const Request& request, std::string_view name, std::uint32_t usual,
+                                std::uint32_t most) {
+  const auto text = request.query.find(name);
+  if (!text) return usual;
+  std::uint32_t number = 0;
+  const auto [end, errc] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (errc != std::errc() || end != text->data() + text->size() || number > most)
+    return Error{Errc::invalid_argument, std::string(name) + ": a number from 0 to " +
+                                             std::to_string(most) + " is expected"};
+  return number;
+}
+
+Reply framed(std::string body) {
+  http::Response response{.body = std::move(body)};
+  response.headers.add("Content-Type", std::string(frames::kContentType));
+  return response;
+}
+
+/// Behind the error stands what a follower may want to know about the log there is.
+Reply refusal(Element& element, const Error& error) {
+  if (error.code != Errc::gone) return error;
+  const auto head = element.parts().index->head(Call{}.within(std::chrono::seconds(5)));
+  if (!head) return head.error();
+  JsonWriter json;
+  json.begin_object()
+      .member("detail", error.message)
+      .member("reason", error.message)
+      .member("epoch", to_string(head->position).substr(0, 16))
+      .member("oldest", head->oldest_seq)
+      .member("head", to_string(head->position))
+      .end_object();
+  return http::json_response(410, std::move(json).str());
+}
+
+Reply head_of(Element& element, Request& request) {
+  const auto head = element.parts().index->head(request.call);
+  if (!head) return head.error();
+  std::string body;
+  frames::append_head(body, *head);
+  frames::append_end(body, head->position);
+  return framed(std::move(body));
+}
+
+Reply rows_reply(Element& element, const Result<LogSlice>& slice) {
+  if (!slice) return refusal(element, slice.error());
+  std::string body;
+  frames::append_head(body, slice->head);
+  for (const LogRow& row : slice->rows) frames::append_row(body, row);
+  frames::append_end(body, slice->head.position);
+  return framed(std::move(body));
+}
+
+Result<LogPolls::Wish> wish_of(Element& element, const Request& request) {
+  LogPolls::Wish wish;
+  ARTCACHE_TRY(wish.after,
+               parse_position(request.query.find("after").value_or(std::string_view{})));
+  ARTCACHE_TRY(wish.limit, number_of(request, "limit", kLimitUsual, kLimitMost));
+  if (wish.limit == 0) return Error{Errc::invalid_argument, "limit: at least 1 is expected"};
+  ARTCACHE_TRY(const std::uint32_t wait, number_of(request, "wait_ms", 0, kWaitMostMs));
+  wish.until = element.parts().deps.clock->steady() + std::chrono::milliseconds(wait);
+  wish.stop = request.call.stop;
+  return wish;
+}
+
+void rows_after(Element& element, const Request& request, const http::Answer& answer) {
+  auto wish = wish_of(element, request);
+  if (!wish) return answer(wish.error());
+  wish->done = [&element, answer](const Result<LogSlice>& slice) {
+    answer(rows_reply(element, slice));
+  };
+  if (auto added = element.polls().add(std::move(*wish)); !added) answer(added.error());
+}
+
+Reply digests_of(Element& element, Request& request) {
+  const auto bits = number_of(request, "bits", 10, kBitsMost);
+  if (!bits) return bits.error();
+  const auto text = http::read_all(*request.body, kBodyMost);
+  if (!text) return text.error();
+  const auto wanted = frames::parse_buckets(*text);
+  if (!wanted) return Error{Errc::invalid_argument, wanted.error().message};
+  Position position;
+  const auto all = element.parts().index->bucket_digests(*bits, &position, request.call);
+  if (!all) return all.error();
+  std::vector<BucketDigest> some;
+  for (const std::uint32_t number : *wanted) {
+    if (number >= all->size())
+      return Error{Errc::invalid_argument, "there is no bucket " + std::to_string(number)};
+    some.push_back((*all)[number]);
+  }
+  std::string body;
+  frames::append_digests(body, position, wanted->empty() ? *all : some);
+  frames::append_end(body, position);
+  return framed(std::move(body));
+}
+
+Reply keys_of(LogSource& log, Request& request) {
+  const auto bits = number_of(request, "bits", 10, kBitsMost);
+  if (!bits) return bits.error();
+  const auto text = http::read_all(*request.body, kBodyMost);
+  if (!text) return text.error();
+  const auto buckets = frames::parse_buckets(*text);
+  if (!buckets || !std::ranges::is_sorted(*buckets))
+    return Error{Errc::invalid_argument, "buckets in ascending order are expected"};
+  std::string body;
+  const auto told = log.keys(
+      *bits, *buckets,
+      [&](std::span<const KeyHash> keys) -> Result<void> {
+        frames::append_keys(body, keys);
+        if (body.size() <= frames::kFrameMost) return {};
+        return Error{Errc::invalid_argument, "too many keys: ask for fewer buckets"};
+      },
+      request.call);
+  if (!told) return told.error();
+  frames::append_end(body);
+  return framed(std::move(body));
+}
+
+Reply records_of(LogSource& log, Request& request) {
+  const auto text = http::read_all(*request.body, kBodyMost);
+  if (!text) return text.error();
+  const auto keys = frames::parse_key_list(*text);
+  if (!keys) return Error{Errc::invalid_argument, keys.error().message};
+  if (keys->size() > kLimitMost)
+    return Error{Errc::invalid_argument, "at most " + std::to_string(kLimitMost) + " keys"};
+  const auto records = log.records(*keys, request.call);
+  if (!records) return records.error();
+  std::string body;
+  for (const auto& record : *records)
+    if (record)
+      frames::append_record(body, *record);
+    else
+      frames::append_absent(body);
+  frames::append_end(body);
+  return framed(std::move(body));
+}
+
+Reply snapshot_of(Element& element, const std::shared_ptr<std::atomic<int>>& running) {
+  if (running->fetch_add(1) >= kSnapshotsMost) {
+    --*running;
+    return Error{Errc::busy, "log: too many snapshots are read already"};
+  }
+  http::Response response;
+  response.headers.add("Content-Type", std::string(frames::kContentType));
+  response.stream = std::make_unique<LogSnapshot>(*element.parts().index, running);
+  return response;
+}
+
+}  // namespace
+
+Result<void> add_log_routes(Element& element, http::Site& site) {
+  const std::shared_ptr<LogSource> log = make_log_source(*element.parts().index);
+  const auto running = std::make_shared<std::atomic<int>>(0);
+  const auto add = [&](Method method, std::string_view name, std::string_view summary,
+                       http::Handler handler, http::LateHandler late) {
+    http::Route route{.method = method, .pattern = "/api/v1/log/" + std::string(name)};
+    route.summary = summary;
+    route.handler = std::move(handler);
+    route.late = std::move(late);
+    return site.add(element.parts().gate->protect(
+        std::move(route),
+        {.callers = auth::Callers::service_accounts, .roles = {"admin", "operator", "auditor"}}));
+  };
+  ARTCACHE_CHECK(add(Method::get, "head", "Where the log of this element is",
+                     [&element](Request& request) { return head_of(element, request); }, {}));
+  ARTCACHE_CHECK(add(Method::get, "rows", "Changes behind a position, waited for", {},
+                     [&element](const Request& request, const http::Answer& answer) {
+                       rows_after(element, request, answer);
+                     }));
+  ARTCACHE_CHECK(add(Method::get, "snapshot", "Every record, as of one position",
+                     [&element, running](Request&) { return snapshot_of(element, running); }, {}));
+  ARTCACHE_CHECK(add(Method::post, "digests", "Digests of buckets of records",
+                     [&element](Request& request) { return digests_of(element, request); }, {}));
+  ARTCACHE_CHECK(add(Method::post, "keys", "Keys and hashes in some buckets",
+                     [log](Request& request) { return keys_of(*log, request); }, {}));
+  return add(Method::post, "records", "Records by their keys",
+             [log](Request& request) { return records_of(*log, request); }, {});
+}
+
+}  // namespace artcache::element
