@@ -2,6 +2,7 @@
 // sync and events: a replica of an index, and the changes of one as they come.
 #include <CLI/CLI.hpp>
 #include <artcache/follower.hpp>
+#include <artcache/http_log.hpp>
 #include <artcache/json_writer.hpp>
 #include <cstdio>
 #include <optional>
@@ -9,11 +10,40 @@
 
 #include "cli/place.hpp"
 #include "cli/verbs.hpp"
+#include "common/s3_environment.hpp"
 
 namespace artcache::cli {
 namespace {
 
 using namespace std::chrono_literals;
+
+// --- where it comes from ------------------------------------------------------------------------
+
+/// The log at an address: that of an index, which is opened here, or one that is served over HTTP.
+struct Source {
+  std::unique_ptr<MetadataStore> index;  ///< null over HTTP
+  std::unique_ptr<LogSource> log;
+};
+
+Result<Source> open_source(const std::string& address, const Place& place) {
+  Source source;
+  const auto url = Url::parse(address);
+  if (!url) return url.error();
+  if (url->scheme() == "http" || url->scheme() == "https") {
+    HttpLogSettings settings{.url = address, .token = {}};
+    if (const auto token = process_environment()("ARTCACHE_TOKEN"))
+      settings.token = [token](const Call&) -> Result<std::string> { return *token; };
+    auto log = open_http_log(settings, place.deps);
+    if (!log) return std::move(log).error();
+    source.log = std::move(*log);
+    return source;
+  }
+  auto index = Backends::builtin().open_index(*url, place.deps, place.call);
+  if (!index) return std::move(index).error();
+  source.index = std::move(*index);
+  source.log = make_log_source(*source.index);
+  return source;
+}
 
 // --- sync ---------------------------------------------------------------------------------------
 
@@ -65,7 +95,7 @@ void print_status(const SyncOptions& options, const FollowStatus& status,
 }
 
 /// Nobody's own index shall be made a copy by a mistyped address.
-Result<void> refuse_to_overwrite(MetadataStore& source, MetadataStore& copy, ReplicaSink& sink,
+Result<void> refuse_to_overwrite(LogSource& source, MetadataStore& copy, ReplicaSink& sink,
                                  const SyncOptions& options, const Call& call) {
   const auto theirs = source.head(call);
   if (!theirs) return theirs.error();
@@ -111,18 +141,18 @@ int run_sync(const SyncOptions& options) {
   if (!place) return fail(place.error());
   const auto url = Url::parse(options.from);
   if (!url) return fail(url.error().in("--from"));
-  auto source = Backends::builtin().open_index(*url, place->deps, place->call);
-  if (!source) return fail(std::move(source).error().in("--from"));
-  const auto log = make_log_source(**source);
+  const auto source = open_source(options.from, *place);
+  if (!source) return fail(source.error().in("--from"));
   const auto sink = make_replica(*place->index, url->redacted(), place->deps);
-  if (auto may = refuse_to_overwrite(**source, *place->index, *sink, options, place->call); !may)
+  if (auto may = refuse_to_overwrite(*source->log, *place->index, *sink, options, place->call);
+      !may)
     return fail(may.error());
   FollowSettings settings;
   settings.batch = options.batch;
   settings.audit_interval = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::duration<double>(options.audit_seconds));
   settings.patience = 1s;
-  Follower follower(*log, *sink, settings, place->deps);
+  Follower follower(*source->log, *sink, settings, place->deps);
   if (options.follow) return follow(options, follower, place->call);
   const auto status = follower.catch_up(place->call);
   if (!status) return fail(status.error());
@@ -138,7 +168,10 @@ void add_sync(CLI::App& app, int& code) {
       "records could not be applied");
   auto options = std::make_shared<SyncOptions>();
   add_common(*verb, *options, Needs::index);
-  verb->add_option("--from", options->from, "Address of the index to follow")->required();
+  verb->add_option("--from", options->from,
+                   "Address of the index to follow, or http://… of an element, with the token in "
+                   "the environment variable ARTCACHE_TOKEN")
+      ->required();
   verb->add_flag("--follow", options->follow, "Goes on until Ctrl-C or --timeout");
   verb->add_flag("--replace", options->replace,
                  "Lets an index that holds entries of its own become a copy");
@@ -155,7 +188,7 @@ void add_sync(CLI::App& app, int& code) {
 // --- events -------------------------------------------------------------------------------------
 
 struct EventOptions : CommonOptions {
-  std::string after;
+  std::string from, after;
   bool all = false, once = false;
   std::uint64_t limit = 0;
 };
@@ -200,13 +233,13 @@ void print_event(const EventOptions& options, const LogRow& row) {
 }
 
 /// Where to begin: behind --after, at the oldest change there is, or at the end.
-Result<Position> begin_of(MetadataStore& index, const EventOptions& options, const Call& call) {
+Result<Position> begin_of(LogSource& log, const EventOptions& options, const Call& call) {
   if (!options.after.empty()) {
     auto position = parse_position(options.after);
     if (!position) return std::move(position).error().in("--after");
     return position;
   }
-  auto head = index.head(call);
+  auto head = log.head(call);
   if (!head) return std::move(head).error();
   if (!options.all || head->oldest_seq > head->position.seq) return head->position;
   if (head->oldest_seq == 1) return Position{.epoch = head->position.epoch, .seq = 0, .digest = {}};
@@ -216,11 +249,19 @@ Result<Position> begin_of(MetadataStore& index, const EventOptions& options, con
 }
 
 int run_tail(const EventOptions& options) {
-  auto place = open_place(options, Needs::index);
+  const std::string& address = options.from.empty() ? options.index : options.from;
+  if (address.empty())
+    return fail({Errc::invalid_argument, "events: --index or --from says whose changes"});
+  CommonOptions common = options;
+  common.index = address;
+  Url unused;
+  const auto place = begin_place(common, &unused);
   if (!place) return fail(place.error());
-  auto position = begin_of(*place->index, options, place->call);
+  const auto source = open_source(address, *place);
+  if (!source) return fail(source.error().in(options.from.empty() ? "--index" : "--from"));
+  const auto& log = source->log;
+  auto position = begin_of(*log, options, place->call);
   if (!position) return fail(position.error());
-  const auto log = make_log_source(*place->index);
   std::uint64_t left = options.limit == 0 ? ~std::uint64_t{0} : options.limit;
   while (left > 0) {
     const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 1000));
@@ -245,6 +286,11 @@ void add_events(CLI::App& app, int& code) {
   auto* tail = verb->add_subcommand("tail", "Prints each change as it is committed, until Ctrl-C");
   auto options = std::make_shared<EventOptions>();
   add_common(*tail, *options, Needs::index);
+  // Either of them.
+  tail->get_option("--index")->required(false);
+  tail->add_option("--from", options->from,
+                   "Instead of --index: http://… of an element, with the token in the environment "
+                   "variable ARTCACHE_TOKEN");
   auto* all = tail->add_flag("--all", options->all, "Begins with the first change that there was");
   tail->add_option("--after", options->after, "Begins behind this position, as --json prints it")
       ->excludes(all);

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <artcache/follower.hpp>
+#include <artcache/http_log.hpp>
+#include <thread>
+
+#include "element_stand.hpp"
+#include "unit/daemon/serving.hpp"
+
+namespace artcache::element {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// An element that is served, and its log as somebody else reads it.
+struct Served {
+  explicit Served(http::ServerSettings settings = {}) : serving(*stand.site, settings) {
+    source = from("admin");
+  }
+  ~Served() {
+    // As the daemon does: what waits is answered first.
+    stand.element->stop();
+  }
+  std::unique_ptr<LogSource> from(const std::string& role) {
+    auth::Claims claims = auth::sample_claims(stand.clock.now());
+    claims.role = role;
+    claims.kind = "service_account";
+    token = auth::must(auth::mint(claims, auth::our_key()));
+    return auth::must(open_http_log(
+        {.url = url(),
+         .token = [token = token](const Call&) { return Result<std::string>(token); }},
+        {}));
+  }
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(serving.port());
+  }
+
+  Stand stand;
+  http::Serving serving;
+  std::string token;
+  std::unique_ptr<LogSource> source;
+};
+
+std::unique_ptr<MetadataStore> empty_index() {
+  return auth::must(Backends::builtin().open_index(auth::must(Url::parse("mem:")), Deps{}, Call{}));
+}
+
+TEST_SUITE_BEGIN("element log");
+
+TEST_CASE("a replica takes a snapshot over HTTP, follows, and has the digest of the element") {
+  Served served;
+  for (int i = 0; i < 20; ++i) served.stand.upload("x");
+  const auto copy = empty_index();
+  const auto sink = make_replica(*copy, "se-01", {});
+  Follower follower(*served.source, *sink, {}, {});
+  const auto first = auth::must(follower.catch_up(Call{}.within(20s)));
+  CHECK(first.proven);
+  CHECK(first.snapshots == 1);
+  const std::string id = served.stand.upload("y");
+  const auto second = auth::must(follower.catch_up(Call{}.within(20s)));
+  CHECK(second.proven);
+  CHECK(second.snapshots == 0);
+  const auto theirs = auth::must(served.stand.index->head({})), ours = auth::must(copy->head({}));
+  CHECK(second.position == theirs.position);
+  CHECK(ours.position.digest == theirs.position.digest);
+  CHECK(ours.count == 21);
+  CHECK(auth::must(copy->find(auth::must(FileId::parse(id)), {})).has_value());
+}
+
+TEST_CASE("differences are found by digests and only they are fetched") {
+  Served served;
+  for (int i = 0; i < 30; ++i) served.stand.upload("x");
+  const auto copy = empty_index();
+  const auto sink = make_replica(*copy, "se-01", {});
+  auth::must(Follower(*served.source, *sink, {}, {}).catch_up(Call{}.within(20s)));
+  // Behind the back of the follower one entry goes.
+  const auto page = auth::must(copy->page({.limit = 1}, {}));
+  EntryChange change{.kind = EntryChange::Kind::remove,
+                     .id = page.entries.front().entry.id,
+                     .put = {},
+                     .freshness = {},
+                     .base = {},
+                     .as_of = {}};
+  auth::must(copy->apply({.changes = {&change, 1}}, {}));
+  const auto healed =
+      auth::must(Follower(*served.source, *sink, {}, {}).catch_up(Call{}.within(20s)));
+  CHECK(healed.proven);
+  CHECK(healed.mended == 1);
+  CHECK(auth::must(copy->head({})).position.digest ==
+        auth::must(served.stand.index->head({})).position.digest);
+}
+
+TEST_CASE("what is told over HTTP is what the log of the index tells") {
+  Served served;
+  for (int i = 0; i < 5; ++i) served.stand.upload("x");
+  const auto local = make_log_source(*served.stand.index);
+  const Position begin{.epoch = auth::must(local->head({})).position.epoch, .seq = 0, .digest = {}};
+  const auto ours = auth::must(served.source->read_after(begin, 3, 0s, {}));
+  const auto theirs = auth::must(local->read_after(begin, 3, 0s, {}));
+  REQUIRE(ours.rows.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(ours.rows[i].position == theirs.rows[i].position);
+    CHECK(ours.rows[i].committed_at == theirs.rows[i].committed_at);
+    CHECK(ours.rows[i].record.payload == theirs.rows[i].record.payload);
+  }
+  CHECK(ours.head.position == theirs.head.position);
+  CHECK(ours.head.count == theirs.head.count);
+  std::vector<std::string> keys{"00000000-0000-4000-8000-000000000000", ours.rows[0].record.key};
+  const auto records = auth::must(served.source->records(keys, {}));
+  REQUIRE(records.size() == 2);
+  CHECK_FALSE(records[0]);
+  REQUIRE(records[1]);
+  CHECK(records[1]->hash == ours.rows[0].record.hash);
+  Position at;
+  const auto digests = auth::must(served.source->bucket_digests(4, &at, {}));
+  CHECK(digests.size() == 16);
+  CHECK(at == ours.head.position);
+  const std::vector<std::uint32_t> wanted{3, 7};
+  const auto some = auth::must(served.source->some_digests(4, wanted, {}));
+  CHECK(some[1].digest == digests[7].digest);
+  std::size_t found = 0;
+  auth::must(served.source->keys(4, wanted,
+                                 [&](std::span<const KeyHash> these) -> Result<void> {
+                                   found += these.size();
+                                   return {};
+                                 },
+                                 {}));
+  CHECK(found == digests[3].count + digests[7].count);
+}
+
+TEST_CASE("fifty polls wait without a worker, and a change answers all of them") {
+  Served served({.workers = 1});
+  const Position head = auth::must(served.source->head({})).position;
+  std::vector<std::thread> followers;
+  std::atomic<int> told = 0;
+  for (int i = 0; i < 50; ++i)
+    followers.emplace_back([&] {
+      const auto slice = served.source->read_after(head, 10, 20s, Call{}.within(30s));
+      if (slice && slice->rows.size() == 1) ++told;
+    });
+  // The one worker is free for somebody else.
+  CHECK(served.source->head(Call{}.within(10s)));
+  served.stand.upload("x");
+  for (std::thread& one : followers) one.join();
+  CHECK(told == 50);
+}
+
+TEST_CASE("a poll without a change is answered at its end, and when the element stops") {
+  Served served;
+  const Position head = auth::must(served.source->head({})).position;
+  std::optional<Result<LogSlice>> slice;
+  std::atomic<bool> done = false;
+  std::thread waiter([&] {
+    slice = served.source->read_after(head, 10, 20ms, Call{}.within(30s));
+    done = true;
+  });
+  while (!done) {
+    served.stand.clock.advance(1ms);  // little, as the token lasts for minutes only
+    std::this_thread::yield();
+  }
+  waiter.join();
+  REQUIRE(*slice);
+  CHECK((*slice)->rows.empty());
+  CHECK((*slice)->head.position == head);
+  served.stand.element->stop();
+  const auto stopped = served.source->read_after(head, 10, 20s, Call{}.within(30s));
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().code == Errc::unavailable);
+}
+
+TEST_CASE("a position that the log cannot vouch for is 410 with what there is") {
+  Served served;
+  served.stand.upload("x");
+  Position position = auth::must(served.source->head({})).position;
+  ++position.epoch;
+  const auto slice = served.source->read_after(position, 10, 20s, Call{}.within(30s));
+  REQUIRE_FALSE(slice);
+  CHECK(slice.error().code == Errc::gone);
+  auto client = served.serving.client();
+  const auto answer =
+      client.ask("GET /api/v1/log/rows?after=" + to_string(position) +
+                 " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + served.token + "\r\n\r\n");
+  CHECK(answer.status == 410);
+  for (const char* name : {"\"detail\"", "\"reason\"", "\"epoch\"", "\"oldest\"", "\"head\""})
+    CHECK(answer.body.find(name) != std::string::npos);
+}
+
+TEST_CASE("only service accounts of the roles for it read a log, and nonsense is refused") {
+  Served served;
+  const auto user = served.from("user")->head({});
+  REQUIRE_FALSE(user);
+  CHECK(user.error().code == Errc::invalid_argument);
+  const auto nobody = auth::must(open_http_log({.url = served.url(), .token = {}}, {}))->head({});
+  REQUIRE_FALSE(nobody);
+  CHECK(nobody.error().code == Errc::invalid_argument);
+  CHECK(served.from("operator")->head({}));
+  CHECK(served.source->bucket_digests(17, nullptr, {}).error().code == Errc::invalid_argument);
+  const std::vector<std::uint32_t> none{16};
+  CHECK(served.source->some_digests(4, none, {}).error().code == Errc::invalid_argument);
+  CHECK(served.source->read_after({}, 0, 0s, {}).error().code == Errc::invalid_argument);
+  for (const char* url : {"sqlite:///x", "http://a,b", "http://me:word@host", "http://host?x=1"})
+    CHECK(open_http_log({.url = url, .token = {}}, {}).error().code == Errc::invalid_argument);
+}
+
+TEST_CASE("a snapshot that nobody reads on ends, and leaves room for others") {
+  Served served;
+  for (int i = 0; i < 50; ++i) served.stand.upload("x");
+  for (int i = 0; i < 10; ++i) {
+    const auto broken = served.source->snapshot(
+        [](std::span<const Record>) -> Result<void> {
+          return Error{Errc::no_space, "enough"};
+        },
+        {});
+    REQUIRE_FALSE(broken);
+    CHECK(broken.error().code != Errc::gone);
+  }
+  std::size_t found = 0;
+  const auto whole = [&] {
+    found = 0;
+    return served.source->snapshot(
+        [&](std::span<const Record> records) -> Result<void> {
+          found += records.size();
+          return {};
+        },
+        {});
+  };
+  auto position = whole();
+  while (!position && position.error().code == Errc::unavailable) position = whole();
+  REQUIRE(position);
+  CHECK(found == 50);
+  CHECK(*position == auth::must(served.stand.index->head({})).position);
+}
+
+TEST_SUITE_END();
+
+}  // namespace
+}  // namespace artcache::element
