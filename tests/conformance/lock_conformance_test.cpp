@@ -146,6 +146,49 @@ TEST_SUITE("locks") {
     });
   }
 
+  TEST_CASE("who has waited for a minute comes before a higher class that came later") {
+    for_each_site([](Site& site) {
+      LockRequest cleanup = wanting(LockClass::background_cleanup);
+      cleanup.waiter = "cleanup";
+      LockRequest rebuild = wanting(LockClass::manual_rebuild);
+      rebuild.waiter = "admin-7";
+      Lease held = site.acquire(*site.a, LockClass::manual_check);
+      for (int i = 0; i < 16; ++i) {
+        CHECK(site.refusal(*site.b, cleanup) == Errc::busy);
+        site.clock.advance(4s);
+      }
+      CHECK(site.refusal(*site.a, rebuild) == Errc::busy);
+      CHECK(good(site.a->renew(held, "", {})) == RenewOutcome::asked_to_yield);
+      good(site.a->release(held, {}));
+      CHECK(site.refusal(*site.a, rebuild) == Errc::busy);
+      const Lease lease = good(site.b->try_acquire(cleanup, {}));
+      CHECK(site.refusal(*site.a, rebuild) == Errc::busy);
+      good(site.b->release(lease, {}));
+      good(site.a->try_acquire(rebuild, {}));
+    });
+  }
+
+  TEST_CASE("jumps of the wall clock by an hour change nothing for holders and those who wait") {
+    for_each_site([](Site& site) {
+      LockRequest rebuild = wanting(LockClass::manual_rebuild);
+      rebuild.waiter = "admin-7";
+      Lease held = site.acquire(*site.a, LockClass::manual_check);
+      for (const auto jump : {std::chrono::hours(1), std::chrono::hours(-2)}) {
+        site.clock.jump(jump);
+        CHECK(site.refusal(*site.b, wanting(LockClass::manual_check)) == Errc::busy);
+        CHECK(site.refusal(*site.b, rebuild) == Errc::busy);
+        CHECK(good(site.a->renew(held, "", {})) == RenewOutcome::asked_to_yield);
+        const LockHolder holder = good(site.b->list("se-01", {})).at(0);
+        CHECK(holder.age == std::chrono::milliseconds(0));
+        CHECK(holder.expires_in == default_ttl(LockClass::manual_check));
+        CHECK(site.commit(held.fence) == kDone);
+      }
+      good(site.a->release(held, {}));
+      CHECK(site.refusal(*site.a, wanting(LockClass::background_cleanup)) == Errc::busy);
+      good(site.b->try_acquire(rebuild, {}));
+    });
+  }
+
   TEST_CASE("a renewal prolongs by the TTL and tells people how far the work is") {
     for_each_site([](Site& site) {
       LockRequest request = wanting(LockClass::manual_check);

@@ -31,16 +31,15 @@ Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& nam
                    "version, reader, writer FROM (SELECT f.fence, v.version, v.reader, v.writer "
                    "FROM {p}fence f, {p}schema v WHERE f.one = 1 AND v.name = 'index'" +
                    std::string(end) + ") AS held")));
-  ARTCACHE_TRY(sql::Statement * holders,
-               connection.prepare(names.text("SELECT element, fence, class, record FROM {p}holder "
-                                             "WHERE element = $1 OR $1 = '' ORDER BY fence")));
-  holders->bind(0, element);
-  ARTCACHE_TRY(sql::Statement * waiters,
+  // One text for one element and one for all: with both in one the server plans it each time.
+  const std::string of = element.empty() ? " " : " WHERE element = $1 ";
+  ARTCACHE_TRY(sql::Statement * kept,
                connection.prepare(
-                   names.text("SELECT element, class, name, record FROM {p}waiter "
-                              "WHERE element = $1 OR $1 = '' ORDER BY element, class, name")));
-  waiters->bind(0, element);
-  const std::array all{fence, holders, waiters};
+                   names.text("SELECT 0, element, fence, class, '', record FROM {p}holder" + of +
+                              "UNION ALL SELECT 1, element, 0, class, name, record FROM {p}waiter" +
+                              of + "ORDER BY 1, 2, 3, 4, 5")));
+  if (!element.empty()) kept->bind(0, element);
+  const std::array all{fence, kept};
   ARTCACHE_CHECK(connection.run_all(all));
   LockRows rows;
   ARTCACHE_TRY(const bool there, fence->step());
@@ -51,24 +50,27 @@ Result<LockRows> read_rows(sql::PostgresConnection& connection, const Names& nam
   rows.now = std::chrono::microseconds(fence->integer(1));
   fence->reset();
   while (true) {
-    ARTCACHE_TRY(const bool found, holders->step());
-    if (!found) break;
-    rows.holders.push_back({std::string(holders->text(0)), from_sql(holders->integer(1)),
-                            class_of(holders->integer(2)), std::string(holders->text(3))});
-  }
-  while (true) {
-    ARTCACHE_TRY(const bool found, waiters->step());
+    ARTCACHE_TRY(const bool found, kept->step());
     if (!found) return rows;
-    rows.waiters.push_back({std::string(waiters->text(0)), class_of(waiters->integer(1)),
-                            std::string(waiters->text(2)), std::string(waiters->text(3))});
+    const std::string of_element(kept->text(1)), record(kept->text(5));
+    const LockClass lock_class = class_of(kept->integer(3));
+    if (kept->integer(0) == 0)
+      rows.holders.push_back({of_element, from_sql(kept->integer(2)), lock_class, record});
+    else
+      rows.waiters.push_back({of_element, lock_class, std::string(kept->text(4)), record});
   }
 }
 
 Result<void> write_holders(sql::PostgresConnection& connection, const Names& names,
                            const LockEdit& edit, Statements& out) {
-  sql::PostgresArray gone(Type::int8);
-  for (const std::uint64_t fence : edit.remove) gone.add().number(to_sql(fence));
-  if (!gone.empty()) {
+  if (edit.remove.size() == 1) {
+    // The usual case, whose plan the server keeps.
+    ARTCACHE_TRY(out.emplace_back(),
+                 connection.prepare(names.text("DELETE FROM {p}holder WHERE fence = $1")));
+    out.back()->bind(0, to_sql(edit.remove.front()));
+  } else if (!edit.remove.empty()) {
+    sql::PostgresArray gone(Type::int8);
+    for (const std::uint64_t fence : edit.remove) gone.add().number(to_sql(fence));
     ARTCACHE_TRY(out.emplace_back(),
                  connection.prepare(names.text("DELETE FROM {p}holder WHERE fence = ANY($1)")));
     gone.bind(*out.back(), 0);

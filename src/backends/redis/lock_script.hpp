@@ -56,13 +56,13 @@ local function put(key, fields, name, text, life)
   return is_new
 end
 
-if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]) > 0 then
-  for k = 1, 4 do
-    held[k] = load(KEYS[k])
-    if not held[k] then return KEYS[k] end
-  end
-  waiters = load(KEYS[5])
-  if not waiters then return KEYS[5] end
+local there = redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+for k = 1, 5 do
+  if there == 0 then break end
+  local fields = load(KEYS[k])
+  if not fields then return KEYS[k] end
+  if next(fields) then there = there - 1 end
+  if k < 5 then held[k] = fields else waiters = fields end
 end
 last = redis.call('GET', KEYS[6]) or '-'
 
