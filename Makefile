@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 export JOBS PRESET
 
-.PHONY: help setup demo test bench bench-peers lint format coverage clean
+.PHONY: help setup demo test bench bench-peers soak lint format coverage clean
 
 help:  ## show this
 	@echo 'usage: make TARGET [JOBS=N] [PRESET=NAME] [ARGS="..."]'
@@ -30,6 +30,9 @@ bench:  ## measure: each figure beside its floor from the same run
 
 bench-peers:  ## measure a first rebuild beside DuckDB, where its Python module is installed
 	@scripts/bench-peers $(ARGS)
+
+soak:  ## mixed traffic on artcached for MINUTES (60): memory, descriptors, latency stay flat
+	@scripts/soak $(or $(MINUTES),60)
 
 lint:  ## check include rules, headers, format, scripts and both compilers' warnings
 	@scripts/lint $(ARGS)

@@ -36,9 +36,11 @@ class Artcached:
         if not line:
             raise AssertionError("artcached did not start: " + self.log.read_text()[-2000:])
         self.ports = json.loads(line)["ports"]
-        self.token = None
-        self.token = self.call("POST", "admin", "/api/v1/auth/token",
-                               json_body=ACCOUNT)["access_token"]
+        self.token = self.fresh_token()
+
+    def fresh_token(self):
+        return self.call("POST", "admin", "/api/v1/auth/token", headers={"Authorization": ""},
+                         json_body=ACCOUNT)["access_token"]
 
     def end(self, how=signal.SIGTERM):
         """The exit code, or below 0 the signal that ended it."""
