@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nonsense over the wire: the right status, the documented body, a log line, and no harm to the
+process or to what is stored."""
+
+import json
+import pathlib
+import socket
+import sys
+import unittest
+import uuid
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support")]
+
+from artcached import Artcached, form  # noqa: E402
+
+DAEMON = ""
+UPLOAD = "/api/v1/files/upload"
+
+
+class BadInput(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Artcached(DAEMON)
+        cls.addClassCleanup(cls.daemon.close)
+        cls.daemon.start()
+        cls.sent = cls.daemon.upload("good.txt", b"good")
+
+    def tearDown(self):
+        """Nobody was harmed."""
+        self.assertIsNone(self.daemon.child.poll())
+        path = f"/api/v1/files/{self.sent['file_id']}/download"
+        self.assertEqual(self.daemon.ask("GET", "se-01", path)[::2], (200, b"good"))
+
+    def wire(self, raw, role="se-01"):
+        """Status and body of what is sent as it stands, until the other side has said all."""
+        with socket.create_connection(("127.0.0.1", self.daemon.ports[role]), timeout=30) as one:
+            try:
+                one.sendall(raw)
+                one.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # answered and closed before all was sent
+            said = b""
+            try:
+                while piece := one.recv(65536):
+                    said += piece
+            except ConnectionError:
+                pass
+        head, _, body = said.partition(b"\r\n\r\n")
+        return int(head.split()[1]) if head else 0, body
+
+    def head(self, method, path, *more):
+        lines = [f"{method} {path} HTTP/1.1", "Host: x",
+                 f"Authorization: Bearer {self.daemon.token}", *more]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+    def ask(self, check, *arguments, **more):
+        status, _, body = self.daemon.ask(*arguments, **more)
+        self.assertEqual(status, check, body)
+        detail = json.loads(body)["detail"]
+        self.assertTrue(detail)
+        return detail
+
+    def test_json_that_is_none_or_of_the_wrong_kind(self):
+        path = f"/api/v1/files/{self.sent['file_id']}"
+        kind = {"Content-Type": "application/json"}
+        for body in (b"{", b"[]", b"", b"\xff\xfe", b'{"description": 1}', b'{"description": {}}',
+                     b"[" * 100_000, b'{"a":' * 50_000):
+            with self.subTest(body=body[:30]):
+                detail = self.ask(422, "PATCH", "se-01", path, body=body, headers=kind)
+                self.assertEqual(set(detail[0]) & {"loc", "msg", "type"}, {"loc", "msg", "type"})
+        for body in (b"{", b'{"client_id": 1, "client_secret": []}', b"null"):
+            with self.subTest(token=body):
+                self.ask(422, "POST", "admin", "/api/v1/auth/token", body=body, headers=kind)
+
+    def test_forms_that_lack_something(self):
+        body, headers = form("a", b"x")
+        for wrong in (b"", b"--b0undary--\r\n", body[:-20], body.replace(b'name="file"', b'name="f"'),
+                      body.replace(b"form-data", b"attachment"), b"\r\n" * 1000):
+            with self.subTest(body=wrong[:40]):
+                status, _, said = self.daemon.ask("POST", "se-01", UPLOAD, body=wrong,
+                                                  headers=headers)
+                self.assertIn(status, (400, 422), said)
+                self.assertTrue(json.loads(said)["detail"])
+        self.ask(422, "POST", "se-01", UPLOAD, body=body, headers={"Content-Type": "text/plain"})
+
+    def test_names_that_would_lead_elsewhere_stay_names(self):
+        for name in ("../../../etc/passwd", "..", "/etc/passwd", "a\\..\\b", ".attr.json",
+                     "a\x01b", "x" * 300, "con.attr.json"):
+            with self.subTest(name=name):
+                body, headers = form(name, b"name")
+                status, _, said = self.daemon.ask("POST", "se-01", UPLOAD, body=body,
+                                                  headers=headers)
+                self.assertIn(status, (201, 400, 422), said)
+                if status == 201:
+                    path = f"/api/v1/files/{json.loads(said)['file_id']}"
+                    self.assertEqual(self.daemon.ask("GET", "se-01", path + "/download")[2],
+                                     b"name")
+                    self.daemon.call("DELETE", "se-01", path, 204)
+        outside = [path for path in self.daemon.data.rglob("*passwd*")
+                   if self.daemon.data / "se-01/files" not in path.parents]
+        self.assertEqual(outside, [])
+        report = self.daemon.call("GET", "se-01", "/api/v1/cache/consistency")
+        self.assertEqual((report["is_consistent"], report["orphan_data_count"]), (True, 0))
+
+    def test_ids_that_are_none_and_ids_of_nothing(self):
+        for wrong in ("x", "1", "%00", "a" * 5000, "%2e%2e", self.sent["file_id"] + "0"):
+            with self.subTest(id=wrong[:40]):
+                status, _, _ = self.daemon.ask("GET", "se-01", f"/api/v1/files/{wrong}")
+                self.assertIn(status, (400, 404, 422))
+        self.ask(422, "GET", "se-01", "/api/v1/files/not-a-uuid")
+        for method in ("GET", "PATCH", "DELETE"):
+            self.ask(404, method, "se-01", f"/api/v1/files/{uuid.uuid4()}",
+                     **({"json_body": {"description": "x"}} if method == "PATCH" else {}))
+        self.ask(404, "GET", "se-01", "/api/v1/no/such/thing")
+        self.ask(405, "PUT", "se-01", "/api/v1/cache/rebuild")
+
+    def test_pages_that_are_none(self):
+        for query in ("page=0", "page=x", "page_size=-1", "page_size=99999999999999999999",
+                      "limit=0", "skip=-1", "offset=1e3"):
+            with self.subTest(query=query):
+                self.ask(422, "GET", "se-01", f"/api/v1/files/?{query}")
+
+    def test_lengths_and_chunks_that_contradict(self):
+        body, headers = form("a", b"x" * 1000)
+        kind = f"Content-Type: {headers['Content-Type']}"
+        chunked = "Transfer-Encoding: chunked"
+        size = len(body)
+        for name, lines, sent, allowed in (
+                ("two lengths", [f"Content-Length: {size}", "Content-Length: 5"], body, {400}),
+                ("length and chunks", [f"Content-Length: {size}", chunked], body, {400}),
+                ("shorter than said", [f"Content-Length: {size + 99}"], body, {400, 499}),
+                ("negative", ["Content-Length: -1"], body, {400}),
+                ("no number", ["Content-Length: x"], body, {400}),
+                ("too much", ["Content-Length: 99999999999999999999999"], body, {400, 413}),
+                ("no chunk size", [chunked], b"zz\r\n", {400}),
+                ("chunk without its end", [chunked], b"5\r\nhelloworld\r\n0\r\n\r\n", {400}),
+                ("other coding", ["Transfer-Encoding: gzip"], body, {400, 501})):
+            with self.subTest(name):
+                status, said = self.wire(self.head("POST", UPLOAD, kind, *lines) + sent)
+                self.assertIn(status, allowed, said[:200])
+        self.assertEqual(self.daemon.call("GET", "se-01", "/api/v1/files/")["total"], 1)
+
+    def test_headers_without_end_or_sense(self):
+        many = "\r\n".join(f"X-{i}: y" for i in range(10_000))
+        self.assertEqual(self.wire(self.head("GET", "/health/live", many))[0], 431)
+        self.assertEqual(self.wire(self.head("GET", "/health/live", "X: " + "y" * 100_000))[0], 431)
+        for raw in (b"GET\r\n\r\n", b"\x00\x01\x02\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+                    b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"GET /a\x00b HTTP/1.1\r\nHost: x\r\n\r\n",
+                    b"GET / HTTP/1.1\r\nHost x\r\n\r\n"):
+            with self.subTest(raw=raw[:30]):
+                self.assertIn(self.wire(raw)[0], (400, 505))
+
+    def test_a_refusal_stands_in_the_log_with_its_request(self):
+        self.daemon.ask("GET", "se-01", "/api/v1/files/not-a-uuid",
+                        headers={"X-Request-ID": "bad-input-1"})
+        lines = [line for line in self.daemon.log.read_text().splitlines()
+                 if "bad-input-1" in line]
+        self.assertTrue(any("422" in line for line in lines), lines)
+
+
+if __name__ == "__main__":
+    DAEMON = sys.argv.pop(1)
+    unittest.main(verbosity=1)
