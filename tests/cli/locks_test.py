@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Operations of different classes that meet as processes, seen in their logs as operators do.
+
+usage: locks_test.py ARTCACHE
+"""
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+PROGRAM = ""
+FILES = 3000
+# What the operators of the seeds look for in the log.
+SEEN = re.compile("lock.*skip|lock.*acquired", re.IGNORECASE)
+GIVEN_UP = "Lock given up to a higher operation"
+
+
+def run(*arguments):
+    return subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+
+
+class Meetings(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name)
+        self.database = path / "i.db"
+        self.assertEqual(run("sample", path / "store", FILES, "--no-data").returncode, 0)
+        self.index = ["--index", f"sqlite://{self.database}", "--element", "se-01"]
+        self.both = ["--storage", f"file://{path}/store", *self.index]
+        self.assertEqual(run("rebuild", *self.both, "-q").returncode, 0)
+
+    def expire(self):
+        with sqlite3.connect(self.database) as index:
+            index.execute("UPDATE entry_1 SET refreshed_at = 0")
+        index.close()
+
+    def expired(self):
+        return json.loads(run("check", *self.both, "--json").stdout)["expired_cache_count"]
+
+    def begin(self, verb, *more):
+        """A run that takes its time, as soon as it has its lock."""
+        process = subprocess.Popen(
+            [PROGRAM, verb, *self.both, "-v", *more],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        for line in process.stderr:
+            if SEEN.search(line):
+                return process
+        self.fail("it ended without a lock")
+
+    def held(self):
+        return [one["lock_type"] for one in
+                json.loads(run("locks", "list", *self.index, "--json").stdout)]
+
+    def test_a_rebuild_in_the_middle_of_a_cleanup_comes_first_and_the_cleanup_goes_on(self):
+        self.expire()
+        slow = self.begin("cleanup", "--files-per-second", "1000")
+        self.assertEqual(self.held(), ["background_cleanup"])
+        done = run("rebuild", *self.both, "-v")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, SEEN)
+        rest = slow.stderr.read()
+        self.assertEqual(slow.wait(), 0, rest)
+        self.assertIn(GIVEN_UP, rest)
+        self.assertRegex(rest, SEEN)
+        self.assertEqual(self.held(), [])
+        self.assertEqual(self.expired(), 0)
+
+    def test_a_check_in_the_middle_of_a_cleanup_comes_first_and_the_cleanup_goes_on(self):
+        self.expire()
+        slow = self.begin("cleanup", "--files-per-second", "1000")
+        done = run("check", *self.both, "-v")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, SEEN)
+        rest = slow.stderr.read()
+        self.assertEqual(slow.wait(), 0, rest)
+        self.assertIn(GIVEN_UP, rest)
+        self.assertEqual(self.expired(), 0)
+
+    def test_while_a_rebuild_runs_checks_and_cleanups_are_busy_at_once(self):
+        slow = self.begin("rebuild", "--files-per-second", "1000")
+        for verb in ("check", "cleanup", "rebuild"):
+            refused = run(verb, *self.both, "-v")
+            self.assertEqual(refused.returncode, 3, refused.stderr)
+            self.assertIn("manual_rebuild is held by", refused.stderr)
+        rest = slow.stderr.read()
+        self.assertEqual(slow.wait(), 0, rest)
+        self.assertNotIn(GIVEN_UP, rest)
+        self.assertEqual(run("check", *self.both, "-q").returncode, 0)
+
+
+if __name__ == "__main__":
+    PROGRAM = sys.argv.pop(1)
+    unittest.main()
