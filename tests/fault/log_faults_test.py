@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Replicas follow an element over HTTP while it is killed, restored, cut off and forgets its log.
+
+Each ends with the digest of the element without a hand.
+
+usage: log_faults_test.py ARTCACHED ARTCACHE
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from artcached import Artcached, eventually  # noqa: E402
+
+DAEMON = PROGRAM = ""
+
+
+class Link:
+    """A port that stays the same, in front of an element that does not; it can cut and hold."""
+
+    def __init__(self):
+        self.target = 0
+        self.passed = 0  # bytes of answers
+        self.cut_at = None  # after so many more of them the next connections break
+        self.free = threading.Event()
+        self.free.set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.free.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.connect, args=(client,), daemon=True).start()
+
+    def connect(self, client):
+        with client:
+            try:
+                element = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                return
+            with element:
+                back = threading.Thread(target=self.pass_on, args=(element, client, True))
+                back.start()
+                self.pass_on(client, element, False)
+                back.join()
+
+    def pass_on(self, one, other, answers):
+        try:
+            while piece := one.recv(4096):
+                if answers:
+                    self.free.wait()
+                    self.passed += len(piece)
+                    if self.cut_at is not None and self.passed > self.cut_at:
+                        break
+                other.sendall(piece)
+        except OSError:
+            pass
+        for end in (one, other):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Replica:
+    def __init__(self, test, name, link, token):
+        self.index = f"sqlite://{test.folder}/{name}.db"
+        self.words = ["sync", "--from", link.url, "--index", self.index, "--json", "-q"]
+        self.environment = {**os.environ, "ARTCACHE_TOKEN": token}
+        self.test = test
+        self.said = []
+        self.child = None
+
+    def once(self):
+        done = subprocess.run([PROGRAM, *self.words], env=self.environment, capture_output=True,
+                              text=True, check=False, timeout=120)
+        return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+    def follow(self):
+        self.child = subprocess.Popen([PROGRAM, *self.words, "--follow"], env=self.environment,
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.test.addCleanup(self.end)
+        self.listener = threading.Thread(target=self.listen, daemon=True)
+        self.listener.start()
+
+    def listen(self):
+        with self.child.stdout as lines:
+            for line in lines:
+                self.said.append(json.loads(line))
+
+    def end(self):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGINT)
+        self.child.wait(timeout=60)
+        self.listener.join()
+
+    def proven_at(self, position):
+        return eventually(lambda: any(one["proven"] and one["position"] == position
+                                      for one in list(self.said)))
+
+    def ids(self):
+        done = subprocess.run([PROGRAM, "list", "--index", self.index, "--json", "-q", "--limit",
+                               "0"], capture_output=True, text=True, check=True)
+        return sorted(json.loads(line)["file_id"] for line in done.stdout.splitlines())
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.link = Link()
+        self.addCleanup(self.link.close)
+
+    def begin(self, *arguments):
+        self.element = Artcached(DAEMON, *arguments)
+        self.addCleanup(self.element.close)
+        self.start()
+        self.replica = Replica(self, "copy", self.link, self.element.token)
+
+    def start(self):
+        self.element.start()
+        self.link.target = self.element.ports["se-01"]
+
+    def upload(self, count):
+        return sorted(self.element.upload("x.txt", b"x" * n)["file_id"]
+                      for n in range(1, count + 1))
+
+    def position(self):
+        """Where the element is, by a replica that is made for it."""
+        other = Replica(self, f"other-{len(list(self.folder.iterdir()))}", self.link,
+                        self.element.token)
+        code, said, errors = other.once()
+        self.assertEqual(code, 0, errors)
+        self.assertTrue(said["proven"])
+        return said["position"]
+
+    def caught_up(self):
+        code, said, errors = self.replica.once()
+        self.assertEqual(code, 0, errors)
+        self.assertTrue(said["proven"])
+        self.assertEqual(said["position"], self.position())
+        return said
+
+    def test_an_element_that_is_killed_under_a_long_poll_is_followed_when_it_is_back(self):
+        self.begin()
+        ids = self.upload(3)
+        self.replica.follow()
+        self.assertTrue(self.replica.proven_at(self.position()))
+        for _ in range(2):
+            self.element.end(signal.SIGKILL)
+            self.assertTrue(eventually(lambda: self.replica.said[-1]["state"] == "waiting"))
+            self.start()
+            ids += self.upload(2)
+            self.assertTrue(self.replica.proven_at(self.position()))
+        self.replica.end()
+        self.assertEqual(self.replica.ids(), sorted(ids))
+
+    def test_a_snapshot_that_is_cut_is_an_error_and_is_made_good_the_next_time(self):
+        self.begin()
+        ids = self.upload(60)
+        self.link.cut_at = self.link.passed + 12_000
+        code, said, errors = self.replica.once()
+        self.assertEqual((code, said), (1, {}))
+        self.assertIn("unavailable", errors)
+        self.link.cut_at = None
+        self.caught_up()
+        self.assertEqual(self.replica.ids(), ids)
+
+    def test_an_index_that_was_restored_from_an_older_copy_is_noticed(self):
+        self.begin()
+        self.upload(5)
+        self.assertEqual(self.element.end(), 0)
+        index = next(self.element.data.rglob("se-01/index.db"))
+        shutil.copy(index, self.folder / "older")
+        self.start()
+        self.upload(4)
+        self.caught_up()
+        self.assertEqual(len(self.replica.ids()), 9)
+        self.assertEqual(self.element.end(), 0)
+        for rest in index.parent.glob("index.db-*"):
+            rest.unlink()
+        shutil.copy(self.folder / "older", index)
+        self.start()
+        said = self.caught_up()
+        self.assertGreaterEqual(said["mendings"], 1)
+        self.assertEqual(len(self.replica.ids()), 5)
+        # And the log that goes on from there is followed as any other.
+        self.upload(1)
+        self.caught_up()
+        self.assertEqual(len(self.replica.ids()), 6)
+
+    def test_a_log_that_was_trimmed_below_a_replica_costs_a_comparison(self):
+        index = f"sqlite://{self.folder}/element.db?log_rows=20"
+        self.begin("--set", "element.se-01.index=" + index)
+        ids = self.upload(30)
+        self.caught_up()
+        ids += self.upload(60)
+        said = self.caught_up()
+        self.assertEqual((said["mendings"], said["mended"], said["snapshots"]), (1, 60, 0))
+        self.assertEqual(self.replica.ids(), sorted(ids))
+
+    def test_a_replica_that_is_held_up_does_not_hold_up_another_one(self):
+        self.begin()
+        slow_link = Link()
+        self.addCleanup(slow_link.close)
+        slow_link.target = self.link.target
+        slow = Replica(self, "slow", slow_link, self.element.token)
+        ids = self.upload(2)
+        for one in (self.replica, slow):
+            one.follow()
+            self.assertTrue(one.proven_at(self.position()))
+        slow_link.free.clear()
+        ids += self.upload(20)
+        end = self.position()
+        self.assertTrue(self.replica.proven_at(end))
+        self.assertNotEqual(slow.said[-1]["position"], end)
+        slow_link.free.set()
+        self.assertTrue(slow.proven_at(end))
+        for one in (self.replica, slow):
+            one.end()
+            self.assertEqual(one.ids(), sorted(ids))
+
+
+if __name__ == "__main__":
+    DAEMON, PROGRAM = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1], verbosity=2)
