@@ -190,13 +190,14 @@ Result<void> PgConnection::send_batch(std::span<Statement* const> statements, bo
     sent.push_back({nullptr, what});
     return PQsendQueryParams(pg, text, 0, nullptr, nullptr, nullptr, nullptr, 0) != 0;
   };
-  if (std::exchange(forget_all_, false) && !plain("DEALLOCATE ALL", What::plain))
-    return broken("run");
   if (state_ == State::announced) {
     for (const std::string& text : begin_texts())
       if (!plain(text.c_str(), What::begin)) return broken("begin");
     state_ = State::open;
   }
+  // Behind the beginning, which must be the first thing that is sent for a transaction.
+  if (std::exchange(forget_all_, false) && !plain("DEALLOCATE ALL", What::plain))
+    return broken("run");
   for (Statement* const one : statements) {
     auto& s = static_cast<PgStatement&>(*one);
     if (!s.prepared_) {
