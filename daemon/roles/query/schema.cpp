@@ -12,9 +12,10 @@ namespace {
 // `content` is the canonical content, from which answers are made; the columns are what is searched
 // and sorted by, and what people look at. The index on created_at serves every search that no word
 // narrows down, that on username the files of one person, that on id reads by id.
+// Numbers of entries never come back: who deletes rows by hand leaves their words behind.
 constexpr std::string_view kFilesSqlite = R"(
 CREATE TABLE file_metadata_cache(
-  entry INTEGER PRIMARY KEY, id TEXT NOT NULL, filename TEXT NOT NULL,
+  entry INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, filename TEXT NOT NULL,
   storage_filename TEXT NOT NULL, file_size INTEGER NOT NULL, mime_type TEXT,
   sha256_hash TEXT NOT NULL, username TEXT NOT NULL, tags TEXT, description TEXT,
   storage_element_id TEXT NOT NULL, storage_element_url TEXT NOT NULL,

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/query/following.hpp"
+
+#include <array>
+#include <utility>
+
+namespace artcache::query {
+
+Following::Following(Database& database, Owner element, std::unique_ptr<LogSource> log,
+                     FollowSettings settings, const Deps& deps)
+    : database_(database),
+      element_(std::move(element)),
+      deps_(deps),
+      log_(std::move(log)),
+      made_at_(deps.clock->steady()),
+      sink_(database, element_, settings.audit_interval, deps),
+      follower_(*log_, sink_, settings, deps) {}
+
+void Following::resume() {
+  if (!wanted_ || ended_ || thread_.joinable()) return;
+  thread_ = std::jthread([this](std::stop_token stop) {
+    Call call;
+    call.stop = std::move(stop);
+    // Ends with the call alone; errors on the way are in the status and in the log.
+    static_cast<void>(follower_.run(call));
+  });
+}
+
+void Following::start() {
+  const util::MutexLock lock(mutex_);
+  wanted_ = true;
+  resume();
+}
+
+void Following::stop() {
+  const util::MutexLock lock(mutex_);
+  ended_ = true;
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+template <class Work>
+auto Following::alone(Work work) -> decltype(work()) {
+  const util::MutexLock lock(mutex_);
+  if (thread_.joinable()) {
+    thread_.request_stop();
+    thread_.join();
+    thread_ = {};
+  }
+  auto done = work();
+  resume();
+  return done;
+}
+
+FollowingStatus Following::status() const {
+  FollowingStatus out{.element = element_, .follow = follower_.status(), .counts = sink_.counts()};
+  // Never in step so far: then it is as old as this.
+  const bool in_step = out.follow.proven && out.follow.lag == 0;
+  if (!in_step && out.follow.age.count() == 0) out.follow.age = deps_.clock->steady() - made_at_;
+  return out;
+}
+
+Result<Synced> Following::sync_full(const Call& call) {
+  return alone([&]() -> Result<Synced> {
+    const SinkCounts before = sink_.counts();
+    sink_.recount_next();
+    ARTCACHE_TRY(const FollowStatus status, follower_.catch_up(call));
+    const SinkCounts after = sink_.counts();
+    return Synced{.added = after.added - before.added,
+                  .updated = after.updated - before.updated,
+                  .deleted = after.deleted - before.deleted,
+                  .position = status.position};
+  });
+}
+
+Result<bool> Following::retry(const std::string& key, const Call& call) {
+  const auto is_dead = [&]() -> Result<bool> {
+    ARTCACHE_TRY(const auto dead, database_.read(call, [&](Session& session) {
+      return list_dead(session, element_.element);
+    }));
+    for (const BuriedLetter& one : dead)
+      if (one.letter.key == key) return true;
+    return false;
+  };
+  return alone([&]() -> Result<bool> {
+    ARTCACHE_TRY(const bool dead, is_dead());
+    if (!dead) return Error{Errc::not_found, "there is no such dead letter"};
+    ARTCACHE_TRY(const auto records, log_->records({&key, 1}, call));
+    const std::span<const Record> put(records.at(0) ? &*records[0] : nullptr, records[0] ? 1 : 0);
+    const std::span<const std::string> removed(&key, records[0] ? 0 : 1);
+    ARTCACHE_CHECK(sink_.mend(put, removed, call));
+    ARTCACHE_TRY(const bool still, is_dead());
+    return !still;
+  });
+}
+
+// --- All of them --------------------------------------------------------------------------------
+
+void Fleet::update(const std::vector<Owner>& elements) {
+  for (const Owner& element : elements) {
+    const auto known = find(element.element);
+    if (known && known->element().url == element.url) continue;
+    auto log = open_(element);
+    if (!log) {
+      const LogField fields[]{{"storage_element_id", std::string_view(element.element)},
+                              {"reason", std::string_view(log.error().message)}};
+      deps_.logger->log({.level = LogLevel::error,
+                         .logger = "query_sync",
+                         .message = "A storage element cannot be followed",
+                         .fields = fields,
+                         .request_id = {}});
+      continue;
+    }
+    if (known) known->stop();
+    auto fresh = std::make_shared<Following>(database_, element, std::move(*log), settings_, deps_);
+    const util::MutexLock lock(mutex_);
+    if (stopped_) return;
+    fresh->start();
+    elements_.insert_or_assign(element.element, std::move(fresh));
+  }
+}
+
+void Fleet::stop() {
+  {
+    const util::MutexLock lock(mutex_);
+    stopped_ = true;
+  }
+  for (const auto& one : all()) one->stop();
+}
+
+std::vector<std::shared_ptr<Following>> Fleet::all() const {
+  const util::MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<Following>> out;
+  for (const auto& [id, one] : elements_) out.push_back(one);
+  return out;
+}
+
+std::shared_ptr<Following> Fleet::find(std::string_view element) const {
+  const util::MutexLock lock(mutex_);
+  const auto at = elements_.find(element);
+  return at == elements_.end() ? nullptr : at->second;
+}
+
+void Fleet::measure() const {
+  const Timestamp now = deps_.clock->now();
+  for (const auto& one : all()) {
+    const FollowingStatus status = one->status();
+    const FollowStatus& follow = status.follow;
+    const MetricLabel labels[]{{"storage_element_id", status.element.element}};
+    const auto gauge = [&](std::string_view name, double value) {
+      deps_.metrics->gauge(name, labels, value);
+    };
+    gauge("artstore_query_sync_lag_events", static_cast<double>(follow.lag));
+    gauge("artstore_query_sync_lag_seconds", std::chrono::duration<double>(follow.age).count());
+    gauge("artstore_query_sync_proven", follow.proven ? 1 : 0);
+    gauge("artstore_query_sync_dead_letters", static_cast<double>(follow.dead_letters));
+    gauge("artstore_query_sync_failures", static_cast<double>(follow.failures));
+    if (follow.proven_at)
+      gauge("artstore_query_sync_digest_age_seconds",
+            std::chrono::duration<double>(now - *follow.proven_at).count());
+    for (const FollowState state :
+         {FollowState::starting, FollowState::copying, FollowState::tailing, FollowState::mending,
+          FollowState::waiting}) {
+      const MetricLabel with_state[]{{"storage_element_id", status.element.element},
+                                     {"state", to_string(state)}};
+      deps_.metrics->gauge("artstore_query_sync_state", with_state, state == follow.state ? 1 : 0);
+    }
+  }
+}
+
+}  // namespace artcache::query

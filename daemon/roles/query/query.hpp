@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the routes of the query role share.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/json_writer.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "auth/guard.hpp"
+#include "http/site.hpp"
+#include "roles/query/following.hpp"
+#include "roles/query/search.hpp"
+#include "web/http_client.hpp"
+
+namespace artcache::query {
+
+/// The token with which the role speaks to elements. Errors: unavailable, timed_out, cancelled.
+using Token = std::function<Result<std::string>(const Call&)>;
+
+/// Lives as long as the role; the routes hold references.
+struct Parts {
+  Deps deps;
+  std::unique_ptr<Database> database;
+  std::unique_ptr<Fleet> fleet;
+  auth::Gate* gate = nullptr;
+  web::HttpClient* http = nullptr;
+  Token token;
+  /// Somebody did not believe this token.
+  std::function<void(std::string_view)> reject_token = [](std::string_view) {};
+  std::chrono::nanoseconds search_most{std::chrono::seconds(30)};
+  std::chrono::nanoseconds answer_most{std::chrono::seconds(30)};  ///< for an element to answer
+};
+
+// The routes, by subject. Errors: those of Site::add().
+Result<void> add_search_routes(http::Site& site, Parts& parts);
+Result<void> add_download_routes(http::Site& site, Parts& parts);
+Result<void> add_sync_routes(http::Site& site, Parts& parts);
+
+/// The `{id}` of the path, or the 422 that says that it is none.
+std::variant<FileId, http::Problem> path_id(const http::Request& request);
+http::Problem file_not_found(const FileId& id);
+
+/// A file in all the names that clients know.
+void append_file(JsonWriter& json, const FoundFile& file);
+
+}  // namespace artcache::query

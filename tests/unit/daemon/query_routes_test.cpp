@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "query_bench.hpp"
+#include "roles/query/naming.hpp"
+#include "roles/query/query.hpp"
+#include "support/scripted_http.hpp"
+#include "text_body.hpp"
+#include "util/json_scan.hpp"
+
+using namespace artcache;
+using namespace artcache::query;
+using namespace std::chrono_literals;
+using test::sample_entry;
+using test::sample_id;
+
+namespace {
+
+/// What an index tells, for who wants to own where it is read from.
+class Borrowed final : public LogSource {
+ public:
+  explicit Borrowed(LogSource& from) : from_(from) {}
+  [[nodiscard]] std::string name() const override { return from_.name(); }
+  Result<IndexHead> head(const Call& call) override { return from_.head(call); }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    return from_.read_after(position, limit, patience, call);
+  }
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    return from_.snapshot(sink, call);
+  }
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                   const Call& call) override {
+    return from_.bucket_digests(bits, position, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    return from_.keys(bits, buckets, sink, call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    return from_.records(keys, call);
+  }
+
+ private:
+  LogSource& from_;
+};
+
+struct Answer {
+  int status = 0;
+  http::Headers headers;
+  std::string body;
+
+  [[nodiscard]] std::string header(std::string_view name) const {
+    return std::string(headers.find(name).value_or("none"));
+  }
+  [[nodiscard]] bool has(std::string_view text) const {
+    return body.find(text) != std::string::npos;
+  }
+};
+
+/// A query role without a port, following two indexes of this process.
+class Stand {
+ public:
+  Stand() : gate(verifier, Deps{}, {}) {
+    must(ring.set({auth::our_key().public_key()}));
+    for (const char* id : {"se-01", "se-02"}) sources[id] = bench.source(id);
+    parts.database = std::move(bench.database);
+    parts.gate = &gate;
+    parts.http = &http;
+    parts.token = [](const Call&) -> Result<std::string> { return std::string("service"); };
+    parts.answer_most = 500ms;
+    const OpenLog open = [this](const Owner& owner) -> Result<std::unique_ptr<LogSource>> {
+      const auto at = sources.find(owner.element);
+      if (at == sources.end()) return Error{Errc::invalid_argument, "no such element"};
+      return std::unique_ptr<LogSource>(std::make_unique<Borrowed>(at->second->log()));
+    };
+    parts.fleet = std::make_unique<Fleet>(*parts.database, open, FollowSettings{}, Deps{});
+    must(add_search_routes(site, parts));
+    must(add_download_routes(site, parts));
+    must(add_sync_routes(site, parts));
+  }
+  ~Stand() { parts.fleet->stop(); }
+  Stand(const Stand&) = delete;
+  Stand& operator=(const Stand&) = delete;
+
+  /// Follows both elements, and waits until it is where they are.
+  void follow(const std::string& first = "http://127.0.0.1:1",
+              const std::string& second = "http://127.0.0.1:1") {
+    parts.fleet->update({{"se-01", first}, {"se-02", second}});
+    for (const auto& one : parts.fleet->all()) must(one->sync_full({}));
+  }
+
+  Answer ask(http::Method method, const std::string& target, std::string body = {},
+             std::string role = "admin", http::Headers headers = {}) {
+    http::Request request;
+    request.method = method;
+    request.path = target.substr(0, target.find('?'));
+    if (request.path.size() < target.size())
+      request.query = must(http::parse_pairs(target.substr(request.path.size() + 1)));
+    request.headers = std::move(headers);
+    request.call = Call{}.within(20s);
+    if (!role.empty()) {
+      auth::Claims claims = auth::sample_claims(system_clock().now());
+      claims.role = std::move(role);
+      request.headers.add("Authorization", "Bearer " + must(auth::mint(claims, auth::our_key())));
+    }
+    const auto match = site.find(method, request.path);
+    if (match.route == nullptr) return {.status = 404, .headers = {}, .body = "no route"};
+    request.values = match.values;
+    http::TextBody text(std::move(body));
+    request.body = &text;
+    if (auto problem = match.route->guard(request)) return finish(site.render(*problem, request));
+    http::Reply reply = match.route->handler(request);
+    if (auto* problem = reply.problem()) return finish(site.render(*problem, request));
+    return finish(std::move(*reply.response()));
+  }
+  Answer get(const std::string& target) { return ask(http::Method::get, target); }
+
+  Bench bench;
+  std::map<std::string, std::unique_ptr<Source>> sources;
+  auth::KeyRing ring;
+  auth::Verifier verifier{ring, system_clock()};
+  auth::Gate gate;
+  web::HttpClient http{{}};
+  http::Site site{"query"};
+  Parts parts;
+
+ private:
+  static Answer finish(http::Response response) {
+    Answer answer{response.status, std::move(response.headers), std::move(response.body)};
+    std::byte piece[100];
+    while (response.stream) {
+      const auto bytes = response.stream->read(piece, {});
+      if (!bytes) answer.body += "<" + to_string(bytes.error()) + ">";
+      if (!bytes || *bytes == 0) break;
+      answer.body.append(reinterpret_cast<const char*>(piece), *bytes);
+    }
+    return answer;
+  }
+};
+
+std::string download_of(std::uint64_t n) {
+  return "/api/v1/files/" + to_string(sample_id(n)) + "/download";
+}
+
+}  // namespace
+
+TEST_SUITE("query routes") {
+  TEST_CASE("a file is found by its id, under every name that clients look for it") {
+    Stand stand;
+    stand.sources["se-01"]->put(sample_entry(3));
+    stand.follow();
+    const std::string id = to_string(sample_id(3));
+    const Answer found = stand.get("/api/v1/files/search?query=" + id);
+    CHECK(found.status == 200);
+    CHECK(found.has("\"total\":1,\"total_count\":1"));
+    for (const char* list : {"\"files\":[{", "\"results\":[{", "\"items\":[{"})
+      CHECK(found.has(list));
+    CHECK(found.has("\"id\":\"" + id + "\",\"file_id\":\"" + id + "\""));
+    CHECK(found.has("\"filename\":\"invoice 17.pdf\",\"original_filename\":\"invoice 17.pdf\""));
+    CHECK(found.has("\"storage_element_id\":\"se-01\""));
+    CHECK(found.has("\"relevance_score\":1.0"));
+    CHECK(found.has("\"has_more\":false"));
+  }
+
+  TEST_CASE("a body asks as a URL does") {
+    Stand stand;
+    for (std::uint64_t n = 0; n < 30; ++n) stand.sources["se-01"]->put(sample_entry(n));
+    stand.follow();
+    const Answer url = stand.get(
+        "/api/v1/files/search?query=pdf&mode=fulltext&username=a.smith&min_size=100&limit=3"
+        "&sort_by=file_size&sort_order=asc");
+    const std::string body =
+        R"({"query":"pdf","mode":"fulltext","username":"a.smith","min_size":100,"limit":3,)"
+        R"("sort_by":"file_size","sort_order":"asc"})";
+    CHECK(url.has("\"limit\":3"));
+    CHECK(!url.has("\"total\":0"));
+    CHECK(stand.ask(http::Method::post, "/api/search", body).body == url.body);
+    CHECK(stand.ask(http::Method::post, "/api/search", "{}").has("\"total\":30"));
+  }
+
+  TEST_CASE("what cannot be asked is refused, all of it at once") {
+    Stand stand;
+    const Answer wrong =
+        stand.get("/api/v1/files/search?query=a&mode=regex&limit=1001&created_after=soon");
+    CHECK(wrong.status == 422);
+    for (const char* name : {"\"mode\"", "\"limit\"", "\"created_after\""}) CHECK(wrong.has(name));
+    CHECK(stand.get("/api/v1/files/search?query=" + std::string(2000, 'a')).status == 422);
+    CHECK(stand.get("/api/v1/files/nothing").status == 422);
+  }
+
+  TEST_CASE("nobody searches without a token, and admins alone compare everything") {
+    Stand stand;
+    CHECK(stand.ask(http::Method::get, "/api/v1/files/search?query=a", {}, "").status == 401);
+    const auto full = [&](std::string role) {
+      return stand.ask(http::Method::post, "/api/v1/admin/sync/full", {}, std::move(role)).status;
+    };
+    CHECK(full("user") == 403);
+    CHECK(full("admin") == 200);
+  }
+
+  TEST_CASE("a read by id prefers the permanent of two files, and tells of none as 404") {
+    Stand stand;
+    FileEntry temporary = sample_entry(5), permanent = sample_entry(5);
+    temporary.retention_policy = "temporary";
+    permanent.retention_policy = "permanent";
+    stand.sources["se-01"]->put(temporary);
+    stand.sources["se-02"]->put(permanent);
+    stand.follow();
+    const Answer found = stand.get("/api/v1/files/" + to_string(sample_id(5)));
+    CHECK(found.status == 200);
+    CHECK(found.has("\"storage_element_id\":\"se-02\""));
+    CHECK(stand.get("/api/v1/files/" + to_string(sample_id(6))).status == 404);
+  }
+
+  TEST_CASE("what changes at an element is found without being asked for") {
+    Stand stand;
+    stand.follow();
+    stand.sources["se-02"]->put(sample_entry(8));
+    const std::string target = "/api/v1/files/" + to_string(sample_id(8));
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (stand.get(target).status == 404 && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(2ms);
+    CHECK(stand.get(target).status == 200);
+    stand.sources["se-02"]->remove(sample_id(8));
+    while (stand.get(target).status == 200 && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(2ms);
+    CHECK(stand.get(target).status == 404);
+  }
+
+  TEST_CASE("a full comparison tells what it has changed") {
+    Stand stand;
+    for (std::uint64_t n = 0; n < 6; ++n) stand.sources["se-01"]->put(sample_entry(n));
+    stand.follow();
+    must(stand.parts.database->write(
+        {}, [](Session& s) { return s.run("DELETE FROM file_metadata_cache WHERE id < 'a'"); }));
+    const Answer done = stand.ask(http::Method::post, "/api/v1/admin/sync/full");
+    CHECK(done.status == 200);
+    CHECK(!done.has("\"added\":0"));
+    CHECK(done.has("\"updated\":0,\"deleted\":0,\"position\":{\"se-01\":\""));
+    CHECK(stand.get("/api/v1/files/search?limit=1").has("\"total\":6"));
+    CHECK(stand.get("/api/v1/admin/sync/status").has("\"digest_matches\":true"));
+    const Answer nobody =
+        stand.ask(http::Method::post, "/api/v1/admin/sync/full?storage_element_id=se-09");
+    CHECK(nobody.status == 404);
+  }
+
+  TEST_CASE("dead letters are told of, tried again and dropped") {
+    Stand stand;
+    stand.sources["se-01"]->put(sample_entry(1));
+    stand.follow();
+    const auto bury_one = [&](std::uint64_t n) {
+      must(stand.parts.database->write({}, [&](Session& s) {
+        return bury(
+            s, "se-01",
+            {.seq = 1, .key = to_string(sample_id(n)), .hash = {}, .kept = {}, .reason = "broken"},
+            Timestamp());
+      }));
+    };
+    const std::string all = "/api/v1/admin/sync/dead-letters";
+    bury_one(1);
+    const std::string one = all + "/se-01/" + to_string(sample_id(1));
+    CHECK(stand.get(all).has("\"total\":1,\"dead_letters\":[{\"storage_element_id\":\"se-01\""));
+    CHECK(stand.ask(http::Method::post, one + "/retry").has("\"applied\":true"));
+    CHECK(stand.get(all).has("\"total\":0"));
+    CHECK(stand.ask(http::Method::post, one + "/retry").status == 404);
+    bury_one(1);
+    CHECK(stand.ask(http::Method::del, one).status == 204);
+    CHECK(stand.ask(http::Method::del, one).status == 404);
+    CHECK(stand.get(all).has("\"total\":0"));
+    CHECK(stand.get(all + "?all=1").has("\"dropped\":true"));
+  }
+
+  TEST_CASE("a download is what the element sends, with its range and tag") {
+    std::string asked;
+    test::ScriptedHttp element([&](const test::HttpRequest& request) {
+      asked = request.target + "\n" + request.headers;
+      return test::http_answer(206, "bcd",
+                               "ETag: \"sum\"\r\nContent-Range: bytes 1-3/9\r\n"
+                               "Content-Type: text/plain\r\nServer: other\r\n");
+    });
+    Stand stand;
+    stand.sources["se-01"]->put(sample_entry(2));
+    stand.follow(element.origin());
+    const Answer part = stand.ask(http::Method::get, download_of(2), {}, "user",
+                                  {{"Range", "bytes=1-3"}, {"Cookie", "private"}});
+    CHECK(part.status == 206);
+    CHECK(part.body == "bcd");
+    CHECK(part.header("ETag") == "\"sum\"");
+    CHECK(part.header("Content-Range") == "bytes 1-3/9");
+    CHECK(part.header("Server") == "none");
+    CHECK(asked.find(download_of(2)) == 0);
+    CHECK(asked.find("range: bytes=1-3") != std::string::npos);
+    CHECK(asked.find("authorization: bearer service") != std::string::npos);
+    CHECK(asked.find("cookie") == std::string::npos);
+  }
+
+  TEST_CASE("no file, no good answer, no element and no answer in time are told apart") {
+    int status = 404;
+    bool hang = false;
+    test::ScriptedHttp element([&](const test::HttpRequest&) {
+      if (hang) return test::HttpAnswer{.bytes = "", .then = test::HttpAnswer::Then::hang};
+      return test::http_answer(status, "{}");
+    });
+    Stand stand;
+    stand.sources["se-01"]->put(sample_entry(2));
+    stand.sources["se-02"]->put(sample_entry(4));
+    stand.follow(element.origin());  // nobody listens where se-02 should be
+    CHECK(stand.get(download_of(9)).status == 404);
+    CHECK(stand.get(download_of(2)).status == 404);
+    for (const int refused : {401, 403, 500}) {
+      status = refused;
+      CHECK(stand.get(download_of(2)).status == 502);
+    }
+    status = 503;
+    CHECK(stand.get(download_of(2)).status == 503);
+    const Answer away = stand.get(download_of(4));
+    CHECK(away.status == 503);
+    CHECK(away.header("Retry-After") == "5");
+    hang = true;
+    CHECK(stand.get(download_of(2)).status == 504);
+  }
+
+  TEST_CASE("a file that one of two elements cannot give is given by the other") {
+    test::ScriptedHttp second(
+        [](const test::HttpRequest&) { return test::http_answer(200, "content"); });
+    Stand stand;
+    FileEntry permanent = sample_entry(2);
+    permanent.retention_policy = "permanent";
+    stand.sources["se-01"]->put(permanent);
+    stand.sources["se-02"]->put(sample_entry(2));
+    stand.follow("http://127.0.0.1:1", second.origin());
+    CHECK(stand.get(download_of(2)).body == "content");
+  }
+
+  TEST_CASE("elements are named by settings and by the admin") {
+    const auto named = must(parse_elements(" se-01=http://a:8010/ , se-02"));
+    REQUIRE(named.size() == 2);
+    CHECK(named[0].url == "http://a:8010");
+    CHECK(named[1].element == "se-02");
+    CHECK(named[1].url.empty());
+    for (const char* wrong : {"se-01=a:8010", "=http://a", "a,a"})
+      CHECK(parse_elements(wrong).error().code == Errc::invalid_argument);
+    const auto listed = must(parse_registry(
+        R"({"storage_elements":[{"element_id":"se-03","api_url":"http://c:1"},{"id":4}]})"));
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0].element == "se-03");
+    CHECK(parse_registry("[]").error().code == Errc::corrupt);
+  }
+}
