@@ -28,7 +28,7 @@ test:  ## install what is missing, build, run every test (ARGS="-R name" goes to
 bench:  ## measure: each figure beside its floor from the same run
 	@scripts/bench $(ARGS)
 
-bench-peers:  ## measure a first rebuild beside DuckDB, where its Python module is installed
+bench-peers:  ## measure a first rebuild beside the original's loop, and DuckDB where it is installed
 	@scripts/bench-peers $(ARGS)
 
 soak:  ## mixed traffic on artcached for MINUTES (60): memory, descriptors, latency stay flat
