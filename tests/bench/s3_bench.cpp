@@ -160,6 +160,27 @@ Figure reading_figure(StorageBackend& bucket, const s3::Options& options,
           .aim = 1.05};
 }
 
+/// Forked before anything big is in memory here; paths are kept for one batch only.
+Figure memory_figure(const Url& url, std::size_t objects) {
+  const double memory = peak_memory_of([&] {
+    const auto bucket = must(Backends::builtin().open_storage(url, {}, {}));
+    must(bucket->list({},
+                      [&](const ListBatch& batch) -> Result<void> {
+                        std::vector<std::string> paths;
+                        for (const ListedFile& file : batch.files) paths.emplace_back(file.path);
+                        read_all(*bucket, paths);
+                        return {};
+                      },
+                      {}));
+  });
+  return {.group = "s3",
+          .name = "memory of listing and reading " + std::to_string(objects),
+          .value = memory,
+          .unit = "MiB",
+          .must = 256,
+          .aim = 96};
+}
+
 /// What an incremental rebuild without change asks. Opening has put one object of its own.
 std::vector<Figure> asked_figures(StorageBackend& bucket, Counter& counter, std::size_t objects) {
   const auto index = must(Backends::builtin().open_index(must(Url::parse("mem:")), {}, {}));
@@ -197,7 +218,8 @@ std::vector<Figure> s3_figures(const Options& options) {
   const SampleStore store(options.folder, std::min(options.files, kFilesMost));
   const std::vector<std::string> paths = store.paths();
   fill(*bucket, store, paths);
-  std::vector<Figure> figures{reading_figure(*bucket, must(s3::parse_address(url)), paths)};
+  std::vector<Figure> figures{reading_figure(*bucket, must(s3::parse_address(url)), paths),
+                              memory_figure(url, paths.size())};
   for (Figure& figure : asked_figures(*bucket, counter, paths.size() + 1))
     figures.push_back(std::move(figure));
   return figures;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only a bucket has: files in parts, page borders, keys that are no paths. On a real server.
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "backends/s3/client.hpp"
 #include "backends/s3/place.hpp"
 #include "conformance/s3_suite.hpp"
@@ -33,6 +37,52 @@ Result<Stamp> put_in_pieces(StorageBackend& storage, PutRequest request, std::st
   for (std::size_t at = 0; at < bytes.size(); at += 300'001)
     good(staged->append(std::as_bytes(std::span(bytes.substr(at, 300'001))), {}));
   return staged->commit({});
+}
+
+/// A user of its own with a bucket of its own, whom the server's administrator can trouble.
+class Guest {
+ public:
+  explicit Guest(const std::string& address) : options_(options_of(address)) {
+    admin("user create --display-name guest --access-key " + name_ + " --secret-key hush-hush");
+    s3::Client client(options_.target, system_clock());
+    s3::Request request;
+    request.method = "PUT";
+    request.subject = "make the bucket";
+    CHECK(good(client.send(request, {})).status == 200);
+  }
+  ~Guest() { admin("user rm --purge-data"); }
+  Guest(const Guest&) = delete;
+  Guest& operator=(const Guest&) = delete;
+
+  void admin(const std::string& command) const {
+    const char* const how = std::getenv("ARTCACHE_TEST_S3_ADMIN");
+    REQUIRE_MESSAGE(how != nullptr,
+                    "ARTCACHE_TEST_S3_ADMIN does not say how to call radosgw-admin");
+    const std::string line =
+        std::string(how) + " " + command + " --uid " + name_ + " > /dev/null 2>&1";
+    REQUIRE_MESSAGE(std::system(line.c_str()) == 0, command);
+  }
+  [[nodiscard]] std::string address() const { return address_; }
+
+ private:
+  s3::Options options_of(const std::string& address) {
+    address_ = "s3://" + name_ + ":hush-hush@" + name_ + address.substr(address.find('?'));
+    return good(s3::parse_address(good(Url::parse(address_))));
+  }
+
+  const std::string name_ = "guest" + std::to_string(::getpid());
+  std::string address_;
+  const s3::Options options_;
+};
+
+/// The server keeps what it knows of a user for a while.
+template <class F>
+Error refusal_of(const F& work) {
+  for (int n = 0; n < 2000; ++n) {
+    const auto done = work(n);
+    if (!done) return done.error();
+  }
+  return Error{Errc::internal, "nothing was refused"};
 }
 
 }  // namespace
@@ -76,6 +126,29 @@ TEST_SUITE("s3 bucket") {
     Deps deps;
     deps.clock = &clock;
     CHECK(refusal(address, deps).message.find("clocks") != std::string::npos);
+  }
+
+  TEST_CASE("a quota that is used up is no_space, and a suspended user is told to be one") {
+    const Guest guest(fresh_bucket());
+    const auto bucket = open_bucket(guest.address());
+    put(*bucket, "first", "x");
+    guest.admin("quota set --quota-scope=user --max-objects=1");
+    guest.admin("quota enable --quota-scope=user");
+    const Error full = refusal_of([&](int n) {
+      return bucket->put({"more" + std::to_string(n)}, std::string_view("x"), {});
+    });
+    CHECK(full.code == Errc::no_space);
+    CHECK(full.outcome == Outcome::not_applied);
+    CHECK(full.message.find("quota") != std::string::npos);
+    CHECK(content(*bucket, "first").value() == "x");
+
+    guest.admin("user suspend");
+    const Error suspended = refusal_of([&](int) { return bucket->stat("first", {}); });
+    CHECK(suspended.code == Errc::unavailable);
+    const Error refused = refusal_of([&](int) { return bucket->open("first", {}, {}); });
+    CHECK(refused.code == Errc::unavailable);
+    CHECK(refused.message.find("suspended") != std::string::npos);
+    CHECK(refused.message.find("hush") == std::string::npos);
   }
 
   TEST_CASE("the borders of parts: one byte less, none, one more") {

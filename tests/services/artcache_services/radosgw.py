@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import shlex
 import signal
 import struct
 import time
@@ -225,7 +226,9 @@ class Radosgw(Service):
                "ARTCACHE_TEST_S3_ACCESS_KEY": _ACCESS_KEY,
                "ARTCACHE_TEST_S3_SECRET_KEY": _SECRET_KEY,
                "AWS_ACCESS_KEY_ID": _ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
-               "AWS_REGION": _REGION, "AWS_ENDPOINT_URL_S3": s3["endpoint"]}
+               "AWS_REGION": _REGION, "AWS_ENDPOINT_URL_S3": s3["endpoint"],
+               "ARTCACHE_TEST_S3_ADMIN": shlex.join(
+                   self._command("radosgw-admin", "-n", "client.rgw"))}
         env[self.variable] = url
         return {"url": url, **s3, "bucket": _BUCKET, "env": env}
 
