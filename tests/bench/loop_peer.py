@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The first rebuild as the original system does it: `loop_peer.py STORE URL` empties its table, reads
-one sidecar after the other, adds a row through SQLAlchemy's ORM, commits every 100, and prints the
-rows and the seconds. URL is one of SQLAlchemy's: postgresql+asyncpg://… or sqlite+aiosqlite:///…
+"""The first rebuild as the original system does it: `loop_peer.py STORE URL` empties its table,
+reads one sidecar after the other, adds a row through SQLAlchemy's ORM, commits every 100, and
+prints the rows and the seconds. URL is one of SQLAlchemy's: postgresql+asyncpg://… or sqlite+aiosqlite:///…
 
 Debian's modules belong to Debian's Python, hence the first line."""
 import asyncio
