@@ -40,6 +40,22 @@ TEST_SUITE("operations and their locks") {
       });
   }
 
+  TEST_CASE("a lazy refresh runs beside a check and a cleanup, and not beside a manual rebuild") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      store.full();
+      for (const LockClass other : {LockClass::manual_check, LockClass::background_cleanup}) {
+        const Lease lease = store.hold(other);
+        CHECK(good(store.service->refresh(sample_id(1), {})) == RefreshOutcome::refreshed);
+        good(store.locks->release(lease, {}));
+      }
+      const Lease lease = store.hold(LockClass::manual_rebuild);
+      CHECK(store.service->refresh(sample_id(1), {}).error().code == Errc::busy);
+      good(store.locks->release(lease, {}));
+      CHECK(good(store.service->refresh(sample_id(1), {})) == RefreshOutcome::refreshed);
+    });
+  }
+
   TEST_CASE("a check waits for a cleanup that gives way") {
     for_each_store([](Store& store) {
       store.fill(0, 5);
