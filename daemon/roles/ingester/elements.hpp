@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The storage elements as they are now: where they are is told, how they are is asked of them.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/call.hpp>
+#include <artcache/result.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "roles/ingester/selection.hpp"
+#include "util/mutex.hpp"
+#include "web/http_client.hpp"
+
+namespace artcache::ingester {
+
+/// What an element says of itself at /api/v1/info. Errors: corrupt.
+Result<ElementView> parse_element_info(std::string_view json, std::string_view url);
+/// The addresses in the admin's list. Errors: corrupt.
+Result<std::vector<std::string>> parse_element_list(std::string_view json);
+
+/// Says where elements are. When it fails, what it said last holds.
+struct ElementSource {
+  std::string name;  ///< for the log: "settings", "admin"
+  std::function<Result<std::vector<std::string>>(const Call&)> addresses;
+};
+
+struct ElementsSettings {
+  std::chrono::nanoseconds poll_every = std::chrono::seconds(10);
+  std::chrono::nanoseconds poll_most = std::chrono::seconds(3);  ///< for the answer of one element
+  /// One that nobody has heard of for so long is not selectable, whatever it said last.
+  std::chrono::nanoseconds trust = std::chrono::seconds(90);
+};
+
+/// Safe to use from any thread.
+class Elements {
+ public:
+  Elements(ElementsSettings settings, std::vector<ElementSource> sources, web::HttpClient& http,
+           const Deps& deps);
+  ~Elements() { stop(); }
+  Elements(const Elements&) = delete;
+  Elements& operator=(const Elements&) = delete;
+
+  /// Asks from now on, on a thread of its own. Once.
+  void start();
+  void stop();
+
+  /// Those that ever answered and are still named by a source.
+  [[nodiscard]] std::vector<ElementView> now() const;
+  [[nodiscard]] std::optional<ElementView> find(std::string_view id) const;
+  /// Asks all of them at once, unless somebody just did; for who found none that fits.
+  void refresh(const Call& call);
+
+  /// It was found dead: not selectable until it answers again.
+  void note_dead(std::string_view id);
+  /// So many bytes went there since it was asked last.
+  void note_stored(std::string_view id, std::uint64_t bytes);
+
+ private:
+  struct Known {
+    ElementView view;
+    Clock::SteadyTime heard{};
+  };
+  void run(std::stop_token stop);
+  void poll(const Call& call) ARTCACHE_REQUIRES(polling_);
+  std::set<std::string> addresses(const Call& call) ARTCACHE_REQUIRES(polling_);
+  Result<ElementView> ask(const std::string& url, const Call& call) const;
+  void note(const std::string& url, const Result<ElementView>& said);
+  void log(LogLevel level, std::string_view message, std::string_view url,
+           std::string_view reason) const;
+
+  const ElementsSettings settings_;
+  const std::vector<ElementSource> sources_;
+  web::HttpClient& http_;
+  const Deps deps_;
+  util::Mutex polling_;  ///< taken in front of mutex_
+  std::vector<std::vector<std::string>> told_ ARTCACHE_GUARDED_BY(polling_);
+  Clock::SteadyTime polled_ ARTCACHE_GUARDED_BY(polling_){};
+  bool ever_polled_ ARTCACHE_GUARDED_BY(polling_) = false;
+  mutable util::Mutex mutex_;
+  util::CondVar wake_;
+  std::map<std::string, Known> known_ ARTCACHE_GUARDED_BY(mutex_);  ///< by address
+  std::jthread poller_;
+};
+
+}  // namespace artcache::ingester
