@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // artcached: main. Reads the command line, makes a plan, runs it until a signal comes.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <artcache/json_writer.hpp>
 #include <artcache/version.hpp>
 #include <atomic>
@@ -105,13 +106,21 @@ Result<config::Plan> plan_of(const Options& options) {
   return plan;
 }
 
+/// Among those of its kind.
+unsigned place_in_demo(const config::Instance& one) {
+  const auto all = one.kind->demo_instances;
+  const auto found = std::ranges::find(all, one.name);
+  return found == all.end() ? 0U : static_cast<unsigned>(found - all.begin());
+}
+
 /// What --demo adds to the flags: every role, on embedded parts below `data`.
 Result<void> add_demo(config::Plan& plan, const Options& options) {
   for (config::Instance& one : plan.instances) {
-    if (options.port_offset >= 0 && !one.site.was_said("port")) {
+    if (!one.site.was_said("port")) {
+      const unsigned usual = one.kind->port + place_in_demo(one);
       const auto port = options.port_offset == 0
                             ? 0U
-                            : one.kind->port + static_cast<unsigned>(options.port_offset);
+                            : usual + static_cast<unsigned>(std::max(0, options.port_offset));
       if (auto put = one.site.put("port", std::to_string(port), "--port-offset"); !put) return put;
     }
     if (one.kind->demo == nullptr) continue;
@@ -170,7 +179,11 @@ int run(const Options& given) {
   Options options = given;
   if (options.demo) {
     if (options.data.empty()) options.data = "artcached-demo";
-    for (const RoleKind* kind : role_kinds()) options.roles.emplace_back(kind->name);
+    for (const RoleKind* kind : role_kinds()) {
+      if (kind->demo_instances.empty()) options.roles.emplace_back(kind->name);
+      for (const std::string_view instance : kind->demo_instances)
+        options.roles.push_back(std::string(kind->name).append(".").append(instance));
+    }
   }
   auto plan = plan_of(options);
   if (!plan) return fail(plan.error(), kUsage);

@@ -65,11 +65,15 @@ struct RoleKind {
   /// a folder of its name, its RoleContext::data. The admin is made first: its keys are there.
   Result<void> (*demo)(std::string_view instance, const std::filesystem::path& root,
                        config::Settings& settings) = nullptr;
+  /// Those that --demo makes, each one port above the one before; empty: the usual one.
+  std::span<const std::string_view> demo_instances = {};
 };
 
 /// daemon/roles/element
 const RoleKind& element_role();
 /// daemon/roles/admin
 const RoleKind& admin_role();
+/// daemon/roles/ingester
+const RoleKind& ingester_role();
 
 }  // namespace artcache

@@ -41,6 +41,7 @@ Reply info(Element& element, Request& request) {
       .member("base_path", settings.base_path)
       .member("capacity_bytes", room->total)
       .member("used_bytes", room->used)
+      .member("available_bytes", room->available)
       .member("file_count", room->files)
       .member("status", status_of(mode))
       .member("priority", settings.priority)

@@ -2,6 +2,7 @@
 // Opens what an element is made of, and runs it.
 #include "roles/role.hpp"
 
+#include <array>
 #include <artcache/url.hpp>
 #include <utility>
 
@@ -199,21 +200,27 @@ Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
 Result<void> demo_element(std::string_view instance, const std::filesystem::path& root,
                           config::Settings& settings) {
   const std::string number = instance.empty() ? "1" : std::string(1, instance.back());
-  ARTCACHE_CHECK(settings.put("public_key", (root / "admin" / "keys").string(), "demo"));
-  ARTCACHE_CHECK(settings.put("mode", number == "3" ? "rw" : "edit", "demo"));
-  ARTCACHE_CHECK(settings.put("priority", number + "00", "demo"));
-  return settings.put("max_size", number == "3" ? "1073741824" : "0", "demo");
+  // What was said on the command line stands.
+  const auto say = [&](std::string_view name, std::string value) {
+    return settings.was_said(name) ? Result<void>() : settings.put(name, std::move(value), "demo");
+  };
+  ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
+  ARTCACHE_CHECK(say("mode", number == "3" ? "rw" : "edit"));
+  ARTCACHE_CHECK(say("priority", number + "00"));
+  return say("max_size", number == "3" ? "1073741824" : "0");
 }
 
 }  // namespace
 
 const RoleKind& element_role() {
+  static constexpr std::array<std::string_view, 3> kStand{"se-01", "se-02", "se-03"};
   static const RoleKind kKind{.name = "element",
                               .instance = "se-01",
                               .port = 8010,
                               .settings = element::settings_table(),
                               .make = make_element,
-                              .demo = demo_element};
+                              .demo = demo_element,
+                              .demo_instances = kStand};
   return kKind;
 }
 

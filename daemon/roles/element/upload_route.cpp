@@ -64,7 +64,8 @@ class UploadForm final : public ByteSource {
     for (;;) {
       ARTCACHE_TRY(const auto head, parts_.next());
       if (!head) break;
-      if (head->name == "file_id" || head->name.starts_with("uploaded_by_"))
+      if (head->name == "file_id" || head->name == "file_size" || head->name == "checksum" ||
+          head->name.starts_with("uploaded_by_"))
         refuse(head->name, "The field must stand in front of the file", "value_error");
       ARTCACHE_CHECK(read_field(head->name, whole));
     }
@@ -88,6 +89,8 @@ class UploadForm final : public ByteSource {
       const auto id = FileId::parse(*text);
       if (!id) return Error{Errc::invalid_argument, "Invalid file_id format: " + *text};
       into.id = *id;
+    } else if (name == "file_size" || name == "checksum") {
+      expect(name, *text, into);
     } else if (name == "uploaded_by_id" || name == "uploaded_by_username") {
       // The ingester's account speaks for its callers; nobody else speaks for anybody.
       if (!trusted_ || text->empty()) return {};
@@ -96,6 +99,23 @@ class UploadForm final : public ByteSource {
       describe(name, std::move(*text), into);
     }
     return {};
+  }
+
+  /// What the file must be like, or it is not kept: said by who sends on what others sent.
+  void expect(const std::string& name, const std::string& text, UploadRequest& into) {
+    if (text.empty()) return;
+    if (name == "file_size") {
+      const auto size = parse_whole(text);
+      if (size && *size >= 0)
+        into.size = static_cast<std::uint64_t>(*size);
+      else
+        refuse(name, "Input should be a valid integer", "int_parsing");
+      return;
+    }
+    if (const auto sum = Sha256Sum::parse(text); sum)
+      into.checksum = *sum;
+    else
+      refuse(name, "Input should be a SHA-256 in hexadecimal digits", "value_error");
   }
 
   void describe(const std::string& name, std::string text, UploadRequest& into) {
