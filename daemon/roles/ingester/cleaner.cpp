@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Removes files where they are not to be: sources of what was finalized, copies that do not count.
+#include <algorithm>
+
+#include "roles/ingester/finalizer.hpp"
+#include "util/try.hpp"
+
+namespace artcache::ingester {
+namespace {
+
+constexpr std::int64_t kAtOnce = 100;
+constexpr std::chrono::seconds kRound{2};
+
+/// From seconds to ten minutes, for as long as it takes.
+std::chrono::seconds pause_after(std::uint32_t attempts) {
+  return std::min(std::chrono::seconds(2U << std::min(attempts, 10U)), std::chrono::seconds(600));
+}
+
+}  // namespace
+
+void Finalizer::clean(std::stop_token stop) {
+  Call call;
+  call.stop = stop;
+  while (!stop.stop_requested()) {
+    const auto due = parts_.database->read(
+        call, [&](db::Session& s) { return due_cleanups(s, parts_.deps.clock->now(), kAtOnce); });
+    if (due)
+      for (const Cleanup& cleanup : *due) {
+        if (stop.stop_requested()) return;
+        clean_one(cleanup, call);
+      }
+    const util::MutexLock lock(mutex_);
+    if (!stop.stop_requested()) changed_.wait_for(mutex_, kRound);
+  }
+}
+
+void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
+  const auto done = collect(cleanup, call);
+  if (!done && done.error().code == Errc::cancelled) return;
+  const MetricLabel label[]{{"status", done ? "success" : "failed"}};
+  parts_.deps.metrics->count("ingester_cleanups_total", label, 1);
+  if (!done && cleanup.attempts == 0)
+    log(LogLevel::warning, "A file is removed later than it should be", to_string(cleanup.file),
+        done.error().message);
+  const auto stored = parts_.database->write(Call{}, [&](db::Session& s) -> Result<void> {
+    if (done) return remove_cleanup(s, cleanup);
+    Cleanup later = cleanup;
+    ++later.attempts;
+    later.due_at = parts_.deps.clock->now() + pause_after(later.attempts);
+    return add_cleanup(s, later);
+  });
+  if (!stored)
+    log(LogLevel::error, "A cleanup was not written down, and is done again",
+        to_string(cleanup.file), stored.error().message);
+}
+
+Result<void> Finalizer::collect(const Cleanup& cleanup, const Call& call) {
+  if (!cleanup.keeper.empty()) {
+    ARTCACHE_TRY(const ElementView keeper, reachable(cleanup.keeper));
+    ARTCACHE_CHECK(needed(keeper, cleanup.file, call));
+  }
+  ARTCACHE_TRY(const ElementView element, reachable(cleanup.element));
+  return parts_.client->collect(element.url, cleanup.file, cleanup.reason, call);
+}
+
+}  // namespace artcache::ingester

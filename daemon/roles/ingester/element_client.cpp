@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/ingester/element_client.hpp"
+
+#include <artcache/json_writer.hpp>
+#include <utility>
+
+#include "common/json_read.hpp"
+#include "util/try.hpp"
+
+namespace artcache::ingester {
+namespace {
+
+Error strange(int status) {
+  return {Errc::unavailable, "the element answers " + std::to_string(status)};
+}
+
+std::string file_url(const std::string& element, const FileId& id) {
+  return element + "/api/v1/files/" + to_string(id);
+}
+
+}  // namespace
+
+Result<FileFacts> parse_file_facts(std::string json) {
+  JsonObject said(json);
+  const auto take = [&](std::string_view name) { return said.text(name).value_or(""); };
+  FileFacts out;
+  out.original_filename = take("original_filename");
+  out.storage_filename = take("storage_filename");
+  out.storage_path = take("storage_path");
+  out.content_type = take("content_type");
+  out.checksum = take("checksum");
+  out.created_at = take("created_at");
+  out.created_by_id = take("created_by_id");
+  out.created_by_username = take("created_by_username");
+  const auto size = said.number("file_size");
+  if (!said.problems().empty() || out.checksum.empty() || !size || *size < 0)
+    return Error{Errc::corrupt, "element: what it says of a file is not whole"};
+  out.size = static_cast<std::uint64_t>(*size);
+  out.json = std::move(json);
+  return out;
+}
+
+Result<web::HttpReply> ElementClient::send(web::HttpRequest request, const Call& call) {
+  for (int round = 0;; ++round) {
+    ARTCACHE_TRY(const std::string token, token_.get(call));
+    web::HttpRequest asked = request;
+    asked.headers.emplace_back("Authorization", "Bearer " + token);
+    ARTCACHE_TRY(auto reply, http_.send(asked, call));
+    if (reply.head.status != 401) return reply;
+    token_.reject(token);
+    if (round > 0) return Error{Errc::unavailable, "the element believes no token of the admin"};
+  }
+}
+
+Result<web::HttpReply> ElementClient::store(const std::string& element, MultipartBody& body,
+                                            const Call& call) {
+  ARTCACHE_TRY(const std::string token, token_.get(call));
+  web::HttpRequest request{.method = "POST", .url = element + "/api/v1/files/upload"};
+  request.headers.emplace_back("Authorization", "Bearer " + token);
+  request.headers.emplace_back("Content-Type", body.content_type());
+  if (!call.request_id.empty()) request.headers.emplace_back("X-Request-ID", call.request_id);
+  request.source = [&body](std::span<std::byte> into) { return body.read(into); };
+  ARTCACHE_TRY(auto reply, http_.send(request, call));
+  if (reply.head.status == 401) token_.reject(token);
+  return reply;
+}
+
+Result<std::optional<FileFacts>> ElementClient::find(const std::string& element, const FileId& id,
+                                                     const Call& call) {
+  ARTCACHE_TRY(auto reply, send({.url = file_url(element, id)}, call));
+  if (reply.head.status == 404) return std::optional<FileFacts>();
+  if (reply.head.status != 200) return strange(reply.head.status);
+  ARTCACHE_TRY(FileFacts facts, parse_file_facts(std::move(reply.body)));
+  return std::optional(std::move(facts));
+}
+
+Result<std::unique_ptr<web::HttpStream>> ElementClient::download(const std::string& element,
+                                                                 const FileId& id,
+                                                                 const Call& call) {
+  ARTCACHE_TRY(const std::string token, token_.get(call));
+  web::HttpRequest request{.url = file_url(element, id) + "/download"};
+  request.headers.emplace_back("Authorization", "Bearer " + token);
+  ARTCACHE_TRY(auto stream, http_.open(request, call));
+  const int status = stream->head().status;
+  if (status == 200) return stream;
+  if (status == 401) token_.reject(token);
+  if (status == 404) return Error{Errc::not_found, "the element has no such file"};
+  return strange(status);
+}
+
+Result<void> ElementClient::collect(const std::string& element, const FileId& id,
+                                    std::string_view reason, const Call& call) {
+  web::HttpRequest request{.method = "DELETE", .url = element + "/api/v1/gc/" + to_string(id)};
+  request.headers.emplace_back("Content-Type", "application/json");
+  JsonWriter json;
+  json.begin_object().member("reason", reason).member("cleanup_type", "ingester").end_object();
+  request.body = std::move(json).str();
+  ARTCACHE_TRY(const auto reply, send(std::move(request), call));
+  if (reply.head.status != 200) return strange(reply.head.status);
+  return {};
+}
+
+}  // namespace artcache::ingester

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the ingester asks of storage elements, with its own token.
+#pragma once
+
+#include <artcache/call.hpp>
+#include <artcache/file_id.hpp>
+#include <artcache/result.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "roles/ingester/multipart_body.hpp"
+#include "roles/ingester/service_token.hpp"
+#include "web/http_client.hpp"
+
+namespace artcache::ingester {
+
+/// What an element says of a file.
+struct FileFacts {
+  std::string json = {};  ///< all of it
+  std::string original_filename = {}, storage_filename = {}, storage_path = {}, content_type = {};
+  std::string checksum = {}, created_at = {}, created_by_id = {}, created_by_username = {};
+  std::uint64_t size = 0;
+};
+/// Errors: corrupt.
+Result<FileFacts> parse_file_facts(std::string json);
+
+/// Safe to use from any thread. Errors of all: unavailable (no token, no connection, an answer
+/// that is none of those expected), timed_out, cancelled.
+class ElementClient {
+ public:
+  ElementClient(web::HttpClient& http, ServiceToken& token) : http_(http), token_(token) {}
+
+  /// Sends a file. An answer of any status is a success here; the token is forgotten where the
+  /// element does not believe it. Errors besides: those of the body.
+  Result<web::HttpReply> store(const std::string& element, MultipartBody& body, const Call& call);
+  /// Nothing when it has no such file.
+  Result<std::optional<FileFacts>> find(const std::string& element, const FileId& id,
+                                        const Call& call);
+  /// The bytes of a file. Errors besides: not_found.
+  Result<std::unique_ptr<web::HttpStream>> download(const std::string& element, const FileId& id,
+                                                    const Call& call);
+  /// The file is not there afterwards, whatever the mode of the element.
+  Result<void> collect(const std::string& element, const FileId& id, std::string_view reason,
+                       const Call& call);
+
+ private:
+  /// With a token, and once more with another one where that is not believed.
+  Result<web::HttpReply> send(web::HttpRequest request, const Call& call);
+
+  web::HttpClient& http_;
+  ServiceToken& token_;
+};
+
+}  // namespace artcache::ingester

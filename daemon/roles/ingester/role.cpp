@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the ingester can be told, and how it is put together.
+#include "roles/role.hpp"
+
+#include <array>
+#include <artcache/url.hpp>
+#include <optional>
+#include <utility>
+
+#include "auth/keys.hpp"
+#include "common/database.hpp"
+#include "roles/ingester/finalizer.hpp"
+#include "roles/ingester/schema.hpp"
+#include "roles/ingester/sources.hpp"
+#include "util/try.hpp"
+
+namespace artcache {
+namespace {
+
+using config::Kind;
+using config::Setting;
+
+constexpr std::array kSettings{
+    Setting{.name = "database",
+            .variable = "DATABASE_URL",
+            .kind = Kind::address,
+            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    Setting{.name = "elements",
+            .meaning = "addresses of storage elements, or instances of this process, with commas; "
+                       "beside those that admin and Redis know"},
+    Setting{.name = "redis",
+            .variable = "REDIS_URL",
+            .kind = Kind::address,
+            .meaning = "where elements announce themselves; empty: nowhere"},
+    Setting{.name = "admin_url",
+            .variable = "SERVICE_ACCOUNT_ADMIN_MODULE_URL",
+            .kind = Kind::address,
+            .meaning = "where the admin is; empty: in this process"},
+    Setting{.name = "client_id",
+            .variable = "SERVICE_ACCOUNT_CLIENT_ID",
+            .meaning = "the account that speaks to the elements"},
+    Setting{.name = "client_secret",
+            .variable = "SERVICE_ACCOUNT_CLIENT_SECRET",
+            .kind = Kind::secret,
+            .meaning = "its secret"},
+    Setting{.name = "public_key",
+            .variable = "JWT_PUBLIC_KEY_PATH",
+            .meaning = "PEM file, or folder of them, of the keys that sign tokens"},
+    Setting{.name = "rate_limit",
+            .variable = "RATE_LIMIT_ENABLED",
+            .kind = Kind::flag,
+            .fallback = "false",
+            .meaning = "whether the limit of an account counts"},
+    Setting{.name = "upload_max_size",
+            .kind = Kind::number,
+            .fallback = "1099511627776",
+            .meaning = "bytes that one file may have",
+            .least = 1},
+    Setting{.name = "spool_bytes",
+            .kind = Kind::number,
+            .fallback = "1048576",
+            .meaning = "of each upload kept in memory, to try another element with",
+            .most = 64 * 1024 * 1024},
+    Setting{.name = "attempts",
+            .kind = Kind::number,
+            .fallback = "3",
+            .meaning = "elements that are tried for one file",
+            .least = 1,
+            .most = 100},
+    Setting{.name = "poll_interval",
+            .kind = Kind::duration,
+            .fallback = "10s",
+            .meaning = "how often elements are asked how they are; at most 45s"},
+    Setting{.name = "stall",
+            .kind = Kind::duration,
+            .fallback = "120s",
+            .meaning = "no byte for so long breaks a connection to an element off"},
+    Setting{.name = "capacity_warning",
+            .variable = "CAPACITY_WARNING_THRESHOLD",
+            .kind = Kind::number,
+            .fallback = "85",
+            .meaning = "percent in use from which an element is said to fill up",
+            .most = 100},
+    Setting{.name = "capacity_critical",
+            .variable = "CAPACITY_CRITICAL_THRESHOLD",
+            .kind = Kind::number,
+            .fallback = "92",
+            .meaning = "percent in use from which it is nearly full",
+            .most = 100},
+    Setting{.name = "capacity_full",
+            .variable = "CAPACITY_FULL_THRESHOLD",
+            .kind = Kind::number,
+            .fallback = "98",
+            .meaning = "percent in use from which it gets no more files",
+            .most = 100},
+    Setting{.name = "finalize_attempts",
+            .kind = Kind::number,
+            .fallback = "5",
+            .meaning = "of each step of a finalize, before it fails",
+            .least = 1,
+            .most = 1000},
+    Setting{.name = "finalize_cleanup_after",
+            .kind = Kind::duration,
+            .fallback = "24h",
+            .meaning = "how long the source of a finalized file stays"},
+    Setting{.name = "finalize_wait",
+            .kind = Kind::duration,
+            .fallback = "30s",
+            .meaning = "how long a request waits for the end of a finalize; it goes on all the "
+                       "same"},
+};
+
+Result<ingester::Options> options_of(const config::Settings& told) {
+  ingester::Options out;
+  out.upload_most = told.number("upload_max_size");
+  out.spool = told.number("spool_bytes");
+  out.attempts = static_cast<std::uint32_t>(told.number("attempts"));
+  out.thresholds = {.warning = static_cast<double>(told.number("capacity_warning")),
+                    .critical = static_cast<double>(told.number("capacity_critical")),
+                    .full = static_cast<double>(told.number("capacity_full"))};
+  out.finalize_attempts = static_cast<std::uint32_t>(told.number("finalize_attempts"));
+  out.finalize_cleanup_after = told.duration("finalize_cleanup_after");
+  out.finalize_wait = told.duration("finalize_wait");
+  const auto& levels = out.thresholds;
+  if (levels.warning > levels.critical || levels.critical > levels.full)
+    return Error{Errc::invalid_argument,
+                 "capacity_warning, capacity_critical and capacity_full must not fall"};
+  return out;
+}
+
+class IngesterRole final : public Role {
+ public:
+  IngesterRole(const RoleContext& context, std::unique_ptr<db::Database> database,
+               const ingester::Options& options, std::optional<ingester::ElementSource> redis)
+      : deps_(context.deps),
+        addresses_(context.addresses),
+        admin_(context.settings->text("admin_url")),
+        database_(std::move(database)),
+        keys_(context.settings->text("public_key"), ring_, deps_),
+        verifier_(ring_, *deps_.clock, {.refresh = [this] { keys_.refresh(); }}),
+        gate_(verifier_, deps_,
+              {.limits = context.settings->flag("rate_limit") ? auth::RateLimits::on
+                                                              : auth::RateLimits::off}),
+        http_({.stall = context.settings->duration("stall"), .idle_most = 64}, *deps_.clock),
+        token_({.admin = [this] { return admin_address(); },
+                .client_id = context.settings->text("client_id"),
+                .secret = context.settings->text("client_secret")},
+               http_, deps_),
+        client_(http_, token_),
+        elements_({.poll_every = std::min<std::chrono::nanoseconds>(
+                       context.settings->duration("poll_interval"), std::chrono::seconds(45))},
+                  sources(context.settings->text("elements"), std::move(redis)), http_, deps_),
+        parts_{.options = options,
+               .deps = deps_,
+               .elements = &elements_,
+               .client = &client_,
+               .database = database_.get(),
+               .gate = &gate_},
+        finalizer_(parts_),
+        site_(context.instance) {}
+
+  Result<void> open() {
+    ARTCACHE_CHECK(add_upload_routes(site_, parts_));
+    return add_finalize_routes(site_, parts_, finalizer_);
+  }
+  http::Site& site() override { return site_; }
+  Result<void> start() override {
+    // The admin of this process may have made its keys just now.
+    keys_.refresh();
+    elements_.start();
+    finalizer_.start();
+    return {};
+  }
+  void stop() override {
+    finalizer_.stop();
+    elements_.stop();
+  }
+  Result<void> reload() override { return keys_.reload(); }
+
+  std::vector<HealthPart> health(const Call& call) override {
+    std::vector<HealthPart> parts;
+    const auto cleanups =
+        database_->read(call, [](db::Session& s) { return ingester::count_cleanups(s); });
+    parts.push_back({.name = "database",
+                     .state = cleanups ? "ok" : std::string(to_string(cleanups.error().code)),
+                     .works = cleanups.has_value()});
+    const bool keys = !ring_.keys()->all.empty();
+    parts.push_back({.name = "keys", .state = keys ? "ok" : "none", .works = keys});
+    std::size_t healthy = 0;
+    for (const ingester::ElementView& element : elements_.now()) healthy += element.healthy ? 1 : 0;
+    parts.push_back({.name = "storage_elements",
+                     .state = healthy > 0 ? "ok" : "none answers",
+                     .works = healthy > 0});
+    return parts;
+  }
+
+ private:
+  [[nodiscard]] std::string admin_address() const {
+    return admin_.empty() ? addresses_("admin") : admin_;
+  }
+
+  std::vector<ingester::ElementSource> sources(const std::string& named,
+                                               std::optional<ingester::ElementSource> redis) {
+    std::vector<ingester::ElementSource> out;
+    out.push_back(ingester::named_source(
+        named, [this](const std::string& instance) { return addresses_(instance); }));
+    out.push_back(ingester::admin_source([this] { return admin_address(); }, http_, token_));
+    if (redis) out.push_back(*std::move(redis));
+    return out;
+  }
+
+  const Deps deps_;
+  const Addresses addresses_;
+  const std::string admin_;
+  const std::unique_ptr<db::Database> database_;
+  auth::KeyRing ring_;
+  auth::KeyFiles keys_;
+  auth::Verifier verifier_;
+  auth::Gate gate_;
+  web::HttpClient http_;
+  ingester::ServiceToken token_;
+  ingester::ElementClient client_;
+  ingester::Elements elements_;
+  ingester::Parts parts_;
+  ingester::Finalizer finalizer_;
+  http::Site site_;
+};
+
+Result<std::unique_ptr<Role>> make_ingester(const RoleContext& context) {
+  const config::Settings& told = *context.settings;
+  if (told.text("public_key").empty())
+    return Error{Errc::invalid_argument,
+                 "public_key: nobody could sign a token that this ingester accepts"};
+  if (told.text("client_id").empty() || told.text("client_secret").empty())
+    return Error{Errc::invalid_argument,
+                 "client_id, client_secret: elements take files only from an account"};
+  ARTCACHE_TRY(const auto options, options_of(told));
+  std::string address = told.text("database");
+  if (address.empty()) address = "sqlite://" + (context.data / "ingester.db").string();
+  ARTCACHE_TRY(auto database, db::Database::open(address, "ingester", ingester::migrate,
+                                                 context.deps, context.call));
+  std::optional<ingester::ElementSource> redis;
+  if (const std::string& place = told.text("redis"); !place.empty()) {
+    ARTCACHE_TRY(const Url url, Url::parse(place));
+    ARTCACHE_TRY(redis, ingester::redis_source(url, context.deps));
+  }
+  auto role =
+      std::make_unique<IngesterRole>(context, std::move(database), options, std::move(redis));
+  ARTCACHE_CHECK(role->open());
+  return std::unique_ptr<Role>(std::move(role));
+}
+
+/// On the elements of the demonstration, with the account that its admin makes.
+Result<void> demo_ingester(std::string_view, const std::filesystem::path& root,
+                           config::Settings& settings) {
+  const auto say = [&](std::string_view name, std::string value) {
+    return settings.was_said(name) ? Result<void>() : settings.put(name, std::move(value), "demo");
+  };
+  ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
+  ARTCACHE_CHECK(say("client_id", "sa_prod_admin_service_11710636"));
+  ARTCACHE_CHECK(say("client_secret", "Test-Password123"));
+  return say("elements", "se-01,se-02,se-03");
+}
+
+}  // namespace
+
+const RoleKind& ingester_role() {
+  static constexpr RoleKind kKind{.name = "ingester",
+                                  .instance = "ingester",
+                                  .port = 8020,
+                                  .settings = kSettings,
+                                  .make = make_ingester,
+                                  .demo = demo_ingester};
+  return kKind;
+}
+
+}  // namespace artcache

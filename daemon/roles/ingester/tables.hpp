@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the ingester keeps: finalizes, and files that are to be removed somewhere. Each function is
+// part of the transaction it is given. Errors of all: those of the statements.
+#pragma once
+
+#include <artcache/file_id.hpp>
+#include <artcache/timestamp.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/database.hpp"
+#include "roles/ingester/finalize_machine.hpp"
+
+namespace artcache::ingester {
+
+struct Finalize {
+  std::string id = {};
+  FileId file = {};
+  std::string source = {}, target = {};  ///< ids of elements
+  FinalizeState state = {};
+  /// Instead of what the source says, where there is one. metadata: a JSON object.
+  std::optional<std::string> description = {}, metadata = {};
+  std::string requested_by = {};
+  Timestamp created_at = {};
+  std::optional<Timestamp> completed_at = {};
+  std::optional<Timestamp> cleanup_at = {};  ///< when the source is removed
+};
+
+/// Errors besides: conflict (one of that file is running).
+Result<void> add_finalize(db::Session& session, const Finalize& finalize);
+Result<std::optional<Finalize>> find_finalize(db::Session& session, std::string_view id);
+/// That of a file which began last.
+Result<std::optional<Finalize>> last_finalize(db::Session& session, const FileId& file);
+/// All that have not ended, the oldest first.
+Result<std::vector<Finalize>> running_finalizes(db::Session& session);
+/// Stores the state; 0 rows when it has ended already, which stays as it is.
+Result<std::int64_t> store_finalize(db::Session& session, const Finalize& finalize);
+
+/// A file that an element is not to have.
+struct Cleanup {
+  FileId file = {};
+  std::string element = {};
+  std::string keeper = {};  ///< who must have it before it may be removed there; empty: nobody
+  std::string reason = {};
+  std::uint32_t attempts = 0;
+  Timestamp due_at = {};
+};
+
+/// Replaces one of that file and element.
+Result<void> add_cleanup(db::Session& session, const Cleanup& cleanup);
+Result<std::vector<Cleanup>> due_cleanups(db::Session& session, Timestamp now, std::int64_t most);
+/// Ids of the elements that are to lose the file.
+Result<std::vector<std::string>> cleaned_elements(db::Session& session, const FileId& file);
+Result<void> remove_cleanup(db::Session& session, const Cleanup& cleanup);
+Result<std::int64_t> count_cleanups(db::Session& session);
+
+}  // namespace artcache::ingester

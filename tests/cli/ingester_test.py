@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ingester over HTTP: files go to the element that is filled next and arrive there whole, or
+not at all; temporary ones become permanent, whoever is killed meanwhile."""
+
+import hashlib
+import http.client
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+DAEMON = ""
+SECRET = "Test-Password123"
+MIB = 1024 * 1024
+LINE = "b0undary"
+
+
+def form(name, size_or_bytes, before=(), after=()):
+    """The pieces of a form: head, content, tail."""
+    def fields(pairs):
+        text = "".join(f'--{LINE}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n'
+                       f"{value}\r\n" for key, value in pairs)
+        return text.encode()
+    head = fields(before) + (f'--{LINE}\r\nContent-Disposition: form-data; name="file"; '
+                             f'filename="{name}"\r\nContent-Type: text/plain\r\n\r\n').encode()
+    return head, size_or_bytes, b"\r\n" + fields(after) + f"--{LINE}--\r\n".encode()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Stand(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.data = pathlib.Path(folder.name)
+        self.ports, self.tokens = {}, {}
+
+    def spawn(self, *arguments):
+        log = open(self.data / "log", "ab")
+        child = subprocess.Popen([DAEMON, *map(str, arguments)], stdout=subprocess.PIPE, stderr=log,
+                                 text=True, env={})
+        log.close()
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        said = child.stdout.readline()
+        self.assertTrue(said, (self.data / "log").read_text())
+        self.ports.update(json.loads(said)["ports"])
+        return child
+
+    def demo(self, **settings):
+        names = {name: name.replace("__", ".").replace("_se_", ".se-") for name in settings}
+        more = [word for name, value in settings.items()
+                for word in ("--set", f"{names[name]}={value}")]
+        return self.spawn("--demo", "--data", self.data / "demo", "--port-offset", 0, *more)
+
+    def ingester(self, elements, **settings):
+        """Admin and ingester in one process, with elements elsewhere."""
+        told = {"admin.port": 0, "ingester.port": 0, "admin.initial_account_secret": SECRET,
+                "ingester.client_id": "admin-service", "ingester.client_secret": SECRET,
+                "ingester.public_key": self.data / "roles" / "admin" / "keys",
+                "ingester.elements": ",".join(elements), **settings}
+        more = [word for name, value in told.items() for word in ("--set", f"{name}={value}")]
+        return self.spawn("--role", "admin", "--role", "ingester", "--data", self.data / "roles",
+                          *more)
+
+    def element(self, name, port, priority):
+        self.ports[name] = port
+        return self.spawn("--role", f"element.{name}", "--data", self.data / "elements",
+                          "--set", f"element.{name}.port={port}",
+                          "--set", f"element.{name}.priority={priority}",
+                          "--set", f"element.{name}.public_key={self.data}/roles/admin/keys")
+
+    def token(self, client="admin-service"):
+        if client not in self.tokens:
+            _, body = self.ask("POST", "admin", "/api/v1/auth/token", body=json.dumps(
+                {"client_id": client, "client_secret": SECRET}), token="")
+            self.tokens[client] = json.loads(body)["access_token"]
+        return self.tokens[client]
+
+    def ask(self, method, role, path, body=None, headers=None, token=None, chunked=False):
+        headers = dict(headers or {})
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        token = self.token() if token is None else token
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[role], timeout=60)
+        try:
+            connection.request(method, path, body=body, headers=headers, encode_chunked=chunked)
+            answer = connection.getresponse()
+            self.headers = answer.headers
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def call(self, method, role, path, check, **more):
+        status, body = self.ask(method, role, path, **more)
+        self.assertEqual(status, check, body)
+        return json.loads(body) if body else None
+
+    def upload(self, name, content, check=201, path="/api/v1/upload", token=None, **order):
+        pieces = form(name, content, **order)
+        return self.call("POST", "ingester", path, check, body=b"".join(pieces), token=token,
+                         headers={"Content-Type": f"multipart/form-data; boundary={LINE}"})
+
+    def entry(self, role, file_id, check=200):
+        return self.call("GET", role, f"/api/v1/files/{file_id}", check)
+
+    def content(self, role, file_id):
+        status, body = self.ask("GET", role, f"/api/v1/files/{file_id}/download")
+        self.assertEqual(status, 200, body)
+        return body
+
+    def total(self, role):
+        return self.call("GET", role, "/api/v1/files/", 200)["total"]
+
+    def until(self, what, said="it does not come about"):
+        end = time.monotonic() + 60
+        while not what():
+            self.assertLess(time.monotonic(), end, said)
+            time.sleep(0.05)
+
+
+class Uploads(Stand):
+    def test_a_file_arrives_on_the_element_that_is_filled_first_as_its_owner_s(self):
+        self.demo()
+        content = b"quarterly" * 1000
+        sent = self.upload("план.txt", content, token=self.token("sa_prod_admin_service_abc12345"),
+                           before=[("retention_days", 30), ("description", "Отчёт")],
+                           after=[("tags", '["a", "b"]'), ("metadata", '{"n": 1}')])
+        self.assertEqual((sent["storage_element_id"], sent["retention_policy"]),
+                         ("se-01", "temporary"))
+        self.assertEqual(sent["checksum"], hashlib.sha256(content).hexdigest())
+        self.assertIn(sent["file_id"], sent["storage_filename"])
+        entry = self.entry("se-01", sent["file_id"])
+        self.assertEqual(entry["created_by_username"], "admin-service-2")
+        self.assertEqual((entry["description"], entry["tags"], entry["metadata"]),
+                         ("Отчёт", ["a", "b"], {"n": 1}))
+        self.assertEqual((entry["original_filename"], entry["ttl_days"]), ("план.txt", 30))
+        self.assertEqual(entry["retention_expires_at"], sent["ttl_expires_at"])
+        self.assertEqual(self.content("se-01", sent["file_id"]), content)
+
+    def test_a_large_file_is_streamed_and_what_is_said_behind_it_counts(self):
+        self.demo()
+        content = bytes(range(256)) * (10 * MIB // 256)
+        sent = self.upload("large.bin", content, after=[("retention_days", 365)])
+        self.assertEqual(sent["file_size"], len(content))
+        self.assertEqual(self.entry("se-01", sent["file_id"])["ttl_days"], 365)
+        self.assertEqual(self.content("se-01", sent["file_id"]), content)
+
+    def test_permanent_files_go_to_the_lasting_element(self):
+        self.demo()
+        sent = self.upload("kept.txt", b"kept", path="/api/v1/files/upload",
+                           after=[("retention_policy", "permanent")])
+        self.assertEqual((sent["storage_element_id"], sent["ttl_expires_at"]), ("se-03", None))
+        self.assertEqual(self.entry("se-03", sent["file_id"])["retention_policy"], "permanent")
+
+    def test_what_is_wrong_is_said_and_nothing_is_kept(self):
+        self.demo()
+        wrong = [[("retention_days", 0)], [("retention_days", "soon")], [("ttl_days", 366)],
+                 [("retention_policy", "eternal")], [("ttl_days", 5), ("retention_days", 6)],
+                 [("retention_policy", "permanent"), ("ttl_days", 5)], [("tags", "[1]")]]
+        for fields in wrong:
+            for order in ({"before": fields}, {"after": fields}):
+                detail = self.upload("a.txt", b"a", check=422, **order)["detail"]
+                self.assertEqual(detail[0]["loc"][0], "body", detail)
+        self.upload("a.txt", b"a", check=400, after=[("metadata", "{")])
+        large = b"x" * (3 * MIB)
+        self.upload("a.txt", large, check=422, after=[("retention_days", 0)])
+        late = self.upload("a.txt", large, check=422, after=[("retention_policy", "permanent")])
+        self.assertIn("in front of the file", late["detail"][0]["msg"])
+        self.call("POST", "ingester", "/api/v1/upload", 422, body="{}")
+        self.call("POST", "ingester", "/api/v1/upload", 401, token="")
+        for role in ("se-01", "se-02", "se-03"):
+            self.assertEqual(self.total(role), 0)
+
+    def test_a_full_element_is_passed_over(self):
+        self.demo(element_se_01__max_size=2500)
+        where = [self.upload(f"{i}.txt", b"x" * 1000)["storage_element_id"] for i in range(4)]
+        self.assertEqual(where, ["se-01", "se-01", "se-02", "se-02"])
+
+    def test_room_that_ends_in_mid_stream_leaves_nothing_and_the_next_try_goes_elsewhere(self):
+        self.demo(element_se_01__max_size=2 * MIB)
+        pieces = form("unknown.bin", b"y" * (6 * MIB))
+        send = {"body": iter(pieces), "chunked": True,
+                "headers": {"Content-Type": f"multipart/form-data; boundary={LINE}",
+                            "Transfer-Encoding": "chunked"}}
+        said = self.call("POST", "ingester", "/api/v1/upload", 503, **send)
+        self.assertIn("ran out of room", said["detail"])
+        self.assertEqual(self.headers["Retry-After"], "30")
+        self.assertEqual(self.total("se-01"), 0)
+        sent = self.upload("unknown.bin", b"y" * (6 * MIB))
+        self.assertEqual(sent["storage_element_id"], "se-02")
+
+    def test_a_file_that_fits_nowhere_is_refused_with_a_time_to_come_back(self):
+        self.demo(element_se_03__max_size=1000)
+        said = self.upload("a.txt", b"x" * 2000, check=503,
+                           before=[("retention_policy", "permanent")])
+        self.assertEqual((said["error_type"], said["retry_after"]),
+                         ("NoAvailableStorageException", 30))
+        self.assertEqual(self.headers["Retry-After"], "30")
+
+
+class Deaths(Stand):
+    def test_without_an_element_there_is_503_until_one_comes(self):
+        port = free_port()
+        self.ingester([f"http://127.0.0.1:{port}"])
+        said = self.upload("a.txt", b"a", check=503)
+        self.assertEqual(said["error_type"], "NoAvailableStorageException")
+        self.element("se-11", port, 1)
+        self.until(lambda: self.ask("GET", "ingester", "/health/ready")[0] == 200
+                   or self.upload_works())
+        self.assertEqual(self.upload("a.txt", b"a")["storage_element_id"], "se-11")
+
+    def upload_works(self):
+        pieces = form("probe.txt", b"p")
+        return self.ask("POST", "ingester", "/api/v1/upload", body=b"".join(pieces), headers={
+            "Content-Type": f"multipart/form-data; boundary={LINE}"})[0] == 201
+
+    def test_a_small_file_goes_to_the_next_element_when_one_has_just_died(self):
+        first, second = free_port(), free_port()
+        elements = [f"http://127.0.0.1:{first}", f"http://127.0.0.1:{second}"]
+        child = self.ingester(elements)
+        victim = self.element("se-11", first, 1)
+        self.element("se-12", second, 2)
+        child.kill()
+        child.wait()
+        # One that sees both alive when it starts, and does not look again soon.
+        self.ingester(elements, **{"ingester.poll_interval": "45s"})
+        self.assertEqual(self.upload("a.txt", b"a")["storage_element_id"], "se-11")
+        victim.kill()
+        victim.wait()
+        sent = self.upload("b.txt", b"b" * 1000)
+        self.assertEqual(sent["storage_element_id"], "se-12")
+        self.assertEqual(self.content("se-12", sent["file_id"]), b"b" * 1000)
+
+    def test_an_element_killed_in_mid_stream_is_told_and_keeps_nothing(self):
+        port = free_port()
+        self.ingester([f"http://127.0.0.1:{port}"])
+        victim = self.element("se-11", port, 1)
+        self.until(self.upload_works)
+        before = self.total("se-11")
+        head, content, tail = form("large.bin", b"z" * (16 * MIB))
+
+        def pieces():
+            yield head
+            yield content[:8 * MIB]
+            victim.kill()
+            victim.wait()
+            yield content[8 * MIB:]
+            yield tail
+
+        said = self.call("POST", "ingester", "/api/v1/upload", 502, body=pieces(), chunked=True,
+                         headers={"Content-Type": f"multipart/form-data; boundary={LINE}",
+                                  "Transfer-Encoding": "chunked"})
+        self.assertIn("se-11 broke off", said["detail"])
+        self.element("se-11", port, 1)
+        self.assertEqual(self.total("se-11"), before)
+        check = self.call("GET", "se-11", "/api/v1/cache/consistency", 200)
+        self.assertTrue(check["is_consistent"], check)
+        self.until(self.upload_works)
+
+
+class Finalizes(Stand):
+    def finalize(self, file_id, check=202, **body):
+        return self.call("POST", "ingester", f"/api/v1/finalize/{file_id}", check,
+                         body=json.dumps(body))
+
+    def status(self, transaction):
+        return self.call("GET", "ingester", f"/api/v1/finalize/{transaction}/status", 200)
+
+    def test_a_temporary_file_becomes_permanent_with_all_that_is_known_of_it(self):
+        self.demo(ingester__finalize_cleanup_after="1s")
+        content = b"final" * 300_000
+        sent = self.upload("draft.txt", content, before=[("description", "first")],
+                           after=[("tags", "x"), ("metadata", '{"k": [1, 2]}')],
+                           token=self.token("sa_prod_admin_service_abc12345"))
+        file_id = sent["file_id"]
+        done = self.finalize(file_id)
+        self.assertEqual((done["status"], done["checksum_verified"], done["error_message"]),
+                         ("completed", True, None))
+        self.assertEqual((done["source_storage_element_id"], done["target_storage_element_id"]),
+                         ("se-01", "se-03"))
+        self.assertEqual(self.content("se-03", file_id), content)
+        entry = self.entry("se-03", file_id)
+        self.assertEqual([entry[key] for key in ("original_filename", "content_type", "checksum",
+                                                 "description", "tags", "metadata",
+                                                 "created_by_username", "retention_policy",
+                                                 "ttl_days")],
+                         ["draft.txt", "text/plain", sent["checksum"], "first", ["x"],
+                          {"k": [1, 2]}, "admin-service-2", "permanent", None])
+        self.assertEqual(self.status(done["transaction_id"])["progress_percent"], 100)
+        self.until(lambda: self.ask("GET", "se-01", f"/api/v1/files/{file_id}")[0] == 404)
+        again = self.finalize(file_id)
+        self.assertEqual(again["transaction_id"], done["transaction_id"])
+        self.assertEqual(self.content("se-03", file_id), content)
+
+    def test_who_asks_for_what_cannot_be_is_told_so(self):
+        self.demo(element_se_03__max_size=1000)
+        self.finalize("00000000-0000-4000-8000-000000000001", check=404)
+        self.finalize("no-id", check=422)
+        kept = self.upload("k.txt", b"k", before=[("retention_policy", "permanent")])
+        self.finalize(kept["file_id"], check=400)
+        large = self.upload("l.txt", b"l" * 2000)
+        self.finalize(large["file_id"], check=503)
+        self.assertEqual(self.content("se-01", large["file_id"]), b"l" * 2000)
+        self.call("GET", "ingester", "/api/v1/finalize/nothing/status", 404)
+
+    def test_many_who_ask_at_once_get_one_finalize(self):
+        self.demo()
+        file_id = self.upload("one.txt", b"one" * 100_000)["file_id"]
+        self.token()
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(self.ask(
+            "POST", "ingester", f"/api/v1/finalize/{file_id}", body="{}"))) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({status for status, _ in answers}, {202}, answers)
+        self.assertEqual(len({json.loads(body)["transaction_id"] for _, body in answers}), 1)
+
+    def test_a_finalize_goes_on_after_a_kill(self):
+        wait = {"ingester__finalize_wait": "0", "ingester__finalize_cleanup_after": "1s"}
+        child = self.demo(**wait)
+        contents = {}
+        for i in range(6):
+            content = bytes([i]) * (2 * MIB)
+            contents[self.upload(f"{i}.bin", content)["file_id"]] = content
+        begun = [self.finalize(file_id)["transaction_id"] for file_id in contents]
+        child.kill()
+        child.wait()
+        self.demo(**wait)
+        for transaction in begun:
+            self.until(lambda: self.status(transaction)["status"] in ("completed", "failed"))
+            self.assertEqual(self.status(transaction)["status"], "completed")
+        self.until(lambda: self.total("se-01") == 0)
+        self.assertEqual(self.total("se-03"), len(contents))
+        for file_id, content in contents.items():
+            self.assertEqual(self.content("se-03", file_id), content)
+
+
+if __name__ == "__main__":
+    DAEMON = sys.argv.pop(1)
+    unittest.main(verbosity=1)
