@@ -69,6 +69,10 @@ struct RoleKind {
   std::span<const std::string_view> demo_instances = {};
 };
 
+/// The account that --demo has, for people and for its roles.
+inline constexpr std::string_view kDemoClient = "sa_prod_admin_service_11710636";
+inline constexpr std::string_view kDemoSecret = "Test-Password123";
+
 /// daemon/roles/element
 const RoleKind& element_role();
 /// daemon/roles/admin

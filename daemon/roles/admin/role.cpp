@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the admin can be told, under the names that operators of the original know.
 #include <array>
+#include <memory>
 #include <utility>
 
 #include "roles/admin/admin.hpp"
+#include "util/try.hpp"
+#include "web/http_client.hpp"
 
 namespace artcache {
 namespace {
@@ -88,8 +91,6 @@ constexpr std::array kSettings{
             .most = 36'500},
 };
 
-constexpr std::string_view kDemoSecret = "Test-Password123";
-
 std::vector<admin::InitialAccount> accounts_of(const config::Settings& told) {
   const std::string& secret = told.text("initial_account_secret");
   if (secret.empty()) return {};
@@ -144,10 +145,21 @@ Result<void> check_rotation(const admin::Options& options) {
                    std::to_string(keys) + " keys would have to verify at a time"};
 }
 
+/// How elements are asked what they are.
+admin::Fetch fetch_over_http(const Deps& deps) {
+  auto http = std::make_shared<web::HttpClient>(web::HttpSettings{}, *deps.clock);
+  return [http](const std::string& url, const Call& call) -> Result<std::string> {
+    ARTCACHE_TRY(web::HttpReply reply, http->send({.url = url, .most = 64 * 1024}, call));
+    if (reply.head.status == 200) return std::move(reply.body);
+    return Error{Errc::unavailable, url + " answers " + std::to_string(reply.head.status)};
+  };
+}
+
 Result<std::unique_ptr<Role>> make_admin(const RoleContext& context) {
   admin::Options options = options_of(context);
   ARTCACHE_CHECK(check_rotation(options));
-  ARTCACHE_TRY(auto role, admin::Admin::open(std::move(options), context.deps, {}, context.call));
+  ARTCACHE_TRY(auto role, admin::Admin::open(std::move(options), context.deps,
+                                             fetch_over_http(context.deps), context.call));
   return std::unique_ptr<Role>(std::move(role));
 }
 
@@ -157,7 +169,7 @@ Result<void> demo_admin(std::string_view, const std::filesystem::path&,
     return settings.put(name, std::string(value), "--demo");
   };
   ARTCACHE_CHECK(say("initial_account_secret", kDemoSecret));
-  ARTCACHE_CHECK(say("initial_account_client_id", "sa_prod_admin_service_11710636"));
+  ARTCACHE_CHECK(say("initial_account_client_id", kDemoClient));
   ARTCACHE_CHECK(say("second_account_client_id", "sa_prod_admin_service_abc12345"));
   return say("initial_admin_password", kDemoSecret);
 }

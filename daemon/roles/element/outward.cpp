@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "roles/element/admin_registrar.hpp"
 #include "roles/element/settings.hpp"
 #include "util/try.hpp"
 
@@ -50,6 +51,7 @@ Result<InRedis> in_redis(const Url&, const config::Settings&, const std::string&
 }  // namespace
 
 Result<std::unique_ptr<Outward>> Outward::make(Element& element, const config::Settings& told,
+                                               std::optional<ServiceAccount> account,
                                                const Deps& deps) {
   ARTCACHE_TRY(const auto redis, redis_address(told));
   const auto pause = told.duration("report_interval");
@@ -58,6 +60,7 @@ Result<std::unique_ptr<Outward>> Outward::make(Element& element, const config::S
   std::unique_ptr<Outward> out(new Outward);
   std::vector<std::unique_ptr<Registrar>> places;
   places.push_back(make_meter(*deps.metrics));
+  if (account) places.push_back(make_admin_registrar(*std::move(account), deps));
   if (redis) {
     ARTCACHE_TRY(auto both, in_redis(*redis, told, element.settings().id, deps));
     places.push_back(std::move(both.registrar));

@@ -6,12 +6,14 @@
 #include <artcache/event_publisher.hpp>
 #include <artcache/result.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/operations.hpp"
+#include "common/service_token.hpp"
 #include "config/settings.hpp"
 #include "roles/element/announcer.hpp"
 #include "roles/element/element.hpp"
@@ -21,9 +23,10 @@ namespace artcache::element {
 /// Made, started and stopped by one thread. None of the places it writes to has to be there.
 class Outward {
  public:
-  /// `element` must outlive it. Errors: invalid_argument (the address of Redis), unsupported (this
-  /// build has no Redis).
+  /// `element` must outlive it. With an account it stands in the admin's registry. Errors:
+  /// invalid_argument (the address of Redis), unsupported (this build has no Redis).
   static Result<std::unique_ptr<Outward>> make(Element& element, const config::Settings& told,
+                                               std::optional<ServiceAccount> account,
                                                const Deps& deps);
 
   /// `endpoint` is where the element is reached.

@@ -114,6 +114,17 @@ Result<element::ElementSettings> settings_of(const RoleContext& context, const O
   return out;
 }
 
+/// Nothing when it is not told one: then the admin hears of the element from nobody.
+std::optional<ServiceAccount> account_of(const RoleContext& context) {
+  const config::Settings& told = *context.settings;
+  if (told.text("client_id").empty()) return std::nullopt;
+  return ServiceAccount{
+      .admin = [url = told.text("admin"),
+                here = context.addresses] { return url.empty() ? here("admin") : url; },
+      .client_id = told.text("client_id"),
+      .secret = told.text("client_secret")};
+}
+
 class ElementRole final : public Role {
  public:
   ElementRole(const RoleContext& context, Opened opened, element::ElementSettings settings)
@@ -136,7 +147,8 @@ class ElementRole final : public Role {
     instance_ = context.instance;
     endpoint_ = context.settings->text("endpoint");
     addresses_ = context.addresses;
-    ARTCACHE_TRY(outward_, element::Outward::make(element_, *context.settings, deps_));
+    ARTCACHE_TRY(outward_,
+                 element::Outward::make(element_, *context.settings, account_of(context), deps_));
     return element_.add_routes(site_);
   }
   http::Site& site() override { return site_; }
@@ -207,6 +219,8 @@ Result<void> demo_element(std::string_view instance, const std::filesystem::path
   ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
   ARTCACHE_CHECK(say("mode", number == "3" ? "rw" : "edit"));
   ARTCACHE_CHECK(say("priority", number + "00"));
+  ARTCACHE_CHECK(say("client_id", std::string(kDemoClient)));
+  ARTCACHE_CHECK(say("client_secret", std::string(kDemoSecret)));
   return say("max_size", number == "3" ? "1073741824" : "0");
 }
 
