@@ -21,6 +21,7 @@
 #include "config/plan.hpp"
 #include "daemon.hpp"
 #include "roles/table.hpp"
+#include "sql/sqlite/process.hpp"
 
 namespace artcache {
 namespace {
@@ -205,6 +206,7 @@ int main(int argc, char** argv) {
   const sigset_t set = signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  sql::count_no_sqlite_memory();
   CLI::App app{"Serves the roles of artcache over HTTP, until SIGTERM. SIGHUP reads keys anew."};
   app.name("artcached");
   app.set_version_flag("--version", "artcached " + std::string(version()));

@@ -18,6 +18,7 @@
 #include "cli/config_file.hpp"
 #include "cli/signals.hpp"
 #include "cli/verbs.hpp"
+#include "sql/sqlite/process.hpp"
 
 namespace artcache::cli {
 namespace {
@@ -69,6 +70,7 @@ int main(int argc, char** argv) {
   // All that follows is for artcached, also --config and --help.
   if (argc > 1 && argv[1] == std::string_view("serve")) return cli::become_artcached(argv + 1);
   cli::take_signals();
+  sql::count_no_sqlite_memory();
   CLI::App app{"Keeps a queryable index of a file store in step with the store itself."};
   app.name("artcache");
   app.set_version_flag("--version", "artcache " + std::string(version()));
