@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rebuild, incremental rebuild, check and cleanup over HTTP. Each is a job; who does not ask for
 // one waits for it, and when it goes away the job goes on.
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/json_read.hpp"
@@ -123,13 +125,7 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
   const auto pruning = query_flag(request, "prune", problems);
   if (!problems.empty()) return unprocessable(std::move(problems));
   const Prune prune = *pruning ? Prune::yes : Prune::no;
-  const auto limit = element.settings().run_limit;
-  const auto id = element.jobs().start(std::string(operation.name), request.call,
-                                       limit > limit.zero() ? std::optional(limit) : std::nullopt,
-                                       [services = element.services(), run = operation.run, prune](
-                                           const Call& call, const ProgressSink& progress) {
-                                         return run(*services, prune, call, progress);
-                                       });
+  const auto id = start_run(element, operation.name, prune, request.call);
   if (!id) return failure(operation, id.error());
   if (*detached) {
     const auto job = element.jobs().find(*id);
@@ -143,6 +139,20 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
 }
 
 }  // namespace
+
+Result<std::string> start_run(Element& element, std::string_view operation, Prune prune,
+                              const Call& from) {
+  const auto row = std::ranges::find(kOperations, operation, &Operation::name);
+  if (row == std::end(kOperations))
+    return Error{Errc::not_found, "job: there is no '" + std::string(operation) + "'"};
+  const auto limit = element.settings().run_limit;
+  return element.jobs().start(std::string(operation), from,
+                              limit > limit.zero() ? std::optional(limit) : std::nullopt,
+                              [services = element.services(), run = row->run, prune](
+                                  const Call& call, const ProgressSink& progress) {
+                                return run(*services, prune, call, progress);
+                              });
+}
 
 Result<void> add_cache_routes(Element& element, http::Site& site) {
   const auth::Rule rule{.callers = auth::Callers::service_accounts,

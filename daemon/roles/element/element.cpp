@@ -47,24 +47,6 @@ bool may_change(ElementMode from, ElementMode to) {
   return (from == rw && to == ro) || (from == ro && to == ar) || (from == ro && to == rw);
 }
 
-/// As POST /api/v1/cache/rebuild?async=1 would.
-Result<void> start_rebuild(Element& element, const Call& call) {
-  const Jobs::Work work = [services = element.services()](
-                              const Call& own,
-                              const ProgressSink& progress) -> Result<std::string> {
-    ARTCACHE_TRY(const RebuildReport report,
-                 services->caches.rebuild_full({.progress = progress}, own));
-    JsonWriter json;
-    json.begin_object();
-    append_members(json, report);
-    json.end_object();
-    return std::move(json).str();
-  };
-  if (auto job = element.jobs().start("rebuild", call, {}, work); !job)
-    return std::move(job).error();
-  return {};
-}
-
 }  // namespace
 
 Services::Services(const ElementParts& parts, const ElementSettings& settings, ElementMode m)
@@ -127,7 +109,8 @@ Result<void> Element::start(const Call& call) {
   }
   ARTCACHE_TRY(const IndexHead head, parts_.index->head(call));
   if (!settings_.rebuild_suspect || head.suspect_reason.empty()) return {};
-  return start_rebuild(*this, call);
+  if (auto job = start_run(*this, "rebuild", Prune::no, call); !job) return std::move(job).error();
+  return {};
 }
 
 void Element::stop() {

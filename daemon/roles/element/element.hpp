@@ -126,6 +126,11 @@ class Element {
   bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };
 
+/// Begins "rebuild", "rebuild_incremental", "consistency" or "cleanup_expired" as a job; its id.
+/// Errors: not_found (no such operation), and those of Jobs::start().
+Result<std::string> start_run(Element& element, std::string_view operation, Prune prune,
+                              const Call& from);
+
 /// Each adds its routes. Errors: those of Site::add().
 Result<void> add_cache_routes(Element& element, http::Site& site);
 Result<void> add_job_routes(Element& element, http::Site& site);

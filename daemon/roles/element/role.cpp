@@ -10,6 +10,7 @@
 #include "common/s3_environment.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/outward.hpp"
+#include "roles/element/schedule.hpp"
 #include "roles/element/settings.hpp"
 #include "util/try.hpp"
 
@@ -149,6 +150,8 @@ class ElementRole final : public Role {
     addresses_ = context.addresses;
     ARTCACHE_TRY(outward_,
                  element::Outward::make(element_, *context.settings, account_of(context), deps_));
+    ARTCACHE_TRY(const auto schedules, element::schedules_of(*context.settings));
+    scheduler_ = std::make_unique<element::Scheduler>(element_, schedules);
     return element_.add_routes(site_);
   }
   http::Site& site() override { return site_; }
@@ -156,12 +159,14 @@ class ElementRole final : public Role {
     // The admin of this process may have made its keys just now.
     keys_.refresh();
     ARTCACHE_CHECK(element_.start(call_));
+    scheduler_->start();
     outward_->start(endpoint_.empty() ? addresses_(instance_) : endpoint_);
     return {};
   }
   void stop() override {
     outward_->stop();
-    element_.stop();
+    element_.stop();  // ends a run that the scheduler waits for
+    scheduler_->stop();
   }
   Result<void> reload() override { return keys_.reload(); }
 
@@ -179,6 +184,7 @@ class ElementRole final : public Role {
     const bool keys = !ring_.keys()->all.empty();
     parts.push_back({.name = "keys", .state = keys ? "ok" : "none", .works = keys});
     outward_->append_health(parts);
+    scheduler_->append_health(parts);
     return parts;
   }
 
@@ -192,6 +198,7 @@ class ElementRole final : public Role {
   auth::Gate gate_;
   http::Site site_;
   element::Element element_;
+  std::unique_ptr<element::Scheduler> scheduler_;
   std::unique_ptr<element::Outward> outward_;
   std::string instance_, endpoint_;
   Addresses addresses_;
