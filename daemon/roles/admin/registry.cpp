@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/admin/registry.hpp"
 
+#include <algorithm>
 #include <array>
 #include <artcache/url.hpp>
 #include <charconv>
@@ -44,6 +45,15 @@ Result<std::optional<StorageElement>> find_known(Session& session, const Storage
   if (there && there->element_id && said.element_id && *there->element_id != *said.element_id)
     return Error{Errc::conflict, "element: '" + *there->element_id + "' has this address"};
   return there;
+}
+
+/// Elements that were given no name of their own all call themselves the same.
+Result<void> make_name_unique(Session& session, StorageElement& said) {
+  ARTCACHE_TRY(const auto elements, list_elements(session));
+  const bool taken = std::any_of(elements.begin(), elements.end(),
+                                 [&](const StorageElement& one) { return one.name == said.name; });
+  if (taken) said.name += " " + said.element_id.value_or(said.api_url);
+  return {};
 }
 
 }  // namespace
@@ -111,6 +121,7 @@ Result<StorageElement> register_element(Parts& parts, StorageElement said, const
     }
     said.created_at = said.updated_at = now;
     said.last_health_check = now;
+    ARTCACHE_CHECK(make_name_unique(s, said));
     return add_element(s, said);
   });
 }

@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/service_token.hpp"
 #include "roles/ingester/multipart_body.hpp"
-#include "roles/ingester/service_token.hpp"
 #include "web/http_client.hpp"
 
 namespace artcache::ingester {

@@ -32,7 +32,7 @@ constexpr std::array kSettings{
             .variable = "REDIS_URL",
             .kind = Kind::address,
             .meaning = "where elements announce themselves; empty: nowhere"},
-    Setting{.name = "admin_url",
+    Setting{.name = "admin",
             .variable = "SERVICE_ACCOUNT_ADMIN_MODULE_URL",
             .kind = Kind::address,
             .meaning = "where the admin is; empty: in this process"},
@@ -134,7 +134,7 @@ class IngesterRole final : public Role {
                const ingester::Options& options, std::optional<ingester::ElementSource> redis)
       : deps_(context.deps),
         addresses_(context.addresses),
-        admin_(context.settings->text("admin_url")),
+        admin_(context.settings->text("admin")),
         database_(std::move(database)),
         keys_(context.settings->text("public_key"), ring_, deps_),
         verifier_(ring_, *deps_.clock, {.refresh = [this] { keys_.refresh(); }}),
@@ -218,7 +218,7 @@ class IngesterRole final : public Role {
   auth::Verifier verifier_;
   auth::Gate gate_;
   web::HttpClient http_;
-  ingester::ServiceToken token_;
+  ServiceToken token_;
   ingester::ElementClient client_;
   ingester::Elements elements_;
   ingester::Parts parts_;

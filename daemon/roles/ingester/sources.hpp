@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/service_token.hpp"
 #include "roles/ingester/elements.hpp"
-#include "roles/ingester/service_token.hpp"
 
 namespace artcache::ingester {
 
