@@ -77,6 +77,8 @@ inline constexpr std::string_view kDemoSecret = "Test-Password123";
 const RoleKind& element_role();
 /// daemon/roles/admin
 const RoleKind& admin_role();
+/// daemon/roles/query
+const RoleKind& query_role();
 /// daemon/roles/ingester
 const RoleKind& ingester_role();
 

@@ -10,6 +10,7 @@ std::span<const RoleKind* const> role_kinds() {
   static const std::array kinds{
       &admin_role(),
       &element_role(),
+      &query_role(),
       &ingester_role(),
   };
   return kinds;

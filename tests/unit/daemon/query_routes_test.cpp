@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <map>
+#include <memory>
+#include <stop_token>
 #include <thread>
 
+#include "common/json_object.hpp"
+#include "daemon.hpp"
 #include "query_bench.hpp"
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
+#include "roles/table.hpp"
 #include "support/scripted_http.hpp"
 #include "text_body.hpp"
 #include "util/json_scan.hpp"
@@ -146,7 +151,117 @@ std::string download_of(std::uint64_t n) {
   return "/api/v1/files/" + to_string(sample_id(n)) + "/download";
 }
 
+/// The roles of --demo, as one process runs them.
+class Process {
+ public:
+  Process() {
+    for (config::Instance& one : plan.instances)
+      must(one.kind->demo(one.name, dir.path(), one.role));
+    daemon = std::make_unique<Daemon>(plan, Deps{.metrics = &metrics}, metrics, backends);
+    Call call;
+    call.stop = stop.get_token();
+    must(daemon->open(call));
+    thread = std::thread([this, call] { static_cast<void>(daemon->run(call)); });
+    const web::HttpReply reply = ask("admin", {.method = "POST",
+                                               .url = "/api/v1/auth/token",
+                                               .headers = {{"Content-Type", "application/json"}},
+                                               .body = R"({"client_id":"admin-service",)"
+                                                       R"("client_secret":"Test-Password123"})"});
+    token = must(JsonMembers::parse(reply.body)).find("access_token")->spelled();
+  }
+  ~Process() {
+    stop.request_stop();
+    thread.join();
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  static config::Plan planned(const std::string& data) {
+    std::vector<std::string> roles{"admin", "element.se-01", "query"};
+    std::vector<std::string> flags{"daemon.data=" + data};
+    for (const std::string& one : roles) flags.push_back(one + ".port=0");
+    return must(config::make_plan(
+        role_kinds(),
+        {.file = {}, .environment = {}, .roles = std::move(roles), .flags = std::move(flags)}));
+  }
+
+  web::HttpReply ask(const std::string& role, web::HttpRequest request) {
+    request.url = "http://127.0.0.1:" + std::to_string(daemon->ports().at(role)) + request.url;
+    if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
+    return must(http.send(request, Call{}.within(20s)));
+  }
+  std::string upload(const std::string& name, const std::string& content) {
+    const web::HttpReply reply =
+        ask("se-01",
+            {.method = "POST",
+             .url = "/api/v1/files/upload",
+             .headers = {{"Content-Type", "multipart/form-data; boundary=B"}},
+             .body = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + name +
+                     "\"\r\nContent-Type: text/plain\r\n\r\n" + content + "\r\n--B--\r\n"});
+    REQUIRE_MESSAGE(reply.head.status == 201, reply.body);
+    return std::string(must(JsonMembers::parse(reply.body)).find("file_id")->spelled());
+  }
+  /// The answer of the search as soon as it has so many files.
+  std::string search(const std::string& query, int total) {
+    const std::string wanted = "\"total\":" + std::to_string(total) + ",";
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    std::string body;
+    do
+      body =
+          ask("query", {.url = "/api/v1/files/search?limit=1000&query=" + query, .most = 4 << 20})
+              .body;
+    while (body.find(wanted) == std::string::npos && std::chrono::steady_clock::now() < until);
+    CHECK(body.find(wanted) != std::string::npos);
+    return body;
+  }
+
+  test::TempDir dir;
+  config::Plan plan = planned(dir.path());
+  MetricsRegistry metrics;
+  const Backends backends = Backends::builtin();
+  std::stop_source stop;
+  std::unique_ptr<Daemon> daemon;
+  web::HttpClient http{{}};
+  std::string token;
+  std::thread thread;
+};
+
 }  // namespace
+
+TEST_SUITE("query process") {
+  TEST_CASE("what is uploaded to an element is found and downloaded, and gone once removed") {
+    Process process;
+    const std::string file = process.upload("quarterly_report.txt", "0123456789");
+    for (const std::string& query : {file, std::string("quarterly"), std::string("report")})
+      CHECK(process.search(query, 1).find(file) != std::string::npos);
+    const std::string path = "/api/v1/files/" + file;
+    CHECK(process.ask("query", {.url = path + "/download"}).body == "0123456789");
+    const web::HttpReply part =
+        process.ask("query", {.url = path + "/download", .headers = {{"Range", "bytes=2-4"}}});
+    CHECK(part.head.status == 206);
+    CHECK(part.body == "234");
+    CHECK(part.head.header("content-range") == "bytes 2-4/10");
+    CHECK(process.ask("se-01", {.method = "DELETE", .url = path}).head.status == 204);
+    process.search(file, 0);
+    CHECK(process.ask("query", {.url = path}).head.status == 404);
+  }
+
+  TEST_CASE("a hundred files that are uploaded at once are all found") {
+    Process process;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 10; ++t)
+      threads.emplace_back([&process, t] {
+        for (int i = 0; i < 10; ++i)
+          process.upload("load " + std::to_string(t * 10 + i) + ".txt", "x");
+      });
+    for (std::thread& thread : threads) thread.join();
+    process.search("load", 100);
+    const web::HttpReply full =
+        process.ask("query", {.method = "POST", .url = "/api/v1/admin/sync/full"});
+    CHECK(full.head.status == 200);
+    CHECK(full.body.starts_with(R"({"added":0,"updated":0,"deleted":0,"position":{"se-01":")"));
+  }
+}
 
 TEST_SUITE("query routes") {
   TEST_CASE("a file is found by its id, under every name that clients look for it") {

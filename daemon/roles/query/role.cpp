@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the query role can be told, under the names that operators of the original know.
+#include "roles/role.hpp"
+
+#include <algorithm>
+#include <array>
+#include <artcache/http_log.hpp>
+#include <thread>
+#include <utility>
+
+#include "auth/keys.hpp"
+#include "common/service_token.hpp"
+#include "roles/query/naming.hpp"
+#include "roles/query/query.hpp"
+#include "roles/query/schema.hpp"
+#include "util/try.hpp"
+
+namespace artcache {
+namespace {
+
+using config::Kind;
+using config::Setting;
+
+constexpr std::array kSettings{
+    Setting{.name = "database",
+            .variable = "DATABASE_URL",
+            .kind = Kind::address,
+            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    Setting{.name = "elements",
+            .meaning = "se-01=http://host:8010,se-02=…; an id alone is an element of this process"},
+    Setting{.name = "admin",
+            .variable = "SERVICE_ACCOUNT_ADMIN_MODULE_URL",
+            .kind = Kind::address,
+            .meaning = "http://host:8000 of the admin, which gives tokens and knows elements; "
+                       "empty: the one in this process"},
+    Setting{.name = "client_id",
+            .variable = "SERVICE_ACCOUNT_CLIENT_ID",
+            .meaning = "of the service account with which elements are asked"},
+    Setting{.name = "client_secret",
+            .variable = "SERVICE_ACCOUNT_CLIENT_SECRET",
+            .kind = Kind::secret,
+            .meaning = "its secret"},
+    Setting{.name = "registry",
+            .kind = Kind::flag,
+            .fallback = "true",
+            .meaning = "whether the admin is asked which elements there are"},
+    Setting{.name = "registry_interval",
+            .kind = Kind::duration,
+            .fallback = "30s",
+            .meaning = "how often"},
+    Setting{.name = "public_key",
+            .variable = "JWT_PUBLIC_KEY_PATH",
+            .meaning = "PEM file, or folder of them, of the keys that sign tokens"},
+    Setting{.name = "rate_limit",
+            .variable = "RATE_LIMIT_ENABLED",
+            .kind = Kind::flag,
+            .fallback = "false",
+            .meaning = "whether the limit of an account counts"},
+    Setting{.name = "batch",
+            .variable = "CACHE_SYNC_BATCH_SIZE",
+            .kind = Kind::number,
+            .fallback = "1000",
+            .meaning = "changes applied in one transaction",
+            .least = 1,
+            .most = 10'000},
+    Setting{.name = "retry_delay",
+            .variable = "CACHE_SYNC_RETRY_DELAY",
+            .kind = Kind::duration,
+            .fallback = "100ms",
+            .meaning = "before the first try after an error; doubles with each further one"},
+    Setting{.name = "retry_delay_most",
+            .kind = Kind::duration,
+            .fallback = "30s",
+            .meaning = "to which it grows"},
+    Setting{.name = "audit_interval",
+            .kind = Kind::duration,
+            .fallback = "1h",
+            .meaning = "how often the tables are compared with the elements"},
+    Setting{.name = "search_timeout",
+            .variable = "SEARCH_TIMEOUT",
+            .kind = Kind::duration,
+            .fallback = "30s",
+            .meaning = "how long a search may take"},
+    Setting{.name = "download_timeout",
+            .variable = "DOWNLOAD_TIMEOUT",
+            .kind = Kind::duration,
+            .fallback = "30s",
+            .meaning = "how long an element may take to begin to answer"},
+    Setting{.name = "ca",
+            .meaning = "PEM file of the authorities of elements and admin; empty: the system's"},
+};
+
+FollowSettings follow_settings(const config::Settings& told) {
+  return {.batch = static_cast<std::uint32_t>(told.number("batch")),
+          .pause_least = told.duration("retry_delay"),
+          .pause_most = std::max(told.duration("retry_delay"), told.duration("retry_delay_most")),
+          .audit_interval = told.duration("audit_interval")};
+}
+
+auth::GateOptions gate_options(const config::Settings& told) {
+  return {.wording = {.missing = "Authorization header missing",
+                      .wrong_scheme = "Invalid authorization header format",
+                      .invalid = "Invalid token",
+                      .expired = "Token expired"},
+          .limits = told.flag("rate_limit") ? auth::RateLimits::on : auth::RateLimits::off};
+}
+
+class QueryRole final : public Role {
+ public:
+  QueryRole(const RoleContext& context, std::unique_ptr<query::Database> database,
+            std::vector<query::Owner> named)
+      : deps_(context.deps),
+        told_(*context.settings),
+        addresses_(context.addresses),
+        keys_(told_.text("public_key"), ring_, deps_),
+        verifier_(ring_, *deps_.clock, {.refresh = [this] { keys_.refresh(); }}),
+        gate_(verifier_, deps_, gate_options(told_)),
+        site_(context.instance),
+        http_({.ca = told_.text("ca")}, *deps_.clock),
+        token_({.admin = [this] { return admin(); },
+                .client_id = told_.text("client_id"),
+                .secret = told_.text("client_secret")},
+               http_, deps_),
+        named_(std::move(named)) {
+    parts_.deps = deps_;
+    parts_.database = std::move(database);
+    parts_.gate = &gate_;
+    parts_.http = &http_;
+    parts_.token = [this](const Call& call) { return token_.get(call); };
+    parts_.reject_token = [this](std::string_view token) { token_.reject(token); };
+    parts_.search_most = told_.duration("search_timeout");
+    parts_.answer_most = told_.duration("download_timeout");
+    parts_.fleet = std::make_unique<query::Fleet>(
+        *parts_.database, [this](const query::Owner& element) { return open_log(element); },
+        follow_settings(told_), deps_);
+  }
+  ~QueryRole() override { stop(); }
+  QueryRole(const QueryRole&) = delete;
+  QueryRole& operator=(const QueryRole&) = delete;
+
+  Result<void> open() {
+    ARTCACHE_CHECK(query::add_search_routes(site_, parts_));
+    ARTCACHE_CHECK(query::add_download_routes(site_, parts_));
+    return query::add_sync_routes(site_, parts_);
+  }
+
+  http::Site& site() override { return site_; }
+  Result<void> start() override {
+    // The admin of this process may have made its keys just now.
+    keys_.refresh();
+    finder_ = std::jthread([this](std::stop_token stop) { find_elements(stop); });
+    return {};
+  }
+  void stop() override {
+    if (finder_.joinable()) {
+      finder_.request_stop();
+      {
+        const util::MutexLock lock(mutex_);
+        wake_.notify_all();
+      }
+      finder_.join();
+    }
+    parts_.fleet->stop();
+  }
+  Result<void> reload() override { return keys_.reload(); }
+
+  std::vector<HealthPart> health(const Call& call) override {
+    const auto found = parts_.database->read(
+        call, [](query::Session& session) { return query::find_standing(session, ""); });
+    const bool keys = !ring_.keys()->all.empty();
+    std::vector<HealthPart> parts{
+        {.name = "database",
+         .state = found ? "ok" : std::string(to_string(found.error().code)),
+         .works = found.has_value()},
+        {.name = "keys", .state = keys ? "ok" : "none", .works = keys}};
+    // An element that is away makes search older, not useless.
+    for (const auto& one : parts_.fleet->all())
+      parts.push_back({.name = one->element().element,
+                       .state = std::string(to_string(one->status().follow.state))});
+    return parts;
+  }
+
+ private:
+  [[nodiscard]] std::string admin() const {
+    std::string told = told_.text("admin");
+    while (told.ends_with('/')) told.pop_back();
+    return told.empty() ? addresses_("admin") : told;
+  }
+
+  Result<std::unique_ptr<LogSource>> open_log(const query::Owner& element) {
+    HttpLogSettings settings{.url = element.url};
+    settings.token = [this](const Call& call) { return token_.get(call); };
+    return open_http_log(settings, deps_);
+  }
+
+  /// Those of the settings, and those that the admin knows.
+  void find_elements(const std::stop_token& stop) {
+    Call call;
+    call.stop = stop;
+    while (!stop.stop_requested()) {
+      std::vector<query::Owner> elements;
+      for (query::Owner one : named_) {
+        if (one.url.empty()) one.url = addresses_(one.element);
+        if (!one.url.empty()) elements.push_back(std::move(one));
+      }
+      // Before the admin is asked, who may be slow to answer.
+      parts_.fleet->update(elements);
+      if (told_.flag("registry")) ask_admin(elements, call);
+      parts_.fleet->update(elements);
+      parts_.fleet->measure();
+      const util::MutexLock lock(mutex_);
+      // The gauges are renewed more often than the admin is asked.
+      if (!stop.stop_requested()) wake_.wait_for(mutex_, kPause);
+    }
+  }
+
+  /// Adds what the settings do not name. While the admin does not answer, what it said last holds.
+  void ask_admin(std::vector<query::Owner>& elements, const Call& call) {
+    const auto now = deps_.clock->steady();
+    if (now >= ask_at_) {
+      const std::string address = admin();
+      if (address.empty()) return;
+      auto listed = query::ask_registry(http_, address, parts_.token,
+                                        call.within(std::chrono::seconds(10), *deps_.clock));
+      if (listed) {
+        listed_ = *std::move(listed);
+        ask_at_ = now + told_.duration("registry_interval");
+      } else {
+        deps_.logger->log({.level = LogLevel::debug,
+                           .logger = "query",
+                           .message = listed.error().message,
+                           .fields = {},
+                           .request_id = {}});
+      }
+    }
+    for (const query::Owner& one : listed_)
+      if (std::ranges::find(elements, one.element, &query::Owner::element) == elements.end())
+        elements.push_back(one);
+  }
+
+  static constexpr std::chrono::seconds kPause{1};
+
+  const Deps deps_;
+  const config::Settings& told_;
+  const Addresses addresses_;
+  auth::KeyRing ring_;
+  auth::KeyFiles keys_;
+  auth::Verifier verifier_;
+  auth::Gate gate_;
+  http::Site site_;
+  web::HttpClient http_;
+  ServiceToken token_;
+  const std::vector<query::Owner> named_;
+  std::vector<query::Owner> listed_;
+  Clock::SteadyTime ask_at_;
+  query::Parts parts_;
+  util::Mutex mutex_;
+  util::CondVar wake_;
+  std::jthread finder_;
+};
+
+Result<std::unique_ptr<Role>> make_query(const RoleContext& context) {
+  const config::Settings& told = *context.settings;
+  if (told.text("public_key").empty())
+    return Error{Errc::invalid_argument,
+                 "public_key: nobody could sign a token that this role accepts"};
+  ARTCACHE_TRY(auto named, query::parse_elements(told.text("elements")));
+  std::string place = told.text("database");
+  if (place.empty()) place = "sqlite://" + (context.data / "query.db").string();
+  ARTCACHE_TRY(auto database,
+               query::Database::open(place, "query", query::migrate, context.deps, context.call));
+  auto role = std::make_unique<QueryRole>(context, std::move(database), std::move(named));
+  ARTCACHE_CHECK(role->open());
+  return std::unique_ptr<Role>(std::move(role));
+}
+
+/// Follows the elements of this process, with the account that its admin makes.
+Result<void> demo_query(std::string_view, const std::filesystem::path& root,
+                        config::Settings& settings) {
+  const auto say = [&](std::string_view name, std::string value) {
+    return settings.put(name, std::move(value), "demo");
+  };
+  ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
+  ARTCACHE_CHECK(say("elements", "se-01,se-02,se-03"));
+  ARTCACHE_CHECK(say("client_id", "sa_prod_admin_service_11710636"));
+  return say("client_secret", "Test-Password123");
+}
+
+}  // namespace
+
+const RoleKind& query_role() {
+  static constexpr RoleKind kKind{.name = "query",
+                                  .instance = "query",
+                                  .port = 8030,
+                                  .settings = kSettings,
+                                  .make = make_query,
+                                  .demo = demo_query};
+  return kKind;
+}
+
+}  // namespace artcache
