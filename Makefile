@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 export JOBS PRESET
 
-.PHONY: help setup demo test bench bench-peers soak lint format coverage clean
+.PHONY: help setup demo test acceptance bench bench-peers soak lint format coverage clean
 
 help:  ## show this
 	@echo 'usage: make TARGET [JOBS=N] [PRESET=NAME] [ARGS="..."]'
@@ -24,6 +24,9 @@ demo:  ## install what is missing, build, and show what artcache does
 
 test:  ## install what is missing, build, run every test (ARGS="-R name" goes to ctest)
 	@scripts/test $(ARGS)
+
+acceptance:  ## run the documents of the specification on real servers, every role a process
+	@scripts/acceptance $(ARGS)
 
 bench:  ## measure: each figure beside its floor from the same run
 	@scripts/bench $(ARGS)

@@ -13,8 +13,9 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 
 def request(s3: Dict[str, str], method: str, path: str, body: bytes = b"",
-            extra: Dict[str, str] = None, timeout: float = 10) -> Tuple[int, bytes]:
-    """s3 holds endpoint, access_key, secret_key and region; path is not encoded yet."""
+            extra: Dict[str, str] = None, timeout: float = 10,
+            query: Dict[str, str] = None) -> Tuple[int, bytes]:
+    """s3 holds endpoint, access_key, secret_key and region; path and query are not encoded yet."""
     host = urlsplit(s3["endpoint"]).netloc
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()
@@ -22,8 +23,10 @@ def request(s3: Dict[str, str], method: str, path: str, body: bytes = b"",
     headers.update({name.lower(): value for name, value in (extra or {}).items()})
     names = ";".join(sorted(headers))
     encoded = quote(path, safe="/-_.~")
+    asked = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
+                     for name, value in sorted((query or {}).items()))
     lines = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers))
-    canonical = f"{method}\n{encoded}\n\n{lines}\n{names}\n{digest}"
+    canonical = f"{method}\n{encoded}\n{asked}\n{lines}\n{names}\n{digest}"
     scope = f"{now[:8]}/{s3['region']}/s3/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n" + hashlib.sha256(canonical.encode()).hexdigest()
     key = ("AWS4" + s3["secret_key"]).encode()
@@ -33,7 +36,8 @@ def request(s3: Dict[str, str], method: str, path: str, body: bytes = b"",
                                 f"SignedHeaders={names}, Signature={_hmac(key, to_sign).hex()}")
     connection = http.client.HTTPConnection(host, timeout=timeout)
     try:
-        connection.request(method, encoded, body or None, headers)
+        connection.request(method, f"{encoded}?{asked}" if asked else encoded, body or None,
+                           headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
