@@ -32,6 +32,9 @@ void hide_index(StorageBackend& storage, const Url& index) {
 Result<void> open_locks(Place& place, const Backends& backends, const CommonOptions& options) {
   LockStore* const store = place.index->locks();
   if (store == nullptr) return Error{Errc::unsupported, "--locks: this index keeps no locks"};
+  auto claims = make_lock_manager(*store, place.deps);
+  if (!claims) return std::move(claims).error();
+  place.claims = std::move(*claims);
   if (!options.locks.empty()) {
     const auto url = parse_option("--locks", options.locks);
     if (!url) return url.error();

@@ -43,7 +43,8 @@ struct Place {
   Call call;
   std::unique_ptr<StorageBackend> storage;  ///< null unless it was needed
   std::unique_ptr<MetadataStore> index;
-  std::unique_ptr<LockManager> locks;
+  std::unique_ptr<LockManager> locks;   ///< of operations
+  std::unique_ptr<LockManager> claims;  ///< of files under change: in the index, as for everybody
   std::unique_ptr<CacheRebuildService> service;  ///< null without a storage
 
   Place();

@@ -58,7 +58,7 @@ FileService make_service(const Place& place, const CommonOptions& options,
   settings.element = options.element;
   settings.mode = parse_element_mode(options.mode).value_or(ElementMode::edit);
   settings.capacity_bytes = capacity;
-  return {*place.storage, *place.index, *place.locks, std::move(settings), place.deps};
+  return {*place.storage, *place.index, *place.claims, std::move(settings), place.deps};
 }
 
 // --- put ----------------------------------------------------------------------------------------

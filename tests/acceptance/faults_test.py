@@ -133,12 +133,11 @@ class UnderFire(unittest.TestCase):
         end = time.monotonic() + PATIENCE
         missing = dict(files)
         while missing:
-            self.assertLess(time.monotonic(), end, f"not found: {sorted(missing)[:5]} of "
+            self.assertLess(time.monotonic(), end, f"not there once: {sorted(missing)[:5]} of "
                             f"{len(missing)}\n{self.stand.last_words('query')}")
             for file_id, content in list(missing.values()):
-                items = self.client.found(file_id)
-                if items:
-                    self.assertEqual(len(items), 1, items)
+                # A copy that an element took but could not acknowledge is removed before long.
+                if len(self.client.found(file_id)) == 1:
                     missing = {name: told for name, told in missing.items()
                                if told[0] != file_id}
             time.sleep(0.05)

@@ -52,7 +52,7 @@ bool may_change(ElementMode from, ElementMode to) {
 Services::Services(const ElementParts& parts, const ElementSettings& settings, ElementMode m)
     : mode(m),
       caches(*parts.storage, *parts.index, *parts.locks, rebuild_settings(settings, m), parts.deps),
-      files(*parts.storage, *parts.index, *parts.locks,
+      files(*parts.storage, *parts.index, *parts.claims,
             refreshing(file_settings(settings, m), caches), parts.deps),
       deps_(parts.deps) {}
 

@@ -50,7 +50,8 @@ struct ElementSettings {
 struct ElementParts {
   StorageBackend* storage = nullptr;
   MetadataStore* index = nullptr;
-  LockManager* locks = nullptr;
+  LockManager* locks = nullptr;   ///< of operations, wherever operators want them
+  LockManager* claims = nullptr;  ///< of files under change: in the index, whose fence they need
   auth::Gate* gate = nullptr;
   Deps deps;
 };

@@ -21,7 +21,7 @@ namespace {
 struct Opened {
   std::unique_ptr<StorageBackend> storage;
   std::unique_ptr<MetadataStore> index;
-  std::unique_ptr<LockManager> locks;
+  std::unique_ptr<LockManager> locks, claims;
   bool embedded = false;
   std::string storage_type, base_path;
 };
@@ -53,6 +53,7 @@ std::string folder_of(const Url& storage) {
 Result<void> open_locks(const RoleContext& context, Opened& opened) {
   LockStore* const store = opened.index->locks();
   if (store == nullptr) return Error{Errc::unsupported, "element: this index keeps no locks"};
+  ARTCACHE_TRY(opened.claims, make_lock_manager(*store, context.deps));
   if (context.settings->text("locks").empty()) {
     ARTCACHE_TRY(opened.locks, make_lock_manager(*store, context.deps));
     return {};
@@ -141,6 +142,7 @@ class ElementRole final : public Role {
         element_(std::move(settings), {.storage = opened_.storage.get(),
                                        .index = opened_.index.get(),
                                        .locks = opened_.locks.get(),
+                                       .claims = opened_.claims.get(),
                                        .gate = &gate_,
                                        .deps = deps_}) {}
 

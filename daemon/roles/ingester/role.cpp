@@ -71,6 +71,11 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "10s",
             .meaning = "how often elements are asked how they are; at most 45s"},
+    Setting{.name = "doubt",
+            .kind = Kind::duration,
+            .fallback = "5m",
+            .meaning = "after how long a copy is removed that an element may have kept without a "
+                       "word, when another one has the file"},
     Setting{.name = "stall",
             .kind = Kind::duration,
             .fallback = "120s",
@@ -114,6 +119,7 @@ Result<ingester::Options> options_of(const config::Settings& told) {
   ingester::Options out;
   out.upload_most = told.number("upload_max_size");
   out.spool = told.number("spool_bytes");
+  out.doubt = told.duration("doubt");
   out.attempts = static_cast<std::uint32_t>(told.number("attempts"));
   out.thresholds = {.warning = static_cast<double>(told.number("capacity_warning")),
                     .critical = static_cast<double>(told.number("capacity_critical")),

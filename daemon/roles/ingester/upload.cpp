@@ -158,6 +158,9 @@ std::optional<Reply> Upload::refused(const ElementView& element, const Multipart
   }
   if (wrong_mode || status >= 500) parts_.elements->note_dead(element.id);
   if (status == 507) parts_.elements->note_stored(element.id, element.available);
+  // One that was killed or cut off at its very end may have kept it all the same.
+  if (status >= 500 && status != 507 && body.finished())
+    if (auto noted = doubt(element); !noted) return noted.error();
   if (!body.begun_rest()) return std::nullopt;
   count("broken");
   if (status == 507)

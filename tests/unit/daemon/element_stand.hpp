@@ -82,6 +82,7 @@ class Stand {
     element = std::make_unique<Element>(settings, ElementParts{.storage = storage.get(),
                                                                .index = index.get(),
                                                                .locks = locks.get(),
+                                                               .claims = locks.get(),
                                                                .gate = &gate,
                                                                .deps = {.clock = &clock}});
     auth::must(element->add_routes(*site));
