@@ -44,7 +44,6 @@ class Upload {
   std::optional<Timestamp> expires_;
   std::vector<std::string> excluded_;
   std::optional<Error> client_error_;  ///< the client's part of the stream broke
-  bool token_refused_ = false;
 };
 
 }  // namespace artcache::ingester

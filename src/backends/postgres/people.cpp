@@ -113,8 +113,10 @@ std::string vector_bytes(const SearchTokens& tokens) {
   std::ranges::sort(lexemes, [](const Lexeme& a, const Lexeme& b) {
     return a.first != b.first ? a.first < b.first : a.second > b.second;
   });
-  const auto rest = std::ranges::unique(lexemes, {}, &Lexeme::first);
-  lexemes.erase(rest.begin(), rest.end());
+  const auto rest =
+      std::unique(lexemes.begin(), lexemes.end(),
+                  [](const Lexeme& a, const Lexeme& b) { return a.first == b.first; });
+  lexemes.erase(rest, lexemes.end());
   std::string out;
   sql::put_big_endian(out, lexemes.size(), 4);
   for (const auto& [token, weight] : lexemes) {
