@@ -158,6 +158,8 @@ class Kills(unittest.TestCase):
         for sent in (300, 200_000, len(body) - 10):
             with socket.create_connection(("127.0.0.1", self.daemon.ports["se-01"])) as wire:
                 wire.sendall(self.head(len(body), headers) + body[:sent])
+        # The log tells when the last of them was given up.
+        self.assertTrue(eventually(lambda: self.daemon.log.read_text().count("/upload 499") == 3))
         self.assertTrue(eventually(lambda: not self.leftovers() and
                                    self.report()["pending_count"] == 0), self.leftovers())
         self.nothing_by_half(0)
