@@ -274,7 +274,8 @@ TEST_SUITE("rebuild") {
     faulty.fail(StorageOp::read_sidecars, {Errc::unavailable, "cut short"}, 2);
     CHECK_FALSE(store.service->rebuild_full({}, {}).has_value());
     const RebuildReport report = store.full();
-    CHECK(report.statistics.sidecars_opened <= 1000 + 2000 / 20);
+    // Of what the first answer brought, the second half may have been on its way still.
+    CHECK(report.statistics.sidecars_opened <= 1500);
     CHECK(report.statistics.sidecars_opened >= 900);
     CHECK(store.full().statistics.sidecars_opened == 2000);
   }
