@@ -33,7 +33,7 @@ class BadInput(unittest.TestCase):
 
     def wire(self, raw, role="se-01"):
         """Status and body of what is sent as it stands, until the other side has said all."""
-        with socket.create_connection(("127.0.0.1", self.daemon.ports[role]), timeout=30) as one:
+        with socket.create_connection(("127.0.0.1", self.daemon.ports[role]), timeout=100) as one:
             try:
                 one.sendall(raw)
                 one.shutdown(socket.SHUT_WR)
@@ -129,7 +129,8 @@ class BadInput(unittest.TestCase):
         for name, lines, sent, allowed in (
                 ("two lengths", [f"Content-Length: {size}", "Content-Length: 5"], body, {400}),
                 ("length and chunks", [f"Content-Length: {size}", chunked], body, {400}),
-                ("shorter than said", [f"Content-Length: {size + 99}"], body, {400, 499}),
+                # The end is not always noticed at once; then body_timeout ends the request.
+                ("shorter than said", [f"Content-Length: {size + 99}"], body, {400, 408, 499}),
                 ("negative", ["Content-Length: -1"], body, {400}),
                 ("no number", ["Content-Length: x"], body, {400}),
                 ("too much", ["Content-Length: 99999999999999999999999"], body, {400, 413}),
