@@ -210,8 +210,9 @@ class Verbs(unittest.TestCase):
         for verb in self.verbs():
             done = run(verb, "--help", check=0)
             self.assertIn("Usage:", done.stdout)
-            self.assertEqual(done.stderr, "")
-            self.assertEqual(run(verb, "--no-such-option").returncode, 64, verb)
+            self.assertEqual(done.stderr, "", verb)
+            refused = run(verb, "--no-such-option")
+            self.assertEqual(refused.returncode, 64, f"{verb}: {refused.stderr}")
         self.assertRegex(run("--version", check=0).stdout, r"^artcache \d+\.\d+")
 
     def test_a_sample_needs_a_folder_and_a_number_that_can_be(self):
