@@ -14,6 +14,10 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+
+from artcached import elements_in_view, eventually  # noqa: E402
+
 DAEMON = ""
 SECRET = "Test-Password123"
 MIB = 1024 * 1024
@@ -61,7 +65,14 @@ class Stand(unittest.TestCase):
         names = {name: name.replace("__", ".").replace("_se_", ".se-") for name in settings}
         more = [word for name, value in settings.items()
                 for word in ("--set", f"{names[name]}={value}")]
-        return self.spawn("--demo", "--data", self.data / "demo", "--port-offset", 0, *more)
+        child = self.spawn("--demo", "--data", self.data / "demo", "--port-offset", 0, *more)
+        self.wait_for_elements(3)
+        return child
+
+    def wait_for_elements(self, count):
+        address = f"http://127.0.0.1:{self.ports['ingester']}"
+        self.assertTrue(eventually(lambda: elements_in_view(address) >= count),
+                        (self.data / "log").read_text())
 
     def ingester(self, elements, **settings):
         """Admin and ingester in one process, with elements elsewhere."""
@@ -237,6 +248,7 @@ class Deaths(Stand):
         child.wait()
         # One that sees both alive when it starts, and does not look again soon.
         self.ingester(elements, **{"ingester.poll_interval": "45s"})
+        self.wait_for_elements(2)
         self.assertEqual(self.upload("a.txt", b"a")["storage_element_id"], "se-11")
         victim.kill()
         victim.wait()

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -107,6 +108,18 @@ def form(name, content, **fields):
               f'Content-Type: text/plain\r\n\r\n'.encode(), content, b"\r\n",
               f"--{line}--\r\n".encode()]
     return b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={line}"}
+
+
+def elements_in_view(ingester, seconds=10):
+    """How many storage elements the ingester at that address sees alive. Which one takes a file is
+    certain from when it sees all of them: while one starts, the next is right."""
+    try:
+        with urllib.request.urlopen(ingester + "/metrics", timeout=seconds) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0
+    found = re.search(r"^storage_elements_available (\d+)", text, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def eventually(condition, seconds=60):

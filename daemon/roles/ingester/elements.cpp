@@ -14,6 +14,7 @@ namespace {
 
 // Who finds no element asks again, but not for every request that finds none.
 constexpr std::chrono::seconds kRefreshPause{1};
+constexpr auto kSaid = [](const auto& source) { return source.has_value(); };
 
 std::uint64_t bytes_of(const std::optional<std::int64_t>& number) {
   return number ? static_cast<std::uint64_t>(std::max<std::int64_t>(0, *number)) : 0;
@@ -93,7 +94,7 @@ void Elements::run(std::stop_token stop) {
 
 void Elements::refresh(const Call& call) {
   const util::MutexLock lock(polling_);
-  if (ever_polled_ && deps_.clock->steady() - polled_ < kRefreshPause) return;
+  if (polled_ && deps_.clock->steady() - *polled_ < kRefreshPause) return;
   poll(call);
 }
 
@@ -104,8 +105,13 @@ void Elements::poll(const Call& call) {
     std::erase_if(known_, [&](const auto& one) { return !all.contains(one.first); });
   }
   for (const std::string& url : all) note(url, ask(url, call));
+  if (call.stop.stop_requested()) return;
   polled_ = deps_.clock->steady();
-  ever_polled_ = true;
+  {
+    const util::MutexLock lock(mutex_);
+    asked_all_ = true;
+    complete_ = known_.size() == all.size() && std::ranges::all_of(told_, kSaid);
+  }
   const auto views = now();
   deps_.metrics->gauge("ingester_se_endpoints_count", {}, static_cast<double>(all.size()));
   const auto healthy = std::ranges::count_if(views, &ElementView::healthy);
@@ -121,7 +127,8 @@ std::set<std::string> Elements::addresses(const Call& call) {
     else
       log(LogLevel::debug, "The elements are those that were known", sources_[i].name,
           said.error().message);
-    for (std::string url : told_[i]) {
+    if (!told_[i]) continue;
+    for (std::string url : *told_[i]) {
       while (url.ends_with('/')) url.pop_back();
       if (!url.empty()) all.insert(std::move(url));
     }
@@ -165,8 +172,9 @@ void Elements::note(const std::string& url, const Result<ElementView>& said) {
 
 std::vector<ElementView> Elements::now() const {
   const util::MutexLock lock(mutex_);
-  const auto moment = deps_.clock->steady();
   std::vector<ElementView> out;
+  if (!asked_all_) return out;
+  const auto moment = deps_.clock->steady();
   for (const auto& [url, known] : known_) {
     ElementView view = known.view;
     view.healthy = view.healthy && moment - known.heard < settings_.trust;
@@ -178,6 +186,11 @@ std::vector<ElementView> Elements::now() const {
       *twin = std::move(view);
   }
   return out;
+}
+
+bool Elements::complete() const {
+  const util::MutexLock lock(mutex_);
+  return complete_;
 }
 
 std::optional<ElementView> Elements::find(std::string_view id) const {

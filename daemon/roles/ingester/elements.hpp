@@ -53,8 +53,12 @@ class Elements {
   void start();
   void stop();
 
-  /// Those that ever answered and are still named by a source.
+  /// Those that ever answered and are still named by a source. None before all were asked once: who
+  /// knew only some would send files to the wrong one.
   [[nodiscard]] std::vector<ElementView> now() const;
+  /// Whether every source has said what it knows and every element it names has answered at some
+  /// time: if not, now() may lack one.
+  [[nodiscard]] bool complete() const;
   [[nodiscard]] std::optional<ElementView> find(std::string_view id) const;
   /// Asks all of them at once, unless somebody just did; for who found none that fits.
   void refresh(const Call& call);
@@ -82,12 +86,13 @@ class Elements {
   web::HttpClient& http_;
   const Deps deps_;
   util::Mutex polling_;  ///< taken in front of mutex_
-  std::vector<std::vector<std::string>> told_ ARTCACHE_GUARDED_BY(polling_);
-  Clock::SteadyTime polled_ ARTCACHE_GUARDED_BY(polling_){};
-  bool ever_polled_ ARTCACHE_GUARDED_BY(polling_) = false;
+  std::vector<std::optional<std::vector<std::string>>> told_ ARTCACHE_GUARDED_BY(polling_);
+  std::optional<Clock::SteadyTime> polled_ ARTCACHE_GUARDED_BY(polling_);
   mutable util::Mutex mutex_;
   util::CondVar wake_;
   std::map<std::string, Known> known_ ARTCACHE_GUARDED_BY(mutex_);  ///< by address
+  bool asked_all_ ARTCACHE_GUARDED_BY(mutex_) = false;              ///< once
+  bool complete_ ARTCACHE_GUARDED_BY(mutex_) = false;               ///< after the last round
   std::jthread poller_;
 };
 

@@ -81,7 +81,12 @@ Result<Finalize> Finalizer::begin(const FinalizeWish& wish, const Call& call) {
   };
   ARTCACHE_TRY(auto known, last());
   if (known && known->state.status != FinalizeStatus::failed) return *std::move(known);
-  ARTCACHE_TRY(const Place place, locate(wish.file, call));
+  auto found = locate(wish.file, call);
+  if (!found && !parts_.elements->complete()) {
+    parts_.elements->refresh(call);
+    found = locate(wish.file, call);
+  }
+  ARTCACHE_TRY(const Place place, std::move(found));
   if (place.element.mode != ElementMode::edit)
     return Error{Errc::invalid_argument,
                  "File " + to_string(wish.file) + " is not temporary, or was finalized already"};
@@ -129,6 +134,10 @@ Result<Finalizer::Place> Finalizer::locate(const FileId& file, const Call& call)
   if (!away.empty())
     return Error{Errc::unavailable,
                  "No storage element that answers has the file; " + away + " is away"};
+  if (!parts_.elements->complete())
+    return Error{Errc::unavailable,
+                 "Not all storage elements are known yet, and none of those that "
+                 "are has the file"};
   return Error{Errc::not_found, "File " + to_string(file) + " not found in registry"};
 }
 
@@ -138,13 +147,19 @@ Result<ElementView> Finalizer::choose_target(const FinalizeWish& wish, std::uint
   ARTCACHE_TRY(const auto excluded, parts_.database->read(call, [&](db::Session& s) {
     return cleaned_elements(s, wish.file);
   }));
-  std::vector<ElementView> elements = parts_.elements->now();
-  if (wish.target)
-    std::erase_if(elements, [&](const ElementView& one) { return one.id != *wish.target; });
-  return choose(elements, {.mode = ElementMode::rw,
-                           .size = size,
-                           .excluded = excluded,
-                           .thresholds = parts_.options.thresholds});
+  const auto first = [&]() -> Result<ElementView> {
+    std::vector<ElementView> elements = parts_.elements->now();
+    if (wish.target)
+      std::erase_if(elements, [&](const ElementView& one) { return one.id != *wish.target; });
+    return choose(elements, {.mode = ElementMode::rw,
+                             .size = size,
+                             .excluded = excluded,
+                             .thresholds = parts_.options.thresholds});
+  };
+  auto chosen = first();
+  if (chosen) return chosen;
+  parts_.elements->refresh(call);
+  return first();
 }
 
 Result<Finalize> Finalizer::wait(const std::string& id, const Call& call) {

@@ -27,6 +27,10 @@ import urllib.error
 import urllib.request
 from urllib.parse import quote, urlsplit
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+
+from artcached import elements_in_view, eventually  # noqa: E402
+
 ACCOUNT = ("sa_prod_admin_service_11710636", "Test-Password123")
 GIB = 1 << 30
 # The containers of the documents, in the order in which they start.
@@ -137,7 +141,14 @@ class Stand:
         for name in self.names():
             self.start(name)
             self.wait_ready(name)
+        self.wait_in_view()
         self.write_state()
+
+    def wait_in_view(self, seconds=60):
+        """Until the ingester sees every element: from then on it is certain which takes a file."""
+        if not eventually(lambda: elements_in_view(self.address("ingester")) == len(ELEMENTS),
+                          seconds):
+            raise RuntimeError(f"not every element is seen: {self.last_words('ingester')}")
 
     def wait_ready(self, name, seconds=60):
         end = time.monotonic() + seconds
