@@ -11,8 +11,8 @@
 #include <variant>
 
 #include "auth/guard.hpp"
+#include "common/following.hpp"
 #include "http/site.hpp"
-#include "roles/query/following.hpp"
 #include "roles/query/search.hpp"
 #include "web/http_client.hpp"
 
@@ -25,7 +25,7 @@ using Token = std::function<Result<std::string>(const Call&)>;
 struct Parts {
   Deps deps;
   std::unique_ptr<Database> database;
-  std::unique_ptr<Fleet> fleet;
+  std::unique_ptr<replica::Fleet> fleet;
   auth::Gate* gate = nullptr;
   web::HttpClient* http = nullptr;
   Token token;

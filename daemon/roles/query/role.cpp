@@ -90,6 +90,8 @@ constexpr std::array kSettings{
             .meaning = "PEM file of the authorities of elements and admin; empty: the system's"},
 };
 
+constexpr replica::Names kNames{.logger = "query_sync", .metrics = "artstore_query_"};
+
 FollowSettings follow_settings(const config::Settings& told) {
   return {.batch = static_cast<std::uint32_t>(told.number("batch")),
           .pause_least = told.duration("retry_delay"),
@@ -130,9 +132,10 @@ class QueryRole final : public Role {
     parts_.reject_token = [this](std::string_view token) { token_.reject(token); };
     parts_.search_most = told_.duration("search_timeout");
     parts_.answer_most = told_.duration("download_timeout");
-    parts_.fleet = std::make_unique<query::Fleet>(
-        *parts_.database, [this](const query::Owner& element) { return open_log(element); },
-        follow_settings(told_), deps_);
+    parts_.fleet = std::make_unique<replica::Fleet>(
+        replica::Replica{parts_.database.get(), &query::replica_tables(), kNames},
+        [this](const query::Owner& element) { return open_log(element); }, follow_settings(told_),
+        deps_);
   }
   ~QueryRole() override { stop(); }
   QueryRole(const QueryRole&) = delete;
@@ -166,7 +169,7 @@ class QueryRole final : public Role {
 
   std::vector<HealthPart> health(const Call& call) override {
     const auto found = parts_.database->read(
-        call, [](query::Session& session) { return query::find_standing(session, ""); });
+        call, [](query::Session& session) { return query::standings().find(session, ""); });
     const bool keys = !ring_.keys()->all.empty();
     std::vector<HealthPart> parts{
         {.name = "database",

@@ -12,48 +12,13 @@ using http::Problem;
 using http::Reply;
 using http::Request;
 
-void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now) {
-  const FollowStatus& follow = status.follow;
-  json.begin_object()
-      .member("storage_element_id", status.element.element)
-      .member("storage_element_url", status.element.url)
-      .member("state", to_string(follow.state))
-      .member("in_step", follow.proven && follow.lag == 0)
-      .member("position", to_string(follow.position))
-      .member("source_position", to_string(follow.source))
-      .member("lag_events", follow.lag)
-      .member("lag_seconds", std::chrono::duration<double>(follow.age).count())
-      .member("digest_matches", follow.proven)
-      .key("digest_checked_at");
-  if (follow.proven_at)
-    json.value(to_string(*follow.proven_at));
-  else
-    json.null();
-  json.key("digest_age_seconds");
-  if (follow.proven_at)
-    json.value(std::chrono::duration<double>(now - *follow.proven_at).count());
-  else
-    json.null();
-  json.member("last_error", follow.last_error)
-      .member("dead_letters", std::uint64_t{follow.dead_letters})
-      .member("applied", follow.applied)
-      .member("snapshots", follow.snapshots)
-      .member("mendings", follow.mendings)
-      .member("mended", follow.mended)
-      .member("failures", follow.failures)
-      .member("added", status.counts.added)
-      .member("updated", status.counts.updated)
-      .member("deleted", status.counts.deleted)
-      .end_object();
-}
-
 Reply show_status(Parts& parts, Request&) {
   const Timestamp now = parts.deps.clock->now();
   bool in_step = true;
   JsonWriter json;
   json.begin_object().key("elements").begin_array();
   for (const auto& one : parts.fleet->all()) {
-    const FollowingStatus status = one->status();
+    const replica::FollowingStatus status = one->status();
     in_step = in_step && status.follow.proven && status.follow.lag == 0;
     append_status(json, status, now);
   }
@@ -71,7 +36,7 @@ Reply sync_full(Parts& parts, Request& request) {
                      .detail = "Storage element " + std::string(*name) + " not found"};
     elements = {one};
   }
-  Synced sum;
+  replica::Synced sum;
   JsonWriter positions;
   positions.begin_object();
   for (const auto& one : elements) {
@@ -125,7 +90,7 @@ Reply list_letters(Parts& parts, Request& request) {
   const bool all = request.query.find("all").value_or("") == "1";
   const std::string element(request.query.find("storage_element_id").value_or(""));
   auto letters = parts.database->read(
-      request.call, [&](Session& session) { return list_dead(session, element); });
+      request.call, [&](Session& session) { return standings().list_dead(session, element); });
   if (!letters) return letters.error();
   if (!all)
     std::erase_if(*letters, [](const BuriedLetter& one) { return one.dropped_at.has_value(); });
@@ -155,7 +120,7 @@ Reply drop_letter(Parts& parts, Request& request) {
   const std::string element(request.values.find("element").value_or(""));
   const std::string key(request.values.find("id").value_or(""));
   const auto dropped = parts.database->write(request.call, [&](Session& session) {
-    return drop_dead(session, element, key, parts.deps.clock->now());
+    return standings().drop_dead(session, element, key, parts.deps.clock->now());
   });
   if (!dropped) return dropped.error();
   if (!*dropped) return no_letter();

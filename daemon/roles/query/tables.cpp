@@ -46,64 +46,6 @@ const Held* held_of(std::span<const Held> held, std::string_view key) {
   return at != held.end() && at->key == key ? &*at : nullptr;
 }
 
-Result<std::vector<Held>> find_held(Session& session, std::string_view element,
-                                    std::span<const std::string> keys) {
-#if ARTCACHE_WITH_POSTGRES
-  auto held = session.engine() == Engine::postgres ? postgres::find_held(session, element, keys)
-                                                   : sqlite::find_held(session, element, keys);
-#else
-  auto held = sqlite::find_held(session, element, keys);
-#endif
-  if (held) std::ranges::sort(*held, {}, &Held::key);
-  return held;
-}
-
-Result<void> put_files(Session& session, const Owner& owner, std::span<const PreparedEntry> files,
-                       std::span<const Held> held, Timestamp now) {
-  if (files.empty()) return {};
-#if ARTCACHE_WITH_POSTGRES
-  if (session.engine() == Engine::postgres) return postgres::put_files(session, owner, files, now);
-#endif
-  return sqlite::put_files(session, owner, files, held, now);
-}
-
-Result<void> remove_files(Session& session, std::string_view element,
-                          std::span<const std::string> keys, std::span<const Held> held) {
-  if (keys.empty()) return {};
-#if ARTCACHE_WITH_POSTGRES
-  if (session.engine() == Engine::postgres) return postgres::remove_files(session, element, keys);
-#endif
-  for (const std::string& key : keys)
-    if (const Held* one = held_of(held, key))
-      ARTCACHE_CHECK(sqlite::remove_files(session, {one, 1}));
-  return {};
-}
-
-Result<void> scan_files(Session& session, std::string_view element,
-                        const std::function<void(std::string_view, const ContentHash&)>& visit) {
-  std::string last;
-  std::int64_t read = kScanAtOnce;
-  while (read == kScanAtOnce) {
-    read = 0;
-    std::string next;
-    const auto see = [&](Row row) -> Result<void> {
-      next = row.text();
-      ContentHash hash;
-      const sql::Bytes bytes = row.bytes();
-      std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
-      visit(next, hash);
-      ++read;
-      return {};
-    };
-    ARTCACHE_CHECK(session.each(
-        "SELECT id, content_hash FROM file_metadata_cache WHERE storage_element_id = $1 "
-        "AND id > $2 ORDER BY id LIMIT $3",
-        see, element, last, kScanAtOnce));
-    last = std::move(next);
-  }
-  return {};
-}
-
 std::string_view file_columns(Engine engine) {
   constexpr std::string_view kPostgres =
       "f.content, f.storage_element_id, f.cache_updated_at, f.id, f.filename, f.storage_filename, "
@@ -144,6 +86,96 @@ Result<std::vector<FoundFile>> find_files(Session& session, const FileId& id) {
   };
   ARTCACHE_CHECK(session.each(text, add, to_string(id)));
   return out;
+}
+
+// --- As a replica -------------------------------------------------------------------------------
+
+namespace {
+
+class QueryTables final : public replica::Tables {
+ public:
+  [[nodiscard]] const replica::Standings& standings() const override { return standings_; }
+  Result<std::vector<Held>> find_held(Session& session, std::string_view element,
+                                      std::span<const std::string> keys) const override;
+  Result<void> put_files(Session& session, const Owner& owner, std::span<const PreparedEntry> files,
+                         std::span<const Held> held, Timestamp now) const override;
+  Result<void> remove_files(Session& session, std::string_view element,
+                            std::span<const std::string> keys,
+                            std::span<const Held> held) const override;
+  Result<void> scan_files(
+      Session& session, std::string_view element,
+      const std::function<void(std::string_view, const ContentHash&)>& visit) const override;
+
+ private:
+  replica::Standings standings_{"file_metadata_sync", "file_metadata_dead_letters"};
+};
+
+Result<std::vector<Held>> QueryTables::find_held(Session& session, std::string_view element,
+                                                 std::span<const std::string> keys) const {
+#if ARTCACHE_WITH_POSTGRES
+  auto held = session.engine() == Engine::postgres ? postgres::find_held(session, element, keys)
+                                                   : sqlite::find_held(session, element, keys);
+#else
+  auto held = sqlite::find_held(session, element, keys);
+#endif
+  if (held) std::ranges::sort(*held, {}, &Held::key);
+  return held;
+}
+
+Result<void> QueryTables::put_files(Session& session, const Owner& owner,
+                                    std::span<const PreparedEntry> files,
+                                    std::span<const Held> held, Timestamp now) const {
+  if (files.empty()) return {};
+#if ARTCACHE_WITH_POSTGRES
+  if (session.engine() == Engine::postgres) return postgres::put_files(session, owner, files, now);
+#endif
+  return sqlite::put_files(session, owner, files, held, now);
+}
+
+Result<void> QueryTables::remove_files(Session& session, std::string_view element,
+                                       std::span<const std::string> keys,
+                                       std::span<const Held> held) const {
+  if (keys.empty()) return {};
+#if ARTCACHE_WITH_POSTGRES
+  if (session.engine() == Engine::postgres) return postgres::remove_files(session, element, keys);
+#endif
+  for (const std::string& key : keys)
+    if (const Held* one = held_of(held, key))
+      ARTCACHE_CHECK(sqlite::remove_files(session, {one, 1}));
+  return {};
+}
+
+Result<void> QueryTables::scan_files(
+    Session& session, std::string_view element,
+    const std::function<void(std::string_view, const ContentHash&)>& visit) const {
+  std::string last;
+  std::int64_t read = kScanAtOnce;
+  while (read == kScanAtOnce) {
+    read = 0;
+    std::string next;
+    const auto see = [&](Row row) -> Result<void> {
+      next = row.text();
+      ContentHash hash;
+      const sql::Bytes bytes = row.bytes();
+      std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
+      visit(next, hash);
+      ++read;
+      return {};
+    };
+    ARTCACHE_CHECK(session.each(
+        "SELECT id, content_hash FROM file_metadata_cache WHERE storage_element_id = $1 "
+        "AND id > $2 ORDER BY id LIMIT $3",
+        see, element, last, kScanAtOnce));
+    last = std::move(next);
+  }
+  return {};
+}
+
+}  // namespace
+
+const replica::Tables& replica_tables() {
+  static const QueryTables tables;
+  return tables;
 }
 
 }  // namespace artcache::query

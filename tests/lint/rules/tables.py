@@ -126,7 +126,7 @@ ALLOWED_EDGES = {
 # --- other places -------------------------------------------------------------------------------
 
 SQL_PLACES = ("src/sql/", "src/backends/sqlite/", "src/backends/postgres/", "tests/", "bench/")
-SQL_FILES = (r"daemon/roles/[^/]+/(?:.+/)?(?:schema|tables)[^/]*\.cpp",)
+SQL_FILES = (r"daemon/(?:common|roles/[^/]+)/(?:.+/)?(?:schema|tables)[^/]*\.cpp",)
 
 CMAKE_EXCEPTIONS = {
     "tests/lint/bad/": "trees that break rules, for the test of the lint",

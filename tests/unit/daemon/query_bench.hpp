@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/replica_sink.hpp"
 #include "roles/query/schema.hpp"
-#include "roles/query/sink.hpp"
 #include "roles/query/tables.hpp"
 #if ARTCACHE_WITH_POSTGRES
 #include "sql/postgres/connection.hpp"
@@ -80,6 +80,8 @@ class Source {
   std::unique_ptr<LogSource> log_;
 };
 
+using replica::Sink;
+
 class Bench {
  public:
   explicit Bench(std::string_view sql = {})
@@ -90,8 +92,11 @@ class Bench {
   std::unique_ptr<Source> source(const std::string& name) {
     return std::make_unique<Source>(dir / (name + ".db"));
   }
+  [[nodiscard]] replica::Replica replica() const {
+    return {database.get(), &replica_tables(), {"query_sync", "artstore_query_"}};
+  }
   std::unique_ptr<Sink> sink(const std::string& element) {
-    return std::make_unique<Sink>(*database, Owner{element, "http://" + element},
+    return std::make_unique<Sink>(replica(), Owner{element, "http://" + element},
                                   std::chrono::hours(1), Deps{});
   }
   /// Until the replica is proven to be where the source is.

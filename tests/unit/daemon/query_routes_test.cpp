@@ -77,12 +77,15 @@ class Stand {
     parts.http = &http;
     parts.token = [](const Call&) -> Result<std::string> { return std::string("service"); };
     parts.answer_most = 500ms;
-    const OpenLog open = [this](const Owner& owner) -> Result<std::unique_ptr<LogSource>> {
+    const replica::OpenLog open = [this](const Owner& owner) -> Result<std::unique_ptr<LogSource>> {
       const auto at = sources.find(owner.element);
       if (at == sources.end()) return Error{Errc::invalid_argument, "no such element"};
       return std::unique_ptr<LogSource>(std::make_unique<Borrowed>(at->second->log()));
     };
-    parts.fleet = std::make_unique<Fleet>(*parts.database, open, FollowSettings{}, Deps{});
+    parts.fleet = std::make_unique<replica::Fleet>(
+        replica::Replica{
+            parts.database.get(), &replica_tables(), {"query_sync", "artstore_query_"}},
+        open, FollowSettings{}, Deps{});
     must(add_search_routes(site, parts));
     must(add_download_routes(site, parts));
     must(add_sync_routes(site, parts));
@@ -369,7 +372,7 @@ TEST_SUITE("query routes") {
     stand.follow();
     const auto bury_one = [&](std::uint64_t n) {
       must(stand.parts.database->write({}, [&](Session& s) {
-        return bury(
+        return standings().bury(
             s, "se-01",
             {.seq = 1, .key = to_string(sample_id(n)), .hash = {}, .kept = {}, .reason = "broken"},
             Timestamp());

@@ -179,8 +179,9 @@ TEST_SUITE("query sink") {
     }
     SUBCASE("or dropped, which nobody but the digest remembers") {
       const auto drop = [&] {
-        return must(bench.database->write(
-            {}, [&](Session& s) { return drop_dead(s, "se-01", poison, Timestamp()); }));
+        return must(bench.database->write({}, [&](Session& s) {
+          return standings().drop_dead(s, "se-01", poison, Timestamp());
+        }));
       };
       CHECK(drop());
       CHECK(!drop());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of one element in the tables of the query role, as a replica of its index.
+// The files of one element in the tables of a role, as a replica of its index.
 #pragma once
 
 #include <artcache/follower.hpp>
@@ -10,9 +10,16 @@
 #include <string>
 #include <vector>
 
-#include "roles/query/tables.hpp"
+#include "common/replica_tables.hpp"
 
-namespace artcache::query {
+namespace artcache::replica {
+
+/// Where a role keeps what it follows; both live longer than whoever is given this.
+struct Replica {
+  Database* database = nullptr;
+  const Tables* tables = nullptr;
+  Names names = {};
+};
 
 /// What has happened to the files of one element.
 struct SinkCounts {
@@ -25,7 +32,8 @@ struct SinkCounts {
 /// the tables is noticed. Counts and recount_next() may be used from any thread.
 class Sink final : public ReplicaSink {
  public:
-  Sink(Database& database, Owner owner, std::chrono::milliseconds recount_every, const Deps& deps);
+  Sink(const Replica& replica, Owner owner, std::chrono::milliseconds recount_every,
+       const Deps& deps);
 
   Result<Standing> standing(const Call& call) override;
   /// Errors: also conflict (rows before these are missing here).
@@ -54,6 +62,8 @@ class Sink final : public ReplicaSink {
   void report(const Changes& changes, const SinkCounts& done, std::chrono::nanoseconds took);
 
   Database& database_;
+  const Tables& tables_;
+  const Names names_;
   const Owner owner_;
   const std::chrono::milliseconds recount_every_;
   const Deps deps_;
@@ -62,4 +72,4 @@ class Sink final : public ReplicaSink {
   std::atomic<std::uint64_t> added_ = 0, updated_ = 0, deleted_ = 0, failed_ = 0;
 };
 
-}  // namespace artcache::query
+}  // namespace artcache::replica

@@ -1,19 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "roles/query/following.hpp"
+#include "common/following.hpp"
 
 #include <array>
 #include <utility>
 
-namespace artcache::query {
+namespace artcache::replica {
 
-Following::Following(Database& database, Owner element, std::unique_ptr<LogSource> log,
+void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now) {
+  const FollowStatus& follow = status.follow;
+  json.begin_object()
+      .member("storage_element_id", status.element.element)
+      .member("storage_element_url", status.element.url)
+      .member("state", to_string(follow.state))
+      .member("in_step", follow.proven && follow.lag == 0)
+      .member("position", to_string(follow.position))
+      .member("source_position", to_string(follow.source))
+      .member("lag_events", follow.lag)
+      .member("lag_seconds", std::chrono::duration<double>(follow.age).count())
+      .member("digest_matches", follow.proven)
+      .key("digest_checked_at");
+  if (follow.proven_at)
+    json.value(to_string(*follow.proven_at));
+  else
+    json.null();
+  json.key("digest_age_seconds");
+  if (follow.proven_at)
+    json.value(std::chrono::duration<double>(now - *follow.proven_at).count());
+  else
+    json.null();
+  json.member("last_error", follow.last_error)
+      .member("dead_letters", std::uint64_t{follow.dead_letters})
+      .member("applied", follow.applied)
+      .member("snapshots", follow.snapshots)
+      .member("mendings", follow.mendings)
+      .member("mended", follow.mended)
+      .member("failures", follow.failures)
+      .member("added", status.counts.added)
+      .member("updated", status.counts.updated)
+      .member("deleted", status.counts.deleted)
+      .end_object();
+}
+
+Following::Following(const Replica& replica, Owner element, std::unique_ptr<LogSource> log,
                      FollowSettings settings, const Deps& deps)
-    : database_(database),
+    : replica_(replica),
       element_(std::move(element)),
       deps_(deps),
       log_(std::move(log)),
       made_at_(deps.clock->steady()),
-      sink_(database, element_, settings.audit_interval, deps),
+      sink_(replica, element_, settings.audit_interval, deps),
       follower_(*log_, sink_, settings, deps) {}
 
 void Following::resume() {
@@ -76,8 +111,8 @@ Result<Synced> Following::sync_full(const Call& call) {
 
 Result<bool> Following::retry(const std::string& key, const Call& call) {
   const auto is_dead = [&]() -> Result<bool> {
-    ARTCACHE_TRY(const auto dead, database_.read(call, [&](Session& session) {
-      return list_dead(session, element_.element);
+    ARTCACHE_TRY(const auto dead, replica_.database->read(call, [&](Session& session) {
+      return replica_.tables->standings().list_dead(session, element_.element);
     }));
     for (const BuriedLetter& one : dead)
       if (one.letter.key == key) return true;
@@ -106,14 +141,14 @@ void Fleet::update(const std::vector<Owner>& elements) {
       const LogField fields[]{{"storage_element_id", std::string_view(element.element)},
                               {"reason", std::string_view(log.error().message)}};
       deps_.logger->log({.level = LogLevel::error,
-                         .logger = "query_sync",
+                         .logger = replica_.names.logger,
                          .message = "A storage element cannot be followed",
                          .fields = fields,
                          .request_id = {}});
       continue;
     }
     if (known) known->stop();
-    auto fresh = std::make_shared<Following>(database_, element, std::move(*log), settings_, deps_);
+    auto fresh = std::make_shared<Following>(replica_, element, std::move(*log), settings_, deps_);
     const util::MutexLock lock(mutex_);
     if (stopped_) return;
     fresh->start();
@@ -149,24 +184,25 @@ void Fleet::measure() const {
     const FollowStatus& follow = status.follow;
     const MetricLabel labels[]{{"storage_element_id", status.element.element}};
     const auto gauge = [&](std::string_view name, double value) {
-      deps_.metrics->gauge(name, labels, value);
+      deps_.metrics->gauge(std::string(replica_.names.metrics).append(name), labels, value);
     };
-    gauge("artstore_query_sync_lag_events", static_cast<double>(follow.lag));
-    gauge("artstore_query_sync_lag_seconds", std::chrono::duration<double>(follow.age).count());
-    gauge("artstore_query_sync_proven", follow.proven ? 1 : 0);
-    gauge("artstore_query_sync_dead_letters", static_cast<double>(follow.dead_letters));
-    gauge("artstore_query_sync_failures", static_cast<double>(follow.failures));
+    gauge("sync_lag_events", static_cast<double>(follow.lag));
+    gauge("sync_lag_seconds", std::chrono::duration<double>(follow.age).count());
+    gauge("sync_proven", follow.proven ? 1 : 0);
+    gauge("sync_dead_letters", static_cast<double>(follow.dead_letters));
+    gauge("sync_failures", static_cast<double>(follow.failures));
     if (follow.proven_at)
-      gauge("artstore_query_sync_digest_age_seconds",
+      gauge("sync_digest_age_seconds",
             std::chrono::duration<double>(now - *follow.proven_at).count());
     for (const FollowState state :
          {FollowState::starting, FollowState::copying, FollowState::tailing, FollowState::mending,
           FollowState::waiting}) {
       const MetricLabel with_state[]{{"storage_element_id", status.element.element},
                                      {"state", to_string(state)}};
-      deps_.metrics->gauge("artstore_query_sync_state", with_state, state == follow.state ? 1 : 0);
+      deps_.metrics->gauge(std::string(replica_.names.metrics).append("sync_state"), with_state,
+                           state == follow.state ? 1 : 0);
     }
   }
 }
 
-}  // namespace artcache::query
+}  // namespace artcache::replica

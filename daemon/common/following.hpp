@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the tables of the query role in step with storage elements, a thread for each.
+// Keeps the tables of a role in step with storage elements, a thread for each.
 #pragma once
 
 #include <artcache/follower.hpp>
+#include <artcache/json_writer.hpp>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,10 +14,10 @@
 #include <thread>
 #include <vector>
 
-#include "roles/query/sink.hpp"
+#include "common/replica_sink.hpp"
 #include "util/mutex.hpp"
 
-namespace artcache::query {
+namespace artcache::replica {
 
 /// Opens the log of an element. Errors: invalid_argument (no such address), unsupported.
 using OpenLog = std::function<Result<std::unique_ptr<LogSource>>(const Owner& element)>;
@@ -33,10 +34,13 @@ struct FollowingStatus {
   SinkCounts counts;
 };
 
+/// One JSON object, as those who run a role see it; ages as of `now`.
+void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now);
+
 /// One element. Safe to use from any thread.
 class Following {
  public:
-  Following(Database& database, Owner element, std::unique_ptr<LogSource> log,
+  Following(const Replica& replica, Owner element, std::unique_ptr<LogSource> log,
             FollowSettings settings, const Deps& deps);
   ~Following() { stop(); }
   Following(const Following&) = delete;
@@ -61,7 +65,7 @@ class Following {
   auto alone(Work work) -> decltype(work());
   void resume() ARTCACHE_REQUIRES(mutex_);
 
-  Database& database_;
+  const Replica replica_;
   const Owner element_;
   const Deps deps_;
   const std::unique_ptr<LogSource> log_;
@@ -77,8 +81,8 @@ class Following {
 /// files are there, and the status tells whether it answers. Safe to use from any thread.
 class Fleet {
  public:
-  Fleet(Database& database, OpenLog open, FollowSettings settings, const Deps& deps)
-      : database_(database), open_(std::move(open)), settings_(settings), deps_(deps) {}
+  Fleet(const Replica& replica, OpenLog open, FollowSettings settings, const Deps& deps)
+      : replica_(replica), open_(std::move(open)), settings_(settings), deps_(deps) {}
 
   /// Begins to follow elements that are new; one that has moved is followed where it is now.
   void update(const std::vector<Owner>& elements);
@@ -91,7 +95,7 @@ class Fleet {
   void measure() const;
 
  private:
-  Database& database_;
+  const Replica replica_;
   const OpenLog open_;
   const FollowSettings settings_;
   const Deps deps_;
@@ -101,4 +105,4 @@ class Fleet {
   bool stopped_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };
 
-}  // namespace artcache::query
+}  // namespace artcache::replica

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "roles/query/sink.hpp"
+#include "common/replica_sink.hpp"
 
 #include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <utility>
 
-namespace artcache::query {
+namespace artcache::replica {
 namespace {
 
 /// Why a record cannot be applied, whatever is tried.
@@ -43,9 +43,14 @@ struct Sink::Changes {
   std::uint64_t from = 0;            ///< with a position: the first seq in here; 0: whatever it was
 };
 
-Sink::Sink(Database& database, Owner owner, std::chrono::milliseconds recount_every,
+Sink::Sink(const Replica& replica, Owner owner, std::chrono::milliseconds recount_every,
            const Deps& deps)
-    : database_(database), owner_(std::move(owner)), recount_every_(recount_every), deps_(deps) {}
+    : database_(*replica.database),
+      tables_(*replica.tables),
+      names_(replica.names),
+      owner_(std::move(owner)),
+      recount_every_(recount_every),
+      deps_(deps) {}
 
 SinkCounts Sink::counts() const {
   return {.added = added_, .updated = updated_, .deleted = deleted_, .failed = failed_};
@@ -60,8 +65,8 @@ Result<Standing> Sink::standing(const Call& call) {
     }
   }
   return database_.read(call, [&](Session& session) -> Result<Standing> {
-    ARTCACHE_TRY(Standing out, find_standing(session, owner_.element));
-    ARTCACHE_TRY(auto dead, list_dead(session, owner_.element));
+    ARTCACHE_TRY(Standing out, tables_.standings().find(session, owner_.element));
+    ARTCACHE_TRY(auto dead, tables_.standings().list_dead(session, owner_.element));
     for (BuriedLetter& one : dead) out.dead.push_back(std::move(one.letter));
     return out;
   });
@@ -70,15 +75,15 @@ Result<Standing> Sink::standing(const Call& call) {
 Result<void> Sink::recount(const Call& call) {
   const auto written = database_.write(call, [&](Session& session) -> Result<void> {
     const Timestamp now = deps_.clock->now();
-    ARTCACHE_TRY(Standing standing, lock_standing(session, owner_.element, now));
+    ARTCACHE_TRY(Standing standing, tables_.standings().lock(session, owner_.element, now));
     standing.digest = Digest();
     standing.count = 0;
-    ARTCACHE_CHECK(
-        scan_files(session, owner_.element, [&](std::string_view key, const ContentHash& hash) {
-          standing.digest += Digest::of(key, hash);
-          ++standing.count;
-        }));
-    return store_standing(session, owner_.element, standing, now);
+    ARTCACHE_CHECK(tables_.scan_files(session, owner_.element,
+                                      [&](std::string_view key, const ContentHash& hash) {
+                                        standing.digest += Digest::of(key, hash);
+                                        ++standing.count;
+                                      }));
+    return tables_.standings().store(session, owner_.element, standing, now);
   });
   if (written) recounted_at_ = deps_.clock->steady();
   return written;
@@ -172,7 +177,7 @@ Result<void> Sink::commit(const Changes& changes, const Call& call) {
 Result<SinkCounts> Sink::change(Session& session, const Changes& changes) const {
   const Timestamp now = deps_.clock->now();
   SinkCounts done;
-  ARTCACHE_TRY(Standing standing, lock_standing(session, owner_.element, now));
+  ARTCACHE_TRY(Standing standing, tables_.standings().lock(session, owner_.element, now));
   if (changes.position && changes.from > 0) {
     const bool same = standing.source.epoch == changes.position->epoch;
     // Another process has done it.
@@ -180,7 +185,7 @@ Result<SinkCounts> Sink::change(Session& session, const Changes& changes) const 
     if (!same || standing.source.seq + 1 != changes.from)
       return Error{Errc::conflict, "follow: the replica does not stand where these changes begin"};
   }
-  ARTCACHE_TRY(const auto held, find_held(session, owner_.element, changes.keys));
+  ARTCACHE_TRY(const auto held, tables_.find_held(session, owner_.element, changes.keys));
   std::unordered_map<std::string_view, const Held*> known;
   for (const Held& one : held) known.emplace(one.key, &one);
   const auto take_away = [&](std::string_view key) {
@@ -198,18 +203,18 @@ Result<SinkCounts> Sink::change(Session& session, const Changes& changes) const 
   for (const std::string& key : changes.removed)
     if (take_away(key)) ++done.deleted;
   done.failed = changes.dead.size();
-  ARTCACHE_CHECK(put_files(session, owner_, changes.puts, held, now));
-  ARTCACHE_CHECK(remove_files(session, owner_.element, changes.removed, held));
+  ARTCACHE_CHECK(tables_.put_files(session, owner_, changes.puts, held, now));
+  ARTCACHE_CHECK(tables_.remove_files(session, owner_.element, changes.removed, held));
   ARTCACHE_CHECK(settle_dead(session, changes, held));
   if (changes.position) standing.source = *changes.position;
-  ARTCACHE_CHECK(store_standing(session, owner_.element, standing, now));
+  ARTCACHE_CHECK(tables_.standings().store(session, owner_.element, standing, now));
   return done;
 }
 
 /// Who can be applied leaves the dead letters, who cannot joins them.
 Result<void> Sink::settle_dead(Session& session, const Changes& changes,
                                std::span<const Held> held) const {
-  ARTCACHE_TRY(const auto before, list_dead(session, owner_.element));
+  ARTCACHE_TRY(const auto before, tables_.standings().list_dead(session, owner_.element));
   if (before.empty() && changes.dead.empty()) return {};
   std::vector<std::string> alive;
   for (const std::string& key : changes.keys)
@@ -219,14 +224,14 @@ Result<void> Sink::settle_dead(Session& session, const Changes& changes,
     return std::ranges::none_of(before,
                                 [&](const BuriedLetter& one) { return one.letter.key == key; });
   });
-  ARTCACHE_CHECK(forget_dead(session, owner_.element, alive));
+  ARTCACHE_CHECK(tables_.standings().forget_dead(session, owner_.element, alive));
   if (before.size() - alive.size() + changes.dead.size() > kDeadLettersMost)
     return Error{Errc::no_space, "follow: there are more than " + std::to_string(kDeadLettersMost) +
                                      " dead letters"};
   for (DeadLetter letter : changes.dead) {
     const auto at = std::ranges::find(held, letter.key, &Held::key);
     if (at != held.end()) letter.kept = at->hash.value_or(ContentHash());
-    ARTCACHE_CHECK(bury(session, owner_.element, letter, deps_.clock->now()));
+    ARTCACHE_CHECK(tables_.standings().bury(session, owner_.element, letter, deps_.clock->now()));
   }
   return {};
 }
@@ -236,11 +241,12 @@ Result<void> Sink::settle_dead(Session& session, const Changes& changes,
 Result<std::vector<BucketDigest>> Sink::bucket_digests(unsigned bits, const Call& call) {
   std::vector<BucketDigest> out(std::size_t{1} << bits);
   ARTCACHE_CHECK(database_.read(call, [&](Session& session) {
-    return scan_files(session, owner_.element, [&](std::string_view key, const ContentHash& hash) {
-      BucketDigest& bucket = out[bucket_of(key, bits)];
-      bucket.digest += Digest::of(key, hash);
-      ++bucket.count;
-    });
+    return tables_.scan_files(session, owner_.element,
+                              [&](std::string_view key, const ContentHash& hash) {
+                                BucketDigest& bucket = out[bucket_of(key, bits)];
+                                bucket.digest += Digest::of(key, hash);
+                                ++bucket.count;
+                              });
   }));
   return out;
 }
@@ -249,10 +255,11 @@ Result<void> Sink::keys(unsigned bits, std::span<const std::uint32_t> buckets, c
                         const Call& call) {
   std::vector<KeyHash> found;
   ARTCACHE_CHECK(database_.read(call, [&](Session& session) {
-    return scan_files(session, owner_.element, [&](std::string_view key, const ContentHash& hash) {
-      if (std::ranges::binary_search(buckets, bucket_of(key, bits)))
-        found.push_back({std::string(key), hash});
-    });
+    return tables_.scan_files(session, owner_.element,
+                              [&](std::string_view key, const ContentHash& hash) {
+                                if (std::ranges::binary_search(buckets, bucket_of(key, bits)))
+                                  found.push_back({std::string(key), hash});
+                              });
   }));
   return found.empty() ? Result<void>() : sink(found);
 }
@@ -263,23 +270,25 @@ void Sink::report(const Changes& changes, const SinkCounts& done, std::chrono::n
   const std::pair<std::string_view, std::uint64_t> kinds[]{
       {"file:created", done.added}, {"file:updated", done.updated}, {"file:deleted", done.deleted}};
   const double seconds = std::chrono::duration<double>(took).count();
+  const auto metric = [&](std::string_view name) {
+    return std::string(names_.metrics).append(name);
+  };
   for (const auto& [kind, count] : kinds) {
     if (count == 0) continue;
     const MetricLabel labels[]{{"event_type", kind}, {"storage_element_id", owner_.element}};
-    deps_.metrics->count("artstore_query_events_received_total", labels,
-                         static_cast<double>(count));
-    deps_.metrics->observe("artstore_query_cache_sync_duration_seconds", labels, seconds);
+    deps_.metrics->count(metric("events_received_total"), labels, static_cast<double>(count));
+    deps_.metrics->observe(metric("cache_sync_duration_seconds"), labels, seconds);
   }
   const std::pair<std::string_view, std::size_t> failed{"file:updated", changes.dead.size()};
   if (failed.second > 0) {
     const MetricLabel labels[]{{"event_type", failed.first},
                                {"storage_element_id", owner_.element}};
-    deps_.metrics->count("artstore_query_events_processing_failures_total", labels,
+    deps_.metrics->count(metric("events_processing_failures_total"), labels,
                          static_cast<double>(failed.second));
   }
   const auto log = [&](LogLevel level, std::string_view message, std::span<const LogField> fields) {
     deps_.logger->log({.level = level,
-                       .logger = "query_sync",
+                       .logger = names_.logger,
                        .message = message,
                        .fields = fields,
                        .request_id = {}});
@@ -305,4 +314,4 @@ void Sink::report(const Changes& changes, const SinkCounts& done, std::chrono::n
   log(LogLevel::info, "Changes applied", fields);
 }
 
-}  // namespace artcache::query
+}  // namespace artcache::replica
