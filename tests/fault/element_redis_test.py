@@ -16,6 +16,10 @@ import unittest
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+
+from artcached import elements_in_view  # noqa: E402
+
 DAEMON = ""
 REDIS = os.environ.get("ARTCACHE_TEST_REDIS", "")
 KEY, ALL = "artstore:storage-elements:se-01", "artstore:storage_elements"
@@ -45,7 +49,8 @@ def until(look, what):
 
 
 class Bench(unittest.TestCase):
-    SETTINGS = ()
+    SETTINGS = ()  # of the element
+    MORE = ()      # of others
 
     def setUp(self):
         server("restart")
@@ -59,18 +64,22 @@ class Bench(unittest.TestCase):
 
     def start(self):
         told = ("redis=" + REDIS, "report_interval=1s", *self.SETTINGS)
-        flags = [word for one in told for word in ("--set", "element.se-01." + one)]
-        self.child = subprocess.Popen(
-            [DAEMON, "--demo", "--data", self.data, "--port-offset", "0", *flags],
-            stdout=subprocess.PIPE, stderr=self.log, text=True)
-        self.addCleanup(self.child.stdout.close)
-        self.addCleanup(self.child.wait)
-        self.addCleanup(self.child.kill)
-        self.ports = json.loads(self.child.stdout.readline())["ports"]
+        self.child, self.ports = self.spawn(
+            "--demo", "--data", self.data, "--port-offset", "0",
+            *(word for one in (*("element.se-01." + setting for setting in told), *self.MORE)
+              for word in ("--set", one)))
         self.token = None
         self.token = json.loads(self.ask("POST", "/api/v1/auth/token", "admin", json.dumps(
             {"client_id": "admin-service", "client_secret": "Test-Password123"}).encode(),
             "application/json"))["access_token"]
+
+    def spawn(self, *arguments):
+        child = subprocess.Popen([DAEMON, *arguments], stdout=subprocess.PIPE, stderr=self.log,
+                                 text=True)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child, json.loads(child.stdout.readline())["ports"]
 
     def stop(self):
         self.child.terminate()
@@ -85,10 +94,10 @@ class Bench(unittest.TestCase):
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read().decode()
 
-    def upload(self, name):
+    def upload(self, name, role="se-01"):
         body = (f'--B\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
                 f"Content-Type: text/plain\r\n\r\n{name}\r\n--B--\r\n").encode()
-        return json.loads(self.ask("POST", "/api/v1/files/upload", body=body,
+        return json.loads(self.ask("POST", "/api/v1/files/upload", role, body=body,
                                    kind="multipart/form-data; boundary=B"))["file_id"]
 
     def metric(self, line):
@@ -243,6 +252,51 @@ class Events(Bench):
         self.all_kept(ids)
         redis("FLUSHALL")
         self.all_kept([self.upload("after.txt")])
+
+
+class Listening(Bench):
+    """The ingester hears of elements on the channel, and asks them now and then without it."""
+    MORE = ("ingester.redis=" + REDIS, "ingester.poll_interval=45s")
+
+    def heard(self):
+        name = 'ingester_se_config_reload_total{source="channel"} '
+        return sum(int(line.removeprefix(name)) for line in
+                   self.ask("GET", "/metrics", "ingester").splitlines() if line.startswith(name))
+
+    def tell(self, action):
+        redis("PUBLISH", "artstore:service_discovery", json.dumps({"action": action}))
+
+    def seen(self):
+        return elements_in_view(f"http://127.0.0.1:{self.ports['ingester']}")
+
+    def tell_until_heard(self):
+        """Whoever listens for a channel has heard it only when something came of it."""
+        before = self.heard()
+        until(lambda: self.tell("updated") or self.heard() > before, "that it is heard")
+
+    def test_an_element_that_announces_itself_takes_files(self):
+        until(lambda: self.seen() == 3, "the elements of the demonstration")
+        self.tell_until_heard()
+        child, _ = self.spawn(
+            "--role", "element.se-11", "--data", self.data / "other",
+            *(word for one in ("port=0", "priority=1", "redis=" + REDIS, "report_interval=1s",
+                               f"public_key={self.data}/admin/keys")
+              for word in ("--set", "element.se-11." + one)))
+        until(lambda: self.seen() == 4, "the fourth element")
+        key = self.upload("first.txt", "ingester")
+        child.terminate()
+        self.assertEqual(child.wait(PATIENCE), 0)
+        until(lambda: self.seen() == 3, "that it is gone")
+        with self.assertRaises(urllib.error.HTTPError):
+            self.ask("GET", f"/api/v1/files/{key}")  # is not on se-01, but was on se-11
+
+    def test_redis_may_be_away_meanwhile(self):
+        self.tell_until_heard()
+        server("kill")
+        self.upload("meanwhile.txt", "ingester")
+        server("restart")
+        self.tell_until_heard()
+        until(lambda: self.seen() == 3, "the elements of the demonstration")
 
 
 class Silent(Bench):

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "common/discovery_names.hpp"
 #include "util/try.hpp"
 
 namespace artcache::element {
@@ -139,7 +140,7 @@ void Announcer::pass(const Call& call) {
     if (now < place.due && !changed) continue;
     const Call mine = call.within(kAnswerMost, clock);
     auto said = look(mine);
-    if (said) said->action = !place.told ? "startup" : changed ? "updated" : "scheduled";
+    if (said) said->action = !place.told ? "startup" : changed ? "updated" : kStillAlive;
     const Result<void> done =
         said ? place.registrar->announce(*said, mine) : Result<void>(std::move(said).error());
     if (call.stop.stop_requested()) return;

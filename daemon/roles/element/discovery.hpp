@@ -7,17 +7,11 @@
 #include <memory>
 #include <string_view>
 
+#include "common/discovery_names.hpp"
 #include "redis/connection.hpp"
 #include "roles/element/announcer.hpp"
 
 namespace artcache::element {
-
-/// One key for each element, a plain JSON string; nothing else begins so.
-inline constexpr std::string_view kElementKey = "artstore:storage-elements:";
-/// All elements that have such a key.
-inline constexpr std::string_view kElementsKey = "artstore:storage_elements";
-/// Told whenever that one was written.
-inline constexpr std::string_view kDiscoveryChannel = "artstore:service_discovery";
 
 /// An element that says nothing for `life` is forgotten. In one step it writes its own key, sums up
 /// those that are there, and tells the channel. Counts storage_redis_publish_total.

@@ -14,6 +14,7 @@ namespace {
 
 // Who finds no element asks again, but not for every request that finds none.
 constexpr std::chrono::seconds kRefreshPause{1};
+constexpr std::chrono::seconds kListenPause{1};
 constexpr auto kSaid = [](const auto& source) { return source.has_value(); };
 
 std::uint64_t bytes_of(const std::optional<std::int64_t>& number) {
@@ -66,17 +67,20 @@ Elements::Elements(ElementsSettings settings, std::vector<ElementSource> sources
       told_(sources_.size()) {}
 
 void Elements::start() {
-  if (!poller_.joinable()) poller_ = std::jthread([this](std::stop_token stop) { run(stop); });
+  if (!threads_.empty()) return;
+  threads_.emplace_back([this](std::stop_token stop) { run(stop); });
+  for (const ElementSource& source : sources_)
+    if (source.listen)
+      threads_.emplace_back([this, &source](std::stop_token stop) { listen(source, stop); });
 }
 
 void Elements::stop() {
-  if (!poller_.joinable()) return;
-  poller_.request_stop();
+  for (std::jthread& thread : threads_) thread.request_stop();
   {
     const util::MutexLock lock(mutex_);
     wake_.notify_all();
   }
-  poller_.join();
+  threads_.clear();
 }
 
 void Elements::run(std::stop_token stop) {
@@ -87,8 +91,32 @@ void Elements::run(std::stop_token stop) {
       const util::MutexLock lock(polling_);
       poll(call);
     }
+    MetricLabel why[]{{"source", "poll"}};
+    {
+      const util::MutexLock lock(mutex_);
+      if (!stop.stop_requested() && !news_) wake_.wait_for(mutex_, settings_.poll_every);
+      if (std::exchange(news_, false)) why[0].value = "channel";
+    }
+    deps_.metrics->count("ingester_se_config_reload_total", why, 1);
+  }
+}
+
+void Elements::listen(const ElementSource& source, std::stop_token stop) {
+  Call call;
+  call.stop = stop;
+  const auto tell = [this] {
     const util::MutexLock lock(mutex_);
-    if (!stop.stop_requested()) wake_.wait_for(mutex_, settings_.poll_every);
+    news_ = true;
+    wake_.notify_all();
+  };
+  while (!stop.stop_requested()) {
+    const auto heard = source.listen(tell, call);
+    if (stop.stop_requested()) return;
+    if (!heard)
+      log(LogLevel::debug, "News of elements is not heard; they are asked all the same",
+          source.name, heard.error().message);
+    const util::MutexLock lock(mutex_);
+    if (!stop.stop_requested()) wake_.wait_for(mutex_, kListenPause);
   }
 }
 

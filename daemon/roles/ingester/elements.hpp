@@ -29,8 +29,12 @@ Result<std::vector<std::string>> parse_element_list(std::string_view json);
 
 /// Says where elements are. When it fails, what it said last holds.
 struct ElementSource {
+  using News = std::function<void()>;
   std::string name;  ///< for the log: "settings", "admin"
   std::function<Result<std::vector<std::string>>(const Call&)> addresses;
+  /// Waits for news of elements and tells of each, and once when it has begun to hear: what was
+  /// told before is for addresses(). Returns only with an error. Empty: nobody tells.
+  std::function<Result<void>(const News& tell, const Call&)> listen = {};
 };
 
 struct ElementsSettings {
@@ -49,7 +53,8 @@ class Elements {
   Elements(const Elements&) = delete;
   Elements& operator=(const Elements&) = delete;
 
-  /// Asks from now on, on a thread of its own. Once.
+  /// Asks from now on, on a thread of its own, now and then and when a source has news; beside it
+  /// runs one for each source that listens. Once.
   void start();
   void stop();
 
@@ -74,6 +79,7 @@ class Elements {
     Clock::SteadyTime heard{};
   };
   void run(std::stop_token stop);
+  void listen(const ElementSource& source, std::stop_token stop);
   void poll(const Call& call) ARTCACHE_REQUIRES(polling_);
   std::set<std::string> addresses(const Call& call) ARTCACHE_REQUIRES(polling_);
   Result<ElementView> ask(const std::string& url, const Call& call) const;
@@ -93,7 +99,8 @@ class Elements {
   std::map<std::string, Known> known_ ARTCACHE_GUARDED_BY(mutex_);  ///< by address
   bool asked_all_ ARTCACHE_GUARDED_BY(mutex_) = false;              ///< once
   bool complete_ ARTCACHE_GUARDED_BY(mutex_) = false;               ///< after the last round
-  std::jthread poller_;
+  bool news_ ARTCACHE_GUARDED_BY(mutex_) = false;                   ///< since the last round
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace artcache::ingester

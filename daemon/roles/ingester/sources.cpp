@@ -6,6 +6,8 @@
 #include <memory>
 #include <utility>
 
+#include "common/discovery_names.hpp"
+#include "common/json_read.hpp"
 #include "util/try.hpp"
 #if ARTCACHE_WITH_REDIS
 #include "redis/connection.hpp"
@@ -59,19 +61,49 @@ ElementSource admin_source(std::function<std::string()> admin, web::HttpClient& 
   return {"admin", ask};
 }
 
+bool is_news(std::string_view message) {
+  JsonObject said{std::string(message)};
+  return said.text("action").value_or("") != kStillAlive;
+}
+
 #if ARTCACHE_WITH_REDIS
+namespace {
+
+constexpr std::chrono::seconds kConnectMost{5}, kListenRound{1};
+
+Result<Urls> ask_redis(redis::Client& client, const Call& call) {
+  // The sum of all keys: to look for the keys would be to read the whole database.
+  static constexpr std::array<std::string_view, 2> kGet{"GET", kElementsKey};
+  ARTCACHE_TRY(const redis::Reply reply, client.command(kGet, call));
+  if (reply.is(redis::Reply::Kind::nil)) return Urls();
+  if (!reply.is(redis::Reply::Kind::text)) return redis::error_of(reply);
+  return parse_element_list(reply.text);
+}
+
+Result<void> listen_to_redis(const redis::Client& client, const Clock& clock,
+                             const ElementSource::News& tell, const Call& call) {
+  static constexpr std::array kChannel{kDiscoveryChannel};
+  const Call soon = call.within(kConnectMost, clock);
+  ARTCACHE_TRY(const auto connection, client.open(soon));
+  ARTCACHE_CHECK(connection->subscribe(kChannel, soon));
+  tell();
+  while (true) {
+    ARTCACHE_TRY(const auto message, connection->next_message(kListenRound, call));
+    if (message && is_news(message->text)) tell();
+  }
+}
+
+}  // namespace
+
 Result<ElementSource> redis_source(const Url& url, const Deps& deps) {
   ARTCACHE_TRY(auto options, redis::options_of(url, *deps.clock));
   auto client = std::make_shared<redis::Client>(std::move(options));
-  const auto ask = [client](const Call& call) -> Result<Urls> {
-    // The sum of all keys: to look for the keys would be to read the whole database.
-    static constexpr std::array<std::string_view, 2> kGet{"GET", "artstore:storage_elements"};
-    ARTCACHE_TRY(const redis::Reply reply, client->command(kGet, call));
-    if (reply.is(redis::Reply::Kind::nil)) return Urls();
-    if (!reply.is(redis::Reply::Kind::text)) return redis::error_of(reply);
-    return parse_element_list(reply.text);
-  };
-  return ElementSource{"redis", ask};
+  return ElementSource{
+      .name = "redis",
+      .addresses = [client](const Call& call) { return ask_redis(*client, call); },
+      .listen = [client, &clock = *deps.clock](
+                    const ElementSource::News& tell,
+                    const Call& call) { return listen_to_redis(*client, clock, tell, call); }};
 }
 #else
 Result<ElementSource> redis_source(const Url&, const Deps&) {

@@ -5,6 +5,7 @@
 #include <artcache/url.hpp>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/service_token.hpp"
@@ -20,7 +21,11 @@ ElementSource named_source(const std::string& names,
 ElementSource admin_source(std::function<std::string()> admin, web::HttpClient& http,
                            ServiceToken& token);
 
-/// Those that announce themselves in Redis.
+/// Whether a message of the discovery channel is worth asking the elements: any but that one is
+/// still there.
+bool is_news(std::string_view message);
+
+/// Those that announce themselves in Redis; it listens to their channel.
 /// Errors: invalid_argument, unsupported (not compiled in).
 Result<ElementSource> redis_source(const Url& url, const Deps& deps);
 
