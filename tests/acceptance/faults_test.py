@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The stand under fire: what was acknowledged is there once, with the right bytes, consistent and
-found by search, whichever process is stopped or killed meanwhile.
+found by search, whichever process is stopped or killed meanwhile; and what was finalized is where
+permanent files are, and nowhere else.
 
 usage: faults_test.py ARTCACHED SERVICES STATE
 SERVICES is the program of tests/services, STATE the file that says where its servers are.
@@ -9,6 +10,7 @@ ARTCACHE_UPLOADS sets how many files are sent in the round of kills (default 100
 """
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import os
@@ -26,14 +28,24 @@ import urllib.parse
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "stand")]
+sys.path[:0] = [str(HERE), str(HERE / "stand"), str(HERE.parent / "support")]
 
+from artcached import eventually  # noqa: E402
 from stand import ACCOUNT, ELEMENTS, Stand  # noqa: E402
 
 ARTCACHED = SERVICES = STATE = ""
 UPLOADS = int(os.environ.get("ARTCACHE_UPLOADS", "100"))
 SEED = int(os.environ.get("ARTCACHE_SEED", str(random.randrange(1 << 30))))
-PATIENCE = 60  # seconds until everything has to be in step again
+PATIENCE = 60 + UPLOADS / 5  # seconds until everything has to be in step again
+
+
+@dataclasses.dataclass
+class Sent:
+    """A file that was acknowledged; `element` is where it has to be, if that is known."""
+    name: str
+    file_id: str
+    content: bytes
+    element: str = ""
 
 
 class Client:
@@ -70,6 +82,17 @@ class Client:
             return None
         return json.loads(answer) if status == 201 else None
 
+    def finalize(self, file_id):
+        """Where the file is permanent now, or nothing when that is not known."""
+        try:
+            status, answer = self.ask("POST", "ingester", f"/api/v1/finalize/{file_id}", b"{}",
+                                      seconds=60)
+        except OSError:
+            return None
+        told = json.loads(answer) if status == 202 else {}
+        done = told.get("status") == "completed"
+        return told["target_storage_element_id"] if done else None
+
     def found(self, query):
         status, body = self.ask("GET", "query", "/api/v1/files/search?query=" +
                                 urllib.parse.quote(query))
@@ -100,55 +123,80 @@ class UnderFire(unittest.TestCase):
 
     # --- what happens, and what has to be ---------------------------------------------------------
 
-    def send(self, count, beside=None, tries=1):
-        """Uploads so many files by eight clients while `beside` runs; those that were acknowledged,
-        name -> (file_id, content). A file that was refused is tried again under its name."""
-        def one(number):
-            name = f"r{self.round}n{number}.txt"
-            content = f"{name} {random.random()} ".encode() * random.randrange(1, 300)
+    def send(self, count, beside=None, tries=1, finalized=0):
+        """Uploads so many files by eight clients while `beside` runs, and finalizes the first so
+        many of them; those that were acknowledged, and the names of the others. What was refused
+        is tried again."""
+        def persist(act):
             for attempt in range(tries):
                 if attempt:
                     time.sleep(0.2)
-                answer = self.client.upload(name, content)
-                if answer:
-                    return name, answer["file_id"], content
-            return name, None, None
+                if answer := act():
+                    return answer
+            return None
 
-        acknowledged, refused = {}, []
+        def one(number):
+            name = f"r{self.round}n{number}.txt"
+            content = f"{name} {random.random()} ".encode() * random.randrange(1, 300)
+            answer = persist(lambda: self.client.upload(name, content))
+            if not answer:
+                return name, None
+            sent = Sent(name, answer["file_id"], content)
+            if number < finalized:
+                sent.element = persist(lambda: self.client.finalize(sent.file_id))
+                if not sent.element:
+                    return name, None
+            return name, sent
+
+        acknowledged, refused = [], []
         worker = threading.Thread(target=beside) if beside else None
         if worker:
             worker.start()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            for name, file_id, content in pool.map(one, range(count)):
-                if file_id:
-                    acknowledged[name] = (file_id, content)
+            for name, sent in pool.map(one, range(count)):
+                if sent:
+                    acknowledged.append(sent)
                 else:
                     refused.append(name)
         if worker:
             worker.join()
         return acknowledged, refused
 
+    def is_there_once(self, sent):
+        # A copy that an element took but could not acknowledge is removed before long, and so is
+        # the source of a finalize.
+        places = [item["storage_element_id"] for item in self.client.found(sent.file_id)]
+        return len(places) == 1 and sent.element in ("", places[0])
+
     def expect_all(self, files):
         """Found by search, with the right bytes, and every index in step with its store."""
         end = time.monotonic() + PATIENCE
-        missing = dict(files)
-        while missing:
-            self.assertLess(time.monotonic(), end, f"not there once: {sorted(missing)[:5]} of "
-                            f"{len(missing)}\n{self.stand.last_words('query')}")
-            for file_id, content in list(missing.values()):
-                # A copy that an element took but could not acknowledge is removed before long.
-                if len(self.client.found(file_id)) == 1:
-                    missing = {name: told for name, told in missing.items()
-                               if told[0] != file_id}
+        missing = list(files)
+        while missing := [sent for sent in missing if not self.is_there_once(sent)]:
+            self.assertLess(time.monotonic(), end, f"not there once: {missing[0].file_id} and "
+                            f"{len(missing) - 1} others\n{self.stand.last_words('query')}\n"
+                            f"{self.stand.last_words('ingester')}")
             time.sleep(0.05)
-        for name, (file_id, content) in files.items():
-            got = self.client.download(file_id)
-            self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(content).digest(), name)
+        for sent in files:
+            got = self.client.download(sent.file_id)
+            self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(sent.content).digest(),
+                             sent.name)
         for element in ELEMENTS:
             status, body = self.client.ask("GET", element, "/api/v1/cache/consistency")
             self.assertEqual(status, 200, body)
             report = json.loads(body)
             self.assertTrue(report["is_consistent"], report)
+        self.assertTrue(eventually(self.replicas_in_step, PATIENCE),
+                        self.stand.last_words("query"))
+        for name in self.stand.names():
+            self.assertTrue(eventually(lambda: self.stand.is_ready(name), PATIENCE),
+                            self.stand.last_words(name))
+
+    def replicas_in_step(self):
+        status, body = self.client.ask("GET", "query", "/api/v1/admin/sync/status")
+        told = json.loads(body) if status == 200 else {"in_step": False}
+        return told["in_step"] and len(told["elements"]) == len(ELEMENTS) and all(
+            one["digest_matches"] and one["dead_letters"] == 0 for one in told["elements"])
 
     def services(self, *arguments):
         subprocess.run([SERVICES, arguments[0], "--state", STATE, *arguments[1:]], check=True,
@@ -193,15 +241,15 @@ class UnderFire(unittest.TestCase):
         self.assertEqual(refused, [], "an upload needs no Redis")
         self.expect_all(files)
 
-    def test_each_process_is_killed_during_uploads(self):
+    def test_each_process_is_killed_during_uploads_and_finalizes(self):
         def beside():
-            for name in self.stand.names():
+            for name in self.stand.names() * (1 + UPLOADS // 250):
                 time.sleep(random.uniform(0.1, 0.5))
                 self.stand.stop(name, signal.SIGKILL)
                 time.sleep(random.uniform(0, 0.3))
                 self.stand.start(name)
                 self.stand.wait_ready(name)
-        files, refused = self.send(UPLOADS, beside, tries=100)
+        files, refused = self.send(UPLOADS, beside, tries=300, finalized=UPLOADS // 2)
         self.assertEqual(refused, [], "it did not come back")
         self.expect_all(files)
 

@@ -94,7 +94,9 @@ class Stand:
                 "initial_account_secret": ACCOUNT[1],
             }
         if name == "ingester":
-            return "ingester", {"poll_interval": "1s", "doubt": "5s", **self.as_account()}
+            return "ingester", {"poll_interval": "1s", "doubt": "5s",
+                                "finalize_cleanup_after": "1s", "redis": self.servers.redis,
+                                **self.as_account()}
         if name == "query":
             return "query", {"database": self.servers.database("artstore_query"),
                              "registry_interval": "1s", **self.as_account()}
