@@ -220,16 +220,19 @@ TEST_SUITE("index processes") {
     std::map<std::string, std::uint64_t> writer_of;
     for (std::uint64_t n = 0; n < 4 * kEach; ++n) writer_of[to_string(sample_id(n))] = n / kEach;
     std::array<std::uint64_t, 4> last{};
-    std::uint64_t worst = 0;
+    std::vector<std::int64_t> between;
     for (const LogRow& row : log->rows) {
       std::uint64_t& before = last[writer_of.at(row.record.key)];
-      if (before > 0) worst = std::max(worst, row.position.seq - before - 1);
+      if (before > 0) between.push_back(static_cast<std::int64_t>(row.position.seq - before - 1));
       before = row.position.seq;
     }
-    MESSAGE("at most " << worst << " commits of others between two of one process; apply: p50 "
+    MESSAGE("at most " << percentile(between, 100)
+                       << " commits of others between two of one process; apply: p50 "
                        << percentile(times, 50) << " us, p99 " << percentile(times, 99)
                        << " us, worst " << percentile(times, 100) << " us");
-    CHECK(worst <= 40);
+    CHECK(percentile(between, 99) <= 40);
+    // A process that the machine does not let run is passed by many; one that is kept out, by most.
+    CHECK(percentile(between, 100) <= 3 * kEach / 2);
   }
 
   TEST_CASE("a writer is killed thirty times: what it was promised is there, nothing by halves") {

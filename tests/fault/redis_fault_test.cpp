@@ -88,7 +88,7 @@ void outlive(const std::function<void()>& harm) {
     entry.updated_at = entry.updated_at + std::chrono::minutes(1);
     store.put(entry);
   }
-  store.service->budget().set_files_per_second(100);
+  store.service->budget().set_files_per_second(10);
   std::atomic<bool> over{false};
   Result<RebuildReport> report = Error{};
   std::jthread rebuild([&] {
@@ -100,13 +100,13 @@ void outlive(const std::function<void()>& harm) {
   const Lease next = store.follow();
   CHECK_FALSE(over);
   const IndexHead before = must(store.index->head({}));
+  store.service->budget().set_files_per_second(0);
   rebuild.join();
   REQUIRE_FALSE(report.has_value());
   CHECK_MESSAGE(report.error().code == Errc::lease_lost, to_string(report.error()));
   const IndexHead after = must(store.index->head({}));
   CHECK(after.position == before.position);
   must(store.others->release(next, {}));
-  store.service->budget().set_files_per_second(0);
   CHECK(must(store.service->rebuild_full({}, {})).verdict.complete());
   CHECK(*must(store.index->find(sample_id(kFiles - 1), {}))->entry.description == "changed");
   CHECK(RedisCli().keys("cache_lock:*").empty());
