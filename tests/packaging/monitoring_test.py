@@ -15,9 +15,17 @@ METRIC = re.compile(r"\b(?:artstore|qm)_[a-z_]+")
 ELSEWHERE = {"artstore_query_redis_connection_status"}
 
 
+# What follows elements begins the names of its metrics as the role says that has it.
+FIRST_PART = re.compile(r'\.metrics = "([a-z_]+)"')
+OTHER_PART = re.compile(r'\b(?:gauge|append|metric)\("([a-z_]+)"')
+
+
 def exported():
     text = "".join(path.read_text() for path in (ROOT / "daemon").rglob("*.cpp"))
-    return set(METRIC.findall(text)) | ELSEWHERE
+    composed = {first + other for first in FIRST_PART.findall(text)
+                for path in (ROOT / "daemon/common").glob("*.cpp")
+                for other in OTHER_PART.findall(path.read_text())}
+    return set(METRIC.findall(text)) | composed | ELSEWHERE
 
 
 def base(name):
