@@ -173,7 +173,11 @@ asio::awaitable<bool> Connection::read_more(Limit limit, std::size_t most) {
   const auto [error, size] =
       co_await wire_->read_some(asio::mutable_buffer(room.data(), room.size()));
   deadline_ = Clock::SteadyTime::max();
-  if (error) co_return false;
+  if (error) {
+    // The end is told once: who reads again is not woken.
+    gone_ = error != asio::error::operation_aborted;
+    co_return false;
+  }
   inbox_.add(size);
   co_return true;
 }
@@ -246,7 +250,8 @@ asio::awaitable<void> Connection::until_answered(RequestParser& parser) {
       co_await pump(parser);
       continue;
     }
-    watch_client();
+    // Before the whole body was read it is the reading that meets the end, after what was sent.
+    if (parser.body_done()) watch_client();
     co_await woken();
   }
   stop_watching();  // it must not see what the next request sends
@@ -261,7 +266,6 @@ asio::awaitable<void> Connection::pump(RequestParser& parser) {
   body.put(std::move(piece));
   if (parser.body_done()) {
     body.end();
-    stop_watching();  // what it saw was the body; from now on it sees the end
     co_return;
   }
   if (parser.refusal()) {
@@ -321,7 +325,7 @@ asio::awaitable<Connection::Next> Connection::send(RequestParser& parser) {
                          (!parser.expects_continue() || continue_said_);
   const bool framed = !finished.stream || finished.length || !parser.is_http_1_0();
   const bool keep = parser.head_done() && parser.keep_alive() && !common_.stopping && framed &&
-                    (!unread || droppable) && !exchange_->body.failure();
+                    (!unread || droppable) && !exchange_->body.failure() && !gone_;
   std::string head = std::move(finished.head);
   if (!keep)
     head.append("Connection: close\r\n");
@@ -341,7 +345,7 @@ asio::awaitable<Connection::Next> Connection::send(RequestParser& parser) {
   if (!whole) co_return Next::close;
   if (unread && keep) co_await drain(parser);
   if (keep && (!unread || parser.body_done())) co_return Next::keep;
-  co_return unread ? Next::linger : Next::close;
+  co_return unread && !gone_ ? Next::linger : Next::close;
 }
 
 asio::awaitable<bool> Connection::send_stream(Finished& finished, std::string head, bool chunked) {

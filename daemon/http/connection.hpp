@@ -106,6 +106,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t sent_ = 0;  // bytes of the body of this answer
   bool idle_ = false, woken_ = false, pumping_ = false, watching_ = false, late_ = false;
   bool timed_out_ = false, cut_ = false, continue_said_ = false;
+  bool gone_ = false;  // the client has said all that it will
 };
 
 }  // namespace artcache::http

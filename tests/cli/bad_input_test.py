@@ -2,10 +2,17 @@
 """Nonsense over the wire: the right status, the documented body, a log line, and no harm to the
 process or to what is stored."""
 
+import base64
+import contextlib
 import json
 import pathlib
 import socket
+import sqlite3
+import subprocess
 import sys
+import tempfile
+import threading
+import time
 import unittest
 import uuid
 
@@ -15,12 +22,21 @@ from artcached import Artcached, form  # noqa: E402
 
 DAEMON = ""
 UPLOAD = "/api/v1/files/upload"
+IMPATIENT = ("--set", "element.se-02.header_timeout=1s", "--set", "element.se-02.body_timeout=1s")
+
+
+def base64url(content):
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def decoded(part):
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 class BadInput(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.daemon = Artcached(DAEMON)
+        cls.daemon = Artcached(DAEMON, *IMPATIENT)
         cls.addClassCleanup(cls.daemon.close)
         cls.daemon.start()
         cls.sent = cls.daemon.upload("good.txt", b"good")
@@ -52,6 +68,26 @@ class BadInput(unittest.TestCase):
         lines = [f"{method} {path} HTTP/1.1", "Host: x",
                  f"Authorization: Bearer {self.daemon.token}", *more]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+    def minted(self, key=None, **changed):
+        """The daemon's token with other claims, signed with its key or that of another."""
+        head, body, _ = self.daemon.token.split(".")
+        claims = {**decoded(body), **changed}
+        said = head + "." + base64url(json.dumps(claims).encode())
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as own:
+            own.write("" if key else self.key())
+            own.flush()
+            sign = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key or own.name],
+                                  input=said.encode(), stdout=subprocess.PIPE, check=True)
+        return said + "." + base64url(sign.stdout)
+
+    def key(self):
+        where = f"file:{self.daemon.data / 'admin/admin.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(where, uri=True)) as tables:
+            return tables.execute("SELECT private_key FROM jwt_keys WHERE is_active").fetchone()[0]
+
+    def logged(self, word):
+        return [line for line in self.daemon.log.read_text().splitlines() if word in line]
 
     def ask(self, check, *arguments, **more):
         status, _, body = self.daemon.ask(*arguments, **more)
@@ -86,7 +122,8 @@ class BadInput(unittest.TestCase):
 
     def test_names_that_would_lead_elsewhere_stay_names(self):
         for name in ("../../../etc/passwd", "..", "/etc/passwd", "a\\..\\b", ".attr.json",
-                     "a\x01b", "x" * 300, "con.attr.json"):
+                     "a\x01b", "a\x00b", "a\r\nSet-Cookie: b", "a\nb", "x" * 300,
+                     "con.attr.json"):
             with self.subTest(name=name):
                 body, headers = form(name, b"name")
                 status, _, said = self.daemon.ask("POST", "se-01", UPLOAD, body=body,
@@ -129,8 +166,7 @@ class BadInput(unittest.TestCase):
         for name, lines, sent, allowed in (
                 ("two lengths", [f"Content-Length: {size}", "Content-Length: 5"], body, {400}),
                 ("length and chunks", [f"Content-Length: {size}", chunked], body, {400}),
-                # The end is not always noticed at once; then body_timeout ends the request.
-                ("shorter than said", [f"Content-Length: {size + 99}"], body, {400, 408, 499}),
+                ("shorter than said", [f"Content-Length: {size + 99}"], body, {499}),
                 ("negative", ["Content-Length: -1"], body, {400}),
                 ("no number", ["Content-Length: x"], body, {400}),
                 ("too much", ["Content-Length: 99999999999999999999999"], body, {400, 413}),
@@ -141,6 +177,80 @@ class BadInput(unittest.TestCase):
                 status, said = self.wire(self.head("POST", UPLOAD, kind, *lines) + sent)
                 self.assertIn(status, allowed, said[:200])
         self.assertEqual(self.daemon.call("GET", "se-01", "/api/v1/files/")["total"], 1)
+
+    def test_a_body_that_ends_early_is_noticed_at_once_however_often(self):
+        body, headers = form("a", b"x" * 1000)
+        raw = self.head("POST", UPLOAD, f"Content-Type: {headers['Content-Type']}",
+                        f"Content-Length: {len(body) + 99}") + body
+        # One that waited for body_timeout, a minute, would end the test.
+        seen = []
+        threads = [threading.Thread(target=lambda: seen.extend(self.wire(raw) for _ in range(25)))
+                   for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(50)
+        self.assertEqual(len(seen), 100)
+        self.assertEqual({status for status, _ in seen}, {499})
+        self.assertEqual({said for _, said in seen},
+                         {b'{"detail":"body: the client went away"}'})
+
+    def test_slow_headers_and_slow_bodies_are_cut_off(self):
+        body, headers = form("a", b"x" * 1000)
+        upload = self.head("POST", UPLOAD, f"Content-Type: {headers['Content-Type']}",
+                           f"Content-Length: {len(body)}", "X-Request-ID: slow-body-1")
+        for name, sent, rest in (("header", b"GET /health/live HTTP/1.1\r\n", b"X: y\r\n"),
+                                 ("body", upload + body[:100], b"")):
+            with self.subTest(name), socket.create_connection(
+                    ("127.0.0.1", self.daemon.ports["se-02"]), timeout=50) as one:
+                one.sendall(sent)
+                one.settimeout(0.1)
+                said = b""
+                for _ in range(400):
+                    try:
+                        piece = one.recv(65536)
+                        said += piece
+                        if not piece:
+                            break
+                    except TimeoutError:
+                        if not said:
+                            one.sendall(rest)  # a drop at a time does not help
+                self.assertIn(b" 408 ", said.split(b"\r\n")[0])
+                self.assertTrue(json.loads(said.split(b"\r\n\r\n")[1])["detail"])
+        self.assertTrue(any("408" in line for line in self.logged("slow-body-1")))
+        self.assertEqual(self.daemon.call("GET", "se-02", "/api/v1/files/")["total"], 0)
+
+    def test_tokens_that_do_not_count(self):
+        path = f"/api/v1/files/{self.sent['file_id']}"
+        now = int(time.time())
+        head, claims, sign = self.daemon.token.split(".")
+        with tempfile.NamedTemporaryFile(suffix=".pem") as other:
+            subprocess.run(["openssl", "genrsa", "-out", other.name, "2048"], check=True,
+                           stderr=subprocess.DEVNULL)
+            foreign = self.minted(key=other.name)
+        none = base64url(b'{"alg":"none","typ":"JWT"}')
+        self.assertEqual(self.daemon.ask("GET", "se-01", path, headers={
+            "Authorization": f"Bearer {self.minted()}"})[0], 200)
+        for name, token in (
+                ("expired", self.minted(exp=now - 600, iat=now - 1200, nbf=now - 1200)),
+                ("not yet", self.minted(nbf=now + 600)),
+                ("key of another", foreign),
+                ("no algorithm", f"{none}.{claims}."),
+                ("claims of another", f"{head}.{base64url(b'{}')}.{sign}"),
+                ("cut", self.daemon.token[:-10]), ("bits", f"{head}.{claims}.{sign[::-1]}"),
+                ("no token", "x"), ("dots", "..."), ("long", "a" * 9000)):
+            with self.subTest(name):
+                status, fields, said = self.daemon.ask("GET", "se-01", path, headers={
+                    "Authorization": f"Bearer {token}", "X-Request-ID": "bad-token"})
+                self.assertEqual((status, fields["WWW-Authenticate"]), (401, "Bearer"))
+                self.assertEqual(list(json.loads(said)), ["detail"])
+        self.assertTrue(any("401" in line for line in self.logged("bad-token")))
+
+    def test_a_role_that_may_not_is_refused_before_it_learns_what_exists(self):
+        for role in ("readonly", "nobody-knows"):
+            token = {"Authorization": f"Bearer {self.minted(role=role)}"}
+            for file_id in (self.sent["file_id"], uuid.uuid4()):
+                self.ask(403, "DELETE", "se-01", f"/api/v1/files/{file_id}", headers=token)
 
     def test_headers_without_end_or_sense(self):
         many = "\r\n".join(f"X-{i}: y" for i in range(10_000))
