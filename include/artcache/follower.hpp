@@ -97,6 +97,10 @@ class ARTCACHE_EXPORT ReplicaSink {
                             const Call& call) = 0;
   /// The replica stands there now, whatever it holds.
   virtual Result<void> stand_at(const Position& position, const Call& call) = 0;
+  /// Fills an empty replica with a snapshot, and stands at its position. An answer of epoch 0: what
+  /// an earlier one has left is there now and to be compared. An error may leave some records, or
+  /// keep them for the next time; it leaves no position. By mend() unless overridden.
+  virtual Result<Position> fill(LogSource& source, const Call& call);
   virtual Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, const Call& call) = 0;
   /// As LogSource::keys(). Both leave the dead letters out: they tell what is there.
   virtual Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets,

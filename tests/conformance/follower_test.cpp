@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A replica ends with the digest of its source, whatever happens to either of them.
 #include <artcache/follower.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -115,6 +116,45 @@ class SpoilingSource final : public LogSource {
   std::string key_;
 };
 
+/// Passes everything on, but a snapshot breaks off behind so many records.
+class BreakingSource final : public LogSource {
+ public:
+  BreakingSource(LogSource& real, std::size_t after) : real_(real), after_(after) {}
+  [[nodiscard]] std::string name() const override { return real_.name(); }
+  Result<IndexHead> head(const Call& call) override { return real_.head(call); }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    return real_.read_after(position, limit, patience, call);
+  }
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    std::size_t left = after_;
+    return real_.snapshot(
+        [&](std::span<const Record> records) -> Result<void> {
+          const auto some = records.first(std::min(left, records.size()));
+          left -= some.size();
+          if (auto done = sink(some); !done || some.size() == records.size()) return done;
+          return Error{Errc::unavailable, "cut off"};
+        },
+        call);
+  }
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                   const Call& call) override {
+    return real_.bucket_digests(bits, position, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    return real_.keys(bits, buckets, sink, call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    return real_.records(keys, call);
+  }
+
+ private:
+  LogSource& real_;
+  const std::size_t after_;
+};
+
 /// Waits until the follower says so; false after ten seconds.
 bool eventually(const std::function<bool()>& holds) {
   for (int i = 0; i < 1000; ++i) {
@@ -175,6 +215,60 @@ TEST_SUITE("follower") {
     const auto status = pair.catch_up();
     CHECK(status.snapshots == 0);
     CHECK(status.mended == 400);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("of a snapshot that broke off late only the rest is fetched") {
+    Pair pair;
+    put(*pair.source, 0, 4000);
+    BreakingSource breaking(*pair.log, 3000);
+    pair.sink = make_replica(*pair.copy, "source", {});
+    Follower follower(breaking, *pair.sink, {}, {});
+    CHECK(follower.catch_up({}).error().code == Errc::unavailable);
+    CHECK(good(pair.copy->head({})).count == 0);
+    SUBCASE("in this process") {}
+    SUBCASE("in another one, which finds what was kept") {
+      pair.copy.reset();
+      pair.copy = open_index("sqlite://" + pair.dir.path() + "/copy.db");
+    }
+    remove(*pair.source, 0, 10);
+    const auto status = pair.catch_up();
+    CHECK(status.snapshots == 0);
+    CHECK(status.mended == 1010);
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a snapshot that broke off early begins anew, but not again and again") {
+    Pair pair;
+    put(*pair.source, 0, 4000);
+    BreakingSource breaking(*pair.log, 500);
+    pair.sink = make_replica(*pair.copy, "source", {});
+    Follower follower(breaking, *pair.sink, {}, {});
+    CHECK(follower.catch_up({}).error().code == Errc::unavailable);
+    SUBCASE("the whole of it comes the second time") {
+      CHECK(pair.catch_up().snapshots == 1);
+      CHECK(good(pair.copy->find(sample_id(7), {})));
+    }
+    SUBCASE("it is never whole") {
+      CHECK(follower.catch_up({}).error().code == Errc::unavailable);
+      const auto status = good(follower.catch_up({}));
+      CHECK(status.snapshots == 0);
+      CHECK(status.mended == 3500);
+    }
+    CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a snapshot with a record that does not have its hash leaves that one out") {
+    Pair pair;
+    put(*pair.source, 0, 1500);
+    SpoilingSource spoiling(*pair.log, to_string(sample_id(3)));
+    const auto status = pair.catch_up_from(spoiling);
+    CHECK(status.proven);
+    CHECK(status.snapshots == 1);
+    CHECK(status.dead_letters == 1);
+    CHECK(good(pair.copy->head({})).count == 1499);
+    put(*pair.source, 3, 4, "whole");
+    CHECK(pair.catch_up().dead_letters == 0);
     CHECK(same(*pair.source, *pair.copy));
   }
 

@@ -96,7 +96,7 @@ void FollowMachine::on_rows(const IndexHead& source, std::size_t rows, bool rese
 void FollowMachine::on_gone(std::string why) { mend(std::move(why)); }
 
 void FollowMachine::on_copied(const Position& upto) {
-  ++status_.snapshots;
+  if (upto.epoch != 0) ++status_.snapshots;
   agrees_from_ = upto.seq;
   next_ = Step::look;
 }

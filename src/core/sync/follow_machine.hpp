@@ -36,6 +36,7 @@ class FollowMachine {
   /// The log cannot vouch for the position: `why` in its words.
   void on_gone(std::string why);
   /// `upto`: the replica may hold anything up to there, so that digests agree again from there on.
+  /// Of epoch 0 when it was no snapshot but what an earlier one has left.
   void on_copied(const Position& upto);
   void on_mended(const Position& upto, std::uint64_t differences);
   void on_error(const Error& error);

@@ -113,11 +113,11 @@ class Follower::Impl {
       case Step::read:
         return read(patience, call);
       case Step::copy:
-        return make_good(sync::copy(source_, replica_, call), &FollowMachine::on_copied);
+        return copy(call);
       case Step::mend:
         log(LogLevel::warning, "The replica differs from its source; looking for what differs",
             call);
-        return make_good(sync::mend(source_, replica_, call), nullptr);
+        return mend(call);
       case Step::pause:
         return pause(call);
     }
@@ -171,14 +171,17 @@ class Follower::Impl {
     return {};
   }
 
-  Result<void> make_good(Result<sync::Mended> done,
-                         void (FollowMachine::*copied)(const Position&)) {
-    if (!done) return std::move(done).error();
+  Result<void> copy(const Call& call) {
+    ARTCACHE_TRY(const Position upto, replica_.fill(source_, call));
     const std::scoped_lock held(mutex_);
-    if (copied != nullptr)
-      (machine_.*copied)(done->upto);
-    else
-      machine_.on_mended(done->upto, done->differences);
+    machine_.on_copied(upto);
+    return {};
+  }
+
+  Result<void> mend(const Call& call) {
+    ARTCACHE_TRY(const auto done, sync::mend(source_, replica_, call));
+    const std::scoped_lock held(mutex_);
+    machine_.on_mended(done.upto, done.differences);
     return {};
   }
 

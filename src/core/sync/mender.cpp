@@ -101,17 +101,18 @@ Result<Mended> mend(LogSource& source, ReplicaSink& replica, const Call& call) {
   return mended;
 }
 
-Result<Mended> copy(LogSource& source, ReplicaSink& replica, const Call& call) {
-  Mended copied;
-  ARTCACHE_TRY(copied.upto, source.snapshot(
-                                [&](std::span<const Record> records) -> Result<void> {
-                                  ARTCACHE_CHECK(call.check("follow"));
-                                  copied.differences += records.size();
-                                  return replica.mend(records, {}, call);
-                                },
-                                call));
-  ARTCACHE_CHECK(replica.stand_at(copied.upto, call));
-  return copied;
+}  // namespace artcache::sync
+
+namespace artcache {
+
+Result<Position> ReplicaSink::fill(LogSource& source, const Call& call) {
+  const auto put = [&](std::span<const Record> records) -> Result<void> {
+    ARTCACHE_CHECK(call.check("follow"));
+    return mend(records, {}, call);
+  };
+  ARTCACHE_TRY(const Position position, source.snapshot(put, call));
+  ARTCACHE_CHECK(stand_at(position, call));
+  return position;
 }
 
-}  // namespace artcache::sync
+}  // namespace artcache

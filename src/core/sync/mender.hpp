@@ -17,7 +17,4 @@ struct Mended {
 /// from there, and the digests agree from `upto` on.
 Result<Mended> mend(LogSource& source, ReplicaSink& replica, const Call& call);
 
-/// Fills an empty replica with a snapshot.
-Result<Mended> copy(LogSource& source, ReplicaSink& replica, const Call& call);
-
 }  // namespace artcache::sync

@@ -14,6 +14,8 @@ namespace {
 using sync::ReplicaNote;
 
 constexpr std::string_view kNoteName = "follow";
+/// Fewer records are put one by one: making tables anew for them costs more.
+constexpr std::uint64_t kBulkLeast = 1000;
 
 /// Why a record cannot be applied, whatever is tried.
 bool is_poison(const Error& error) {
@@ -74,6 +76,36 @@ class Replica final : public ReplicaSink {
     return save(call);
   }
 
+  /// By a bulk load, which keeps what it has got when it is cut off.
+  Result<Position> fill(LogSource& source, const Call& call) override {
+    ARTCACHE_CHECK(load(call));
+    ARTCACHE_TRY(const IndexHead theirs, source.head(call));
+    if (theirs.count < kBulkLeast) return ReplicaSink::fill(source, call);
+    auto bulk = index_.bulk_load(theirs.count, 0, call);
+    if (!bulk && bulk.error().code == Errc::conflict) return ReplicaSink::fill(source, call);
+    if (!bulk) return std::move(bulk).error();
+    if (const std::uint64_t left = (*bulk)->resumed_rows(); left > 0) {
+      // A source that is cut off again and again must not make it begin again and again.
+      if (left >= theirs.count / 4 || began_anew_) {
+        ARTCACHE_TRY(const Position unused, (*bulk)->finish(call));
+        static_cast<void>(unused);
+        return Position{};
+      }
+      began_anew_ = true;
+      ARTCACHE_CHECK((*bulk)->discard(call));
+      ARTCACHE_TRY(bulk, index_.bulk_load(theirs.count, 0, call));
+    }
+    bool refused = false;
+    auto filled = fill_by(**bulk, source, &refused, call);
+    if (filled || !refused) return filled;
+    // One of the records is impossible; mend() finds out which.
+    bulk->reset();
+    waiting_.clear();
+    ARTCACHE_TRY(bulk, index_.bulk_load(theirs.count, 0, call));
+    ARTCACHE_CHECK((*bulk)->discard(call));
+    return ReplicaSink::fill(source, call);
+  }
+
   Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, const Call& call) override {
     Position position;
     return index_.bucket_digests(bits, &position, call);
@@ -101,6 +133,40 @@ class Replica final : public ReplicaSink {
   }
   Result<void> save(const Call& call) {
     return index_.set_note(kNoteName, sync::to_text(note_), 0, call);
+  }
+
+  /// `refused`: it is for a record that there is an error.
+  Result<Position> fill_by(BulkLoad& bulk, LogSource& source, bool* refused, const Call& call) {
+    std::vector<BulkLoad::Row> rows;
+    const auto put = [&](std::span<const Record> records) -> Result<void> {
+      ARTCACHE_CHECK(call.check("follow"));
+      rows.clear();
+      rows.reserve(records.size());
+      for (const Record& record : records) {
+        auto change = change_of(record.key, &record);
+        if (change) {
+          rows.push_back({std::move(change->put), change->freshness, {}});
+          continue;
+        }
+        waiting_.push_back({.seq = 0,
+                            .key = record.key,
+                            .hash = record.hash,
+                            .kept = {},
+                            .reason = change.error().message});
+        if (waiting_.size() > kDeadLettersMost) break;
+      }
+      const auto added = bulk.add(rows, call);
+      *refused = !added && is_poison(added.error());
+      return added;
+    };
+    ARTCACHE_TRY(const Position position, source.snapshot(put, call));
+    ARTCACHE_TRY(const Position unused, bulk.finish(call));
+    static_cast<void>(unused);
+    for (DeadLetter& letter : std::exchange(waiting_, {}))
+      ARTCACHE_CHECK(bury(std::move(letter), call));
+    note_.position = position;
+    ARTCACHE_CHECK(save(call));
+    return position;
   }
 
   /// A record is believed only when its payload has its hash and speaks of its key.
@@ -195,6 +261,7 @@ class Replica final : public ReplicaSink {
   ReplicaNote note_;
   std::vector<DeadLetter> waiting_;  // not applied; buried once the others are done
   bool loaded_ = false;
+  bool began_anew_ = false;  // what a snapshot had left was thrown away
 };
 
 }  // namespace
