@@ -64,6 +64,7 @@ std::vector<Figure> reconcile_figures(const Options& options);
 std::vector<Figure> watch_figures(const Options& options);
 std::vector<Figure> locks_figures(const Options& options);
 std::vector<Figure> files_figures(const Options& options);
+std::vector<Figure> follow_figures(const Options& options);
 /// These start servers; without them there are no figures.
 std::vector<Figure> postgres_figures(const Options& options);
 std::vector<Figure> s3_figures(const Options& options);

@@ -11,27 +11,9 @@
 #include <thread>
 
 #include "bench/bench.hpp"
-#include "bench/raw_sqlite.hpp"
 
 namespace artcache::bench {
 namespace {
-
-constexpr std::uint64_t kChunk = 10'000;
-constexpr std::size_t kReads = 50'000;
-constexpr std::uint64_t kApplied = 50'000;
-constexpr std::size_t kAtOnce = 1000;
-constexpr std::uint64_t kDurable = 4000;
-constexpr int kDurableRounds = 5;
-constexpr unsigned kWriters = 8;
-
-/// An index and its floor, both holding the first `rows.files()` rows.
-struct Both {
-  SampleRows rows;
-  std::string path, raw_path;
-  std::unique_ptr<MetadataStore> index;
-  std::unique_ptr<RawSqlite> raw;
-  std::uint64_t next;  ///< the first row that neither has
-};
 
 /// Runs `load` over all rows; seconds without those that making the rows takes.
 double time_over(const SampleRows& rows,
@@ -43,6 +25,8 @@ double time_over(const SampleRows& rows,
   }
   return seconds;
 }
+
+}  // namespace
 
 double load_index(MetadataStore& index, const SampleRows& rows) {
   std::unique_ptr<BulkLoad> bulk;
@@ -62,6 +46,33 @@ double load_raw(RawSqlite& raw, const SampleRows& rows) {
            raw.execute("COMMIT");
          });
 }
+
+void apply_to_raw(RawSqlite& raw, std::span<const BulkLoad::Row> rows, std::uint64_t number) {
+  raw.execute("BEGIN IMMEDIATE");
+  for (const auto& row : rows) {
+    raw.insert(static_cast<std::int64_t>(++number), row.put);
+    raw.insert_log(static_cast<std::int64_t>(number), row.put);
+  }
+  raw.execute("COMMIT");
+}
+
+namespace {
+
+constexpr std::size_t kReads = 50'000;
+constexpr std::uint64_t kApplied = 50'000;
+constexpr std::size_t kAtOnce = 1000;
+constexpr std::uint64_t kDurable = 4000;
+constexpr int kDurableRounds = 5;
+constexpr unsigned kWriters = 8;
+
+/// An index and its floor, both holding the first `rows.files()` rows.
+struct Both {
+  SampleRows rows;
+  std::string path, raw_path;
+  std::unique_ptr<MetadataStore> index;
+  std::unique_ptr<RawSqlite> raw;
+  std::uint64_t next;  ///< the first row that neither has
+};
 
 Figure load_figure(Both& both, int rounds) {
   Pair best{1e100, 1e100};
@@ -84,15 +95,6 @@ Figure load_figure(Both& both, int rounds) {
 
 void apply_to_index(MetadataStore& index, std::span<const EntryChange> changes) {
   must(index.apply({.changes = changes}, {}));
-}
-
-void apply_to_raw(RawSqlite& raw, std::span<const BulkLoad::Row> rows, std::uint64_t number) {
-  raw.execute("BEGIN IMMEDIATE");
-  for (const auto& row : rows) {
-    raw.insert(static_cast<std::int64_t>(++number), row.put);
-    raw.insert_log(static_cast<std::int64_t>(number), row.put);
-  }
-  raw.execute("COMMIT");
 }
 
 Figure apply_figure(Both& both) {

@@ -15,7 +15,6 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 constexpr std::uint64_t kThere = 2000;  // the first of the rows: the index has them before
-constexpr std::uint64_t kChunk = 10'000;
 constexpr std::size_t kIdleReads = 5000;
 constexpr std::chrono::microseconds kBetweenReads{200};
 /// A read behind a commit of another connection fills the cache anew, load or no load. So rare that

@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   app.add_option(
       "--only", options.only,
       "Only groups that begin with this (codec, storage, index, load, reconcile, watch, locks,"
-      " files, postgres, s3)");
+      " files, follow, postgres, s3)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -124,6 +124,7 @@ int main(int argc, char** argv) {
   add("watch", watch_figures);
   add("locks", locks_figures);
   add("files", files_figures);
+  add("follow", follow_figures);
 #if ARTCACHE_WITH_POSTGRES
   add("postgres", postgres_figures);
 #endif

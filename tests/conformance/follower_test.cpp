@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A replica ends with the digest of its source, whatever happens to either of them.
-#include <artcache/follower.hpp>
 #include <algorithm>
+#include <artcache/follower.hpp>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
