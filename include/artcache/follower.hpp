@@ -59,7 +59,12 @@ class ARTCACHE_EXPORT LogSource {
                                                              const Call& call) = 0;
 };
 
-/// The log of an index that is open here, which must outlive it.
+/// Whether a log that cannot vouch for this position once did: its index was put back to what it
+/// was earlier, and nothing tells what is in the storage since.
+ARTCACHE_EXPORT bool was_rewound(const IndexHead& head, const Position& position);
+
+/// The log of an index that is open here, which must outlive it. An index that was rewound is
+/// marked as suspect when that shows.
 ARTCACHE_EXPORT std::unique_ptr<LogSource> make_log_source(MetadataStore& index);
 
 // --- What follows -------------------------------------------------------------------------------

@@ -142,6 +142,37 @@ Result<void> Element::change_mode(ElementMode to, const Call& call) {
   return {};
 }
 
+void Element::rewound(const Position& seen, const Call& from) {
+  {
+    // Other followers, and slower ones, come with the same news.
+    const util::MutexLock held(mutex_);
+    if (seen.seq <= rewound_upto_) return;
+    rewound_upto_ = seen.seq;
+  }
+  constexpr std::string_view kReason =
+      "it was put back to an older state: a follower has seen later changes";
+  const auto begin = [&]() -> Result<void> {
+    ARTCACHE_CHECK(parts_.index->set_suspect(kReason, 0, from));
+    ARTCACHE_TRY(const std::string job, start_run(*this, "rebuild_incremental", Prune::yes, from));
+    static_cast<void>(job);
+    return {};
+  };
+  const auto begun = begin();
+  const std::string position = to_string(seen);
+  const std::string cause = begun ? std::string() : to_string(begun.error());
+  const LogField fields[] = {{"position", position}, {"cause", cause}};
+  parts_.deps.logger->log({.level = begun ? LogLevel::warning : LogLevel::error,
+                           .logger = "element",
+                           .message = begun
+                                          ? "The index was put back; it is compared with the files"
+                                          : "The index was put back and cannot be compared",
+                           .fields = fields,
+                           .request_id = from.request_id});
+  if (begun) return;
+  const util::MutexLock held(mutex_);
+  rewound_upto_ = 0;
+}
+
 double Element::Room::percent_used() const {
   if (total == 0) return 0;
   return std::round(static_cast<double>(used) * 10000 / static_cast<double>(total)) / 100;

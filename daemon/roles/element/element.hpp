@@ -103,6 +103,11 @@ class Element {
   /// Errors: conflict (there is no such way), and those of the index.
   Result<void> change_mode(ElementMode to, const Call& call);
 
+  /// A follower has seen the log at this position, and the log knows it no more: the index was put
+  /// back. It is suspect until an incremental rebuild, which is begun, has seen everything. Once
+  /// for all positions up to the highest one. Returns at once.
+  void rewound(const Position& seen, const Call& from);
+
   [[nodiscard]] const ElementSettings& settings() const { return settings_; }
   [[nodiscard]] const ElementParts& parts() const { return parts_; }
   Jobs& jobs() { return jobs_; }
@@ -125,6 +130,7 @@ class Element {
   mutable util::Mutex mutex_;
   std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
   bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
+  std::uint64_t rewound_upto_ ARTCACHE_GUARDED_BY(mutex_) = 0;
 };
 
 /// Begins "rebuild", "rebuild_incremental", "consistency" or "cleanup_expired" as a job; its id.

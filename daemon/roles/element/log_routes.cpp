@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log of an element over HTTP, as docs/formats/log-protocol.md has it.
+#include <artcache/follower.hpp>
 #include <artcache/log_frames.hpp>
 
 #include <algorithm>
@@ -45,10 +46,12 @@ Reply framed(std::string body) {
 }
 
 /// Behind the error stands what a follower may want to know about the log there is.
-Reply refusal(Element& element, const Error& error) {
+Reply refusal(Element& element, const Position& after, const Error& error) {
   if (error.code != Errc::gone) return error;
-  const auto head = element.parts().index->head(Call{}.within(std::chrono::seconds(5)));
+  const Call call = Call{}.within(std::chrono::seconds(5));
+  const auto head = element.parts().index->head(call);
   if (!head) return head.error();
+  if (was_rewound(*head, after)) element.rewound(after, call);
   JsonWriter json;
   json.begin_object()
       .member("detail", error.message)
@@ -69,8 +72,8 @@ Reply head_of(Element& element, Request& request) {
   return framed(std::move(body));
 }
 
-Reply rows_reply(Element& element, const Result<LogSlice>& slice) {
-  if (!slice) return refusal(element, slice.error());
+Reply rows_reply(Element& element, const Position& after, const Result<LogSlice>& slice) {
+  if (!slice) return refusal(element, after, slice.error());
   std::string body;
   frames::append_head(body, slice->head);
   for (const LogRow& row : slice->rows) frames::append_row(body, row);
@@ -93,8 +96,8 @@ Result<LogPolls::Wish> wish_of(Element& element, const Request& request) {
 void rows_after(Element& element, const Request& request, const http::Answer& answer) {
   auto wish = wish_of(element, request);
   if (!wish) return answer(wish.error());
-  wish->done = [&element, answer](const Result<LogSlice>& slice) {
-    answer(rows_reply(element, slice));
+  wish->done = [&element, after = wish->after, answer](const Result<LogSlice>& slice) {
+    answer(rows_reply(element, after, slice));
   };
   if (auto added = element.polls().add(std::move(*wish)); !added) answer(added.error());
 }

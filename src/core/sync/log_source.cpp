@@ -9,6 +9,9 @@
 namespace artcache {
 namespace {
 
+constexpr std::string_view kRewound =
+    "it was put back to an older state: a replica has seen later changes";
+
 class LocalSource final : public LogSource {
  public:
   explicit LocalSource(MetadataStore& index) : index_(index) {}
@@ -18,7 +21,7 @@ class LocalSource final : public LogSource {
 
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
                               std::chrono::nanoseconds patience, const Call& call) override {
-    ARTCACHE_TRY(auto slice, index_.read_after(position, limit, call));
+    ARTCACHE_TRY(auto slice, vouched(position, limit, call));
     if (!slice.rows.empty() || patience <= std::chrono::nanoseconds::zero()) return slice;
     const Call waiting = call.within(patience);
     const auto moved = index_.wait_for(position.seq, waiting);
@@ -27,7 +30,7 @@ class LocalSource final : public LogSource {
       return slice;
     }
     if (!moved) return moved.error();
-    return index_.read_after(position, limit, call);
+    return vouched(position, limit, call);
   }
 
   Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
@@ -57,10 +60,25 @@ class LocalSource final : public LogSource {
   }
 
  private:
+  Result<LogSlice> vouched(const Position& position, std::uint32_t limit, const Call& call) {
+    auto slice = index_.read_after(position, limit, call);
+    if (slice || slice.error().code != Errc::gone) return slice;
+    ARTCACHE_TRY(const IndexHead head, index_.head(call));
+    if (was_rewound(head, position) && head.suspect_reason.empty())
+      ARTCACHE_CHECK(index_.set_suspect(kRewound, 0, call));
+    return slice;
+  }
+
   MetadataStore& index_;
 };
 
 }  // namespace
+
+bool was_rewound(const IndexHead& head, const Position& position) {
+  // A row that is still there has another digest, or none was ever given to that number.
+  return position.epoch == head.position.epoch &&
+         (position.seq >= head.position.seq || position.seq >= head.oldest_seq);
+}
 
 Result<std::vector<BucketDigest>> LogSource::some_digests(unsigned bits,
                                                           std::span<const std::uint32_t> wanted,

@@ -3,6 +3,7 @@
 
 #include <artcache/follower.hpp>
 #include <artcache/http_log.hpp>
+#include <functional>
 #include <thread>
 
 #include "element_stand.hpp"
@@ -89,6 +90,53 @@ TEST_CASE("differences are found by digests and only they are fetched") {
   CHECK(healed.mended == 1);
   CHECK(auth::must(copy->head({})).position.digest ==
         auth::must(served.stand.index->head({})).position.digest);
+}
+
+/// Waits until it holds; false after ten seconds.
+bool eventually(const std::function<bool()>& holds) {
+  for (int i = 0; i < 1000; ++i) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+TEST_CASE("an element whose log was seen further ahead than it is compares itself with its files") {
+  Served served;
+  const std::string id = served.stand.upload("x");
+  MetadataStore& index = *served.stand.index;
+  // The index has forgotten an upload, and a replica has not.
+  EntryChange change{.kind = EntryChange::Kind::remove,
+                     .id = auth::must(FileId::parse(id)),
+                     .put = {},
+                     .freshness = {},
+                     .base = {},
+                     .as_of = {}};
+  const std::vector<std::string_view> unscanned{
+      auth::must(index.scanned_paths_of(change.id, {})).at(0).path};
+  auth::must(index.apply({.changes = {&change, 1}, .unscanned = unscanned}, {}));
+  Position seen = auth::must(index.head({})).position;
+  SUBCASE("to a number that was never given") { seen.seq += 5; }
+  SUBCASE("to another digest after the same number") { seen.digest += Digest(1, 1); }
+  CHECK(served.source->read_after(seen, 10, 0s, {}).error().code == Errc::gone);
+  CHECK(eventually([&] { return auth::must(index.find(change.id, {})).has_value(); }));
+  CHECK(eventually([&] { return auth::must(index.head({})).suspect_reason.empty(); }));
+  REQUIRE(served.stand.element->jobs().list().size() == 1);
+
+  // The same news from another follower is none.
+  CHECK(served.source->read_after(seen, 10, 0s, {}).error().code == Errc::gone);
+  CHECK(served.stand.element->jobs().list().size() == 1);
+  CHECK(auth::must(index.head({})).suspect_reason.empty());
+}
+
+TEST_CASE("a position of another log says nothing against this one") {
+  Served served;
+  served.stand.upload("x");
+  Position other = auth::must(served.stand.index->head({})).position;
+  other.epoch += 1;
+  CHECK(served.source->read_after(other, 10, 0s, {}).error().code == Errc::gone);
+  CHECK(auth::must(served.stand.index->head({})).suspect_reason.empty());
+  CHECK(served.stand.element->jobs().list().empty());
 }
 
 TEST_CASE("what is told over HTTP is what the log of the index tells") {
