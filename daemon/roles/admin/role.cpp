@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "roles/admin/admin.hpp"
+#include "roles/shared_settings.hpp"
 #include "util/try.hpp"
 #include "web/http_client.hpp"
 
@@ -15,10 +16,7 @@ using config::Kind;
 using config::Setting;
 
 constexpr std::array kSettings{
-    Setting{.name = "database",
-            .variable = "DATABASE_URL",
-            .kind = Kind::address,
-            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    shared_settings::kDatabase,
     Setting{.name = "environment",
             .variable = "ENVIRONMENT",
             .fallback = "prod",
@@ -74,11 +72,8 @@ constexpr std::array kSettings{
             .meaning = "the password; empty: nobody is made"},
     Setting{
         .name = "initial_admin_email", .variable = "INITIAL_ADMIN_EMAIL", .meaning = "the address"},
-    Setting{.name = "rate_limit",
-            .variable = "RATE_LIMIT_ENABLED",
-            .kind = Kind::flag,
-            .fallback = "false",
-            .meaning = "whether the limit of an account counts for all its requests"},
+    shared_settings::meaning(shared_settings::kRateLimit,
+                             "whether the limit of an account counts for all its requests"),
     Setting{.name = "token_requests_per_minute",
             .kind = Kind::number,
             .fallback = "300",

@@ -12,6 +12,7 @@
 #include "roles/ingester/finalizer.hpp"
 #include "roles/ingester/schema.hpp"
 #include "roles/ingester/sources.hpp"
+#include "roles/shared_settings.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
@@ -21,41 +22,17 @@ using config::Kind;
 using config::Setting;
 
 constexpr std::array kSettings{
-    Setting{.name = "database",
-            .variable = "DATABASE_URL",
-            .kind = Kind::address,
-            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    shared_settings::kDatabase,
     Setting{.name = "elements",
             .meaning = "addresses of storage elements, or instances of this process, with commas; "
                        "beside those that admin and Redis know"},
-    Setting{.name = "redis",
-            .variable = "REDIS_URL",
-            .kind = Kind::address,
-            .meaning = "where elements announce themselves; empty: nowhere"},
-    Setting{.name = "admin",
-            .variable = "SERVICE_ACCOUNT_ADMIN_MODULE_URL",
-            .kind = Kind::address,
-            .meaning = "where the admin is; empty: in this process"},
-    Setting{.name = "client_id",
-            .variable = "SERVICE_ACCOUNT_CLIENT_ID",
-            .meaning = "the account that speaks to the elements"},
-    Setting{.name = "client_secret",
-            .variable = "SERVICE_ACCOUNT_CLIENT_SECRET",
-            .kind = Kind::secret,
-            .meaning = "its secret"},
-    Setting{.name = "public_key",
-            .variable = "JWT_PUBLIC_KEY_PATH",
-            .meaning = "PEM file, or folder of them, of the keys that sign tokens"},
-    Setting{.name = "rate_limit",
-            .variable = "RATE_LIMIT_ENABLED",
-            .kind = Kind::flag,
-            .fallback = "false",
-            .meaning = "whether the limit of an account counts"},
-    Setting{.name = "upload_max_size",
-            .kind = Kind::number,
-            .fallback = "1099511627776",
-            .meaning = "bytes that one file may have",
-            .least = 1},
+    shared_settings::kRedis,
+    shared_settings::kAdmin,
+    shared_settings::kClientId,
+    shared_settings::kClientSecret,
+    shared_settings::kPublicKey,
+    shared_settings::kRateLimit,
+    shared_settings::kUploadMaxSize,
     Setting{.name = "spool_bytes",
             .kind = Kind::number,
             .fallback = "1048576",

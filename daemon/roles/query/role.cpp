@@ -13,6 +13,7 @@
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
 #include "roles/query/schema.hpp"
+#include "roles/shared_settings.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
@@ -22,24 +23,12 @@ using config::Kind;
 using config::Setting;
 
 constexpr std::array kSettings{
-    Setting{.name = "database",
-            .variable = "DATABASE_URL",
-            .kind = Kind::address,
-            .meaning = "sqlite:///file or postgresql://…; empty: a file in the data folder"},
+    shared_settings::kDatabase,
     Setting{.name = "elements",
             .meaning = "se-01=http://host:8010,se-02=…; an id alone is an element of this process"},
-    Setting{.name = "admin",
-            .variable = "SERVICE_ACCOUNT_ADMIN_MODULE_URL",
-            .kind = Kind::address,
-            .meaning = "http://host:8000 of the admin, which gives tokens and knows elements; "
-                       "empty: the one in this process"},
-    Setting{.name = "client_id",
-            .variable = "SERVICE_ACCOUNT_CLIENT_ID",
-            .meaning = "of the service account with which elements are asked"},
-    Setting{.name = "client_secret",
-            .variable = "SERVICE_ACCOUNT_CLIENT_SECRET",
-            .kind = Kind::secret,
-            .meaning = "its secret"},
+    shared_settings::kAdmin,
+    shared_settings::kClientId,
+    shared_settings::kClientSecret,
     Setting{.name = "registry",
             .kind = Kind::flag,
             .fallback = "true",
@@ -48,14 +37,8 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "30s",
             .meaning = "how often"},
-    Setting{.name = "public_key",
-            .variable = "JWT_PUBLIC_KEY_PATH",
-            .meaning = "PEM file, or folder of them, of the keys that sign tokens"},
-    Setting{.name = "rate_limit",
-            .variable = "RATE_LIMIT_ENABLED",
-            .kind = Kind::flag,
-            .fallback = "false",
-            .meaning = "whether the limit of an account counts"},
+    shared_settings::kPublicKey,
+    shared_settings::kRateLimit,
     Setting{.name = "batch",
             .variable = "CACHE_SYNC_BATCH_SIZE",
             .kind = Kind::number,
