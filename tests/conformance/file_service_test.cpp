@@ -199,6 +199,25 @@ TEST_SUITE("files") {
     });
   }
 
+  TEST_CASE("an upload under an id of its own reads a folder only when the index may be wrong") {
+    for_each_element([](Element& e) {
+      UploadRequest request = Element::plan();
+      request.id = FileId::mint(e.clock);
+      good(e.index->set_suspect("", 0, {}));
+      const auto listed = e.faulty_storage->count(StorageOp::list);
+      good(e.upload(request));
+      CHECK(e.faulty_storage->count(StorageOp::list) == listed);
+      EntryChange change;
+      change.kind = EntryChange::Kind::remove;
+      change.id = *request.id;
+      good(e.index->apply({.changes = {&change, 1}}, {}));
+      good(e.index->set_suspect("changed by hand", 0, {}));
+      CHECK(e.upload(request, "other bytes").error().code == Errc::conflict);
+      good(e.upload(request));
+      CHECK(e.paths().size() == 2);
+    });
+  }
+
   TEST_CASE("an update changes what it names and keeps all else, unknown members too") {
     for_each_element([](Element& e) {
       const auto row = good(e.upload());

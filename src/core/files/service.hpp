@@ -62,6 +62,7 @@ class FileService::Impl {
   Result<Located> locate(const FileId& id, const Call& call);
   Result<std::optional<IndexedEntry>> find_or_follow(const FileId& id, const Call& call);
   Result<std::string> path_in_storage(const FileId& id, const Call& call);
+  Result<std::optional<IndexedEntry>> find_taken(const FileId& id, const Call& call);
 
   // upload
   Result<FileEntry> new_entry(const UploadRequest& request) const;

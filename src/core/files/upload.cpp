@@ -108,7 +108,7 @@ Result<IndexedEntry> FileService::Impl::upload(const UploadRequest& request, Byt
   const auto exclusive = request.id ? Exclusive::everywhere : Exclusive::here;
   ARTCACHE_TRY(Work work, begin(entry.id, Intent::Operation::upload, exclusive, call));
   if (request.id) {
-    ARTCACHE_TRY(const auto row, find_or_follow(entry.id, call));
+    ARTCACHE_TRY(const auto row, find_taken(entry.id, call));
     if (row) return repeat(request, *row, source, call);
     ARTCACHE_TRY(const auto stands, storage().stat(entry.data_path(), call));
     if (stands) return Error{Errc::conflict, "upload: '" + entry.data_path() + "' exists already"};
@@ -122,6 +122,18 @@ Result<IndexedEntry> FileService::Impl::upload(const UploadRequest& request, Byt
     return now_in_index(id, grace());
   }
   return put_new(work, std::move(entry), call);
+}
+
+/// Who has the id already. What this store was given is in the index, and what is on its way has a
+/// claim; to list a folder for each upload would cost more the more files there are, so that is for
+/// an index that may be wrong.
+Result<std::optional<IndexedEntry>> FileService::Impl::find_taken(const FileId& id,
+                                                                  const Call& call) {
+  ARTCACHE_TRY(auto row, index().find(id, call));
+  if (row) return row;
+  ARTCACHE_TRY(const IndexHead head, index().head(call));
+  if (head.suspect_reason.empty()) return row;
+  return find_or_follow(id, call);
 }
 
 Result<void> FileService::Impl::take_in(const UploadRequest& request, ByteSource& source,
