@@ -105,6 +105,14 @@ def memory_of(pid):
     return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
 
 
+def print_row(name, ours, floor, unit, must, aim, higher=True):
+    ratio = ours / floor if floor else ours
+    good = ratio >= must if higher else ratio <= must
+    theirs = f"{floor:.1f} {unit}" if floor else ""
+    print(f"{name:<52} {f'{ours:.1f} {unit}':>14} {theirs:>14} {ratio:7.2f} "
+          f"{must:6.2f} {aim:6.2f}{'' if good else '  MISSED'}", flush=True)
+
+
 class Bench:
     def __init__(self, options):
         self.options = options
@@ -113,12 +121,8 @@ class Bench:
         self.scratch = self.daemon.data / "bench"
         self.files = self.daemon.data / "se-01/files"
 
-    def row(self, name, ours, floor, unit, must, aim, higher=True):
-        ratio = ours / floor if floor else ours
-        good = ratio >= must if higher else ratio <= must
-        theirs = f"{floor:.1f} {unit}" if floor else ""
-        print(f"{'daemon: ' + name:<52} {f'{ours:.1f} {unit}':>14} {theirs:>14} {ratio:7.2f} "
-              f"{must:6.2f} {aim:6.2f}{'' if good else '  MISSED'}", flush=True)
+    def row(self, name, *figures, **more):
+        print_row("daemon: " + name, *figures, **more)
 
     def wants(self, word):
         return self.options.only in ("", word)
