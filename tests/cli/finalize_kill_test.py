@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A finalize whose ingester is killed in front of each request that it makes of an element, and
+behind each, so at every state that it leaves on the disk; and one whose elements are killed there.
+It goes on, and in the end there is one copy, permanent and whole."""
+
+import contextlib
+import http.client
+import http.server
+import json
+import pathlib
+import sqlite3
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+
+from ingester_stand import Stand, free_port  # noqa: E402
+
+CONTENT = b"0123456789" * 5_000
+POLLED = "/api/v1/info"  # asked all the time, and of no finalize
+
+
+class Wire(http.server.ThreadingHTTPServer):
+    """Stands before an element and passes on what it is asked; `seen` is called in front of each
+    request and behind it."""
+    daemon_threads = True
+
+    def __init__(self, port, seen):
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.port, self.seen = port, seen
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def address(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, *_):
+        """One of both sides was killed, which is what this is for."""
+
+
+class Passing(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def pass_on(self):
+        body = self.body()
+        counts = self.path != POLLED
+        if counts:
+            self.server.seen(f"before {self.command}", self.path)
+        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        with contextlib.closing(onward):
+            kept = {key: value for key, value in self.headers.items()
+                    if key in ("Authorization", "Content-Type", "X-Request-ID")}
+            onward.request(self.command, self.path, body=body or None, headers=kept)
+            answer = onward.getresponse()
+            content = answer.read()
+        if counts:
+            self.server.seen(f"after {self.command}", self.path)
+        self.send_response(answer.status)
+        for key in ("Content-Type", "Retry-After"):
+            if key in answer.headers:
+                self.send_header(key, answer.headers[key])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_DELETE = pass_on
+
+    def log_message(self, *_):
+        """Nothing of it."""
+
+
+class Kills(Stand):
+    def setUp(self):
+        super().setUp()
+        self.lock = threading.Lock()
+        self.left = None  # moments that pass until somebody is killed
+        self.killed_at = None
+        self.victim = "ingester"
+        self.children, self.wires = {}, {}
+        for name in ("se-11", "se-12"):
+            port = free_port()
+            wire = self.wires[name] = Wire(port, self.seen)
+            self.addCleanup(wire.server_close)
+            self.addCleanup(wire.shutdown)
+        self.start("ingester")
+        for name in self.wires:
+            self.start(name)
+        self.wait_for_elements(2)
+
+    def start(self, name):
+        if name == "ingester":
+            self.children[name] = self.ingester(
+                [wire.address() for wire in self.wires.values()],
+                **{"ingester.finalize_wait": "0", "ingester.finalize_cleanup_after": "0",
+                   "ingester.poll_interval": "100ms"})
+        else:
+            mode = {"se-11": "edit", "se-12": "rw"}[name]
+            self.children[name] = self.element(name, self.wires[name].port, 1, mode=mode)
+
+    def seen(self, moment, path):
+        with self.lock:
+            if self.left is None:
+                return
+            self.left -= 1
+            if self.left >= 0:
+                return
+            self.left = None
+            self.killed_at = f"{moment} {path}"
+            self.children[self.victim].kill()
+            self.children[self.victim].wait()
+
+    def arm(self, moments):
+        with self.lock:
+            self.left, self.killed_at = moments, None
+
+    def finalize(self, file_id):
+        """The answer, or nothing when nobody lives to give one."""
+        try:
+            status, body = self.ask("POST", "ingester", f"/api/v1/finalize/{file_id}", body="{}")
+        except OSError:
+            return {}
+        return json.loads(body) if status == 202 else {}
+
+    def state(self, file_id, put_back):
+        """What the ingester has written down of it. Between "copied" and "verifying" it asks
+        nobody, so that a kill between the two is made of one behind them: by putting it back."""
+        with contextlib.closing(sqlite3.connect(self.data / "roles/ingester/ingester.db",
+                                                timeout=60)) as tables, tables:
+            if put_back:
+                tables.execute("UPDATE ingester_finalizes SET status = 'copied' "
+                               "WHERE file_id = ? AND status = 'verifying'", (file_id,))
+            row = tables.execute("SELECT status FROM ingester_finalizes WHERE file_id = ?",
+                                 (file_id,)).fetchone()
+            clean = tables.execute("SELECT count(*) FROM ingester_cleanups WHERE file_id = ?",
+                                   (file_id,)).fetchone()[0]
+        return (row[0] if row else "none") + (" and a cleanup" if clean else "")
+
+    def is_over(self, file_id):
+        try:
+            return self.ask("GET", "se-11", f"/api/v1/files/{file_id}")[0] == 404
+        except OSError:
+            return False
+
+    def expect_whole(self, file_id):
+        done = {}
+        self.until(lambda: done.update(self.finalize(file_id)) or done.get("status") == "completed",
+                   f"{self.killed_at}: {done}")
+        self.until(lambda: self.is_over(file_id), f"{self.killed_at}: the source stays")
+        self.assertEqual(self.content("se-12", file_id), CONTENT)
+        entry = self.entry("se-12", file_id)
+        self.assertEqual((entry["original_filename"], entry["retention_policy"], entry["tags"]),
+                         ("draft.txt", "permanent", ["x"]))
+
+    def run_through(self, victim):
+        """Kills at the first moment, at the second, and so on, until none is left."""
+        self.victim, moments, states = victim, 0, set()
+        while True:
+            file_id = self.upload("draft.txt", CONTENT, after=[("tags", "x")])["file_id"]
+            self.arm(moments)
+            self.until(lambda: self.finalize(file_id) and False or self.killed_at or
+                       self.is_over(file_id))
+            with self.lock:
+                self.left = None
+            moments += 1
+            if self.killed_at is None:
+                break
+            if victim == "ingester":
+                states.add(self.state(file_id, put_back=moments % 2 == 0))
+            self.start(victim)
+            self.wait_for_elements(2)
+            self.expect_whole(file_id)
+        for element, files in (("se-11", 0), ("se-12", moments)):
+            check = self.call("GET", element, "/api/v1/cache/consistency", 200)
+            self.assertTrue(check["is_consistent"], check)
+            self.assertEqual(check["total_attr_files"], files, check)
+        return states
+
+    def test_it_goes_on_wherever_the_ingester_is_killed(self):
+        states = self.run_through("ingester")
+        self.assertEqual(states, {"none", "copying", "copied", "verifying",
+                                  "completed and a cleanup"})
+
+    def test_it_goes_on_wherever_the_source_is_killed(self):
+        self.run_through("se-11")
+
+    def test_it_goes_on_wherever_the_target_is_killed(self):
+        self.run_through("se-12")
+
+
+if __name__ == "__main__":
+    Stand.DAEMON = sys.argv.pop(1)
+    unittest.main(verbosity=1)
