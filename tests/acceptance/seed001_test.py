@@ -134,6 +134,9 @@ class Plan:
         registry = json.dumps(documents(self.run("ФАЗА 2", nth=3)))
         for name in ELEMENTS:
             assert name in registry, registry
+        self.nothing_is_there()
+
+    def nothing_is_there(self):
         self.run("ФАЗА 2", nth=4)
         for number in ("01", "02", "03"):
             report = json.loads((self.folder / f"baseline_se{number}_consistency.json").read_text())
@@ -149,10 +152,13 @@ class Plan:
         told = documents(self.run("T1: Upload"))
         assert told[0]["storage_element_id"] == "se-01" and told[0]["file_id"], told
         file_id = self.shell.variable("FILE_ID")
-        assert self.sql("SELECT count(*) FROM storage_elem_01_files "
-                        f"WHERE file_id = '{file_id}'") == "1"
+        assert self.is_indexed(file_id)
         keys = [key for key, _ in self.bucket.objects("storage_element_01/") if file_id in key]
         assert len(keys) == 2 and any(key.endswith(".attr.json") for key in keys), keys
+
+    def is_indexed(self, file_id):
+        return self.sql("SELECT count(*) FROM storage_elem_01_files "
+                        f"WHERE file_id = '{file_id}'") == "1"
 
     def t2(self):
         sums = {line.split()[0] for line in self.run("T2: Download").splitlines() if line}
@@ -297,16 +303,18 @@ class Plan:
     def remark(self, text):
         self.results[-1][2].append(text)
 
+    def steps(self):
+        return [("Phase 1: the stand", self.prepare), ("Phase 2: baseline", self.baseline),
+                ("T1: upload through the ingester", self.t1), ("T2: download", self.t2),
+                ("T3: metadata", self.t3), ("T4: list", self.t4), ("T5: consistency", self.t5),
+                ("T6: incremental rebuild", self.t6), ("T7: full rebuild", self.t7),
+                ("T8: cleanup of expired entries", self.t8), ("T9: priority of locks", self.t9),
+                ("T10: ingester to element", self.t10), ("T11: query to element", self.t11),
+                ("T12: lazy rebuild", self.t12), ("Wishes", self.wishes),
+                ("Phase 6: validation", self.validation), ("Phase 6: cleanup", self.end)]
+
     def whole(self):
-        steps = [("Phase 1: the stand", self.prepare), ("Phase 2: baseline", self.baseline),
-                 ("T1: upload through the ingester", self.t1), ("T2: download", self.t2),
-                 ("T3: metadata", self.t3), ("T4: list", self.t4), ("T5: consistency", self.t5),
-                 ("T6: incremental rebuild", self.t6), ("T7: full rebuild", self.t7),
-                 ("T8: cleanup of expired entries", self.t8), ("T9: priority of locks", self.t9),
-                 ("T10: ingester to element", self.t10), ("T11: query to element", self.t11),
-                 ("T12: lazy rebuild", self.t12), ("Wishes", self.wishes),
-                 ("Phase 6: validation", self.validation), ("Phase 6: cleanup", self.end)]
-        for name, step in steps:
+        for name, step in self.steps():
             self.results.append([name, None, []])
             began = time.monotonic()
             try:
@@ -357,14 +365,19 @@ class Plan:
         self.stand.down()
 
 
-def main(artcached, folder):
-    plan = Plan(pathlib.Path(artcached).resolve(), folder)
+def carry_out(plan):
     try:
         passed = plan.whole()
     finally:
         plan.close()
     if not passed:
-        print((folder / REPORT).read_text() + "".join(plan.results[-1][2]), file=sys.stderr)
+        print((plan.folder / REPORT).read_text() + "".join(plan.results[-1][2]), file=sys.stderr)
+    return passed
+
+
+def main(artcached, folder):
+    plan = Plan(pathlib.Path(artcached).resolve(), folder)
+    if not carry_out(plan):
         return 1
     left = [block.title for number, block in enumerate(BLOCKS)
             if number not in plan.ran and "ФАЗА" in block.title]
