@@ -22,6 +22,7 @@ import time
 import traceback
 import urllib.request
 import uuid
+from datetime import date
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "stand")]
@@ -350,10 +351,17 @@ class Plan:
 
     def report(self):
         """Beside the stand, and where ACCEPTANCE_REPORT says."""
+        passes = sum(bool(passed) for _, passed, _ in self.results)
+        version = subprocess.run([self.stand.artcached, "--version"], capture_output=True,
+                                 text=True, check=False).stdout.strip()
         lines = ["# Results: hybrid cache synchronization", "",
+                 f"{passes} of {len(self.steps())} steps passed on {date.today()} with {version}: "
+                 "admin, three elements,",
+                 "ingester and search on PostgreSQL, Redis and radosgw. `make acceptance` writes "
+                 "this page.", "",
                  "| step | result | remarks |", "|---|---|---|"]
         for name, passed, remarks in self.results:
-            text = " ".join(remarks).replace("\n", " ").replace("|", "/")[:600]
+            text = "; ".join(remarks).replace("\n", " ").replace("|", "/")[:600]
             lines.append(f"| {name} | {'PASS' if passed else 'FAIL'} | {text} |")
         text = "\n".join(lines) + "\n"
         (self.folder / REPORT).write_text(text)
