@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/following.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -12,7 +13,7 @@ void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp no
       .member("storage_element_id", status.element.element)
       .member("storage_element_url", status.element.url)
       .member("state", to_string(follow.state))
-      .member("in_step", follow.proven && follow.lag == 0)
+      .member("in_step", follow.in_step)
       .member("position", to_string(follow.position))
       .member("source_position", to_string(follow.source))
       .member("lag_events", follow.lag)
@@ -26,6 +27,11 @@ void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp no
   json.key("digest_age_seconds");
   if (follow.proven_at)
     json.value(std::chrono::duration<double>(now - *follow.proven_at).count());
+  else
+    json.null();
+  json.key("gone_since");
+  if (status.gone_since)
+    json.value(to_string(*status.gone_since));
   else
     json.null();
   json.member("last_error", follow.last_error)
@@ -88,11 +94,31 @@ auto Following::alone(Work work) -> decltype(work()) {
   return done;
 }
 
+void Following::wake(std::uint64_t epoch, std::uint64_t seq) {
+  const Position here = follower_.status().position;
+  if (epoch == 0 || epoch != here.epoch || seq > here.seq) wake();
+}
+
+void Following::note_named() {
+  const util::MutexLock lock(naming_);
+  gone_since_.reset();
+}
+
+void Following::note_gone() {
+  const util::MutexLock lock(naming_);
+  if (!gone_since_) gone_since_ = deps_.clock->now();
+}
+
 FollowingStatus Following::status() const {
-  FollowingStatus out{.element = element_, .follow = follower_.status(), .counts = sink_.counts()};
+  FollowingStatus out{.element = element_,
+                      .follow = follower_.status(),
+                      .counts = sink_.counts(),
+                      .gone_since = {}};
   // Never in step so far: then it is as old as this.
-  const bool in_step = out.follow.proven && out.follow.lag == 0;
-  if (!in_step && out.follow.age.count() == 0) out.follow.age = deps_.clock->steady() - made_at_;
+  if (!out.follow.in_step && out.follow.age.count() == 0)
+    out.follow.age = deps_.clock->steady() - made_at_;
+  const util::MutexLock lock(naming_);
+  out.gone_since = gone_since_;
   return out;
 }
 
@@ -133,6 +159,13 @@ Result<bool> Following::retry(const std::string& key, const Call& call) {
 // --- All of them --------------------------------------------------------------------------------
 
 void Fleet::update(const std::vector<Owner>& elements) {
+  for (const auto& one : all()) {
+    const std::string& id = one->element().element;
+    if (std::ranges::find(elements, id, &Owner::element) != elements.end())
+      one->note_named();
+    else
+      one->note_gone();
+  }
   for (const Owner& element : elements) {
     const auto known = find(element.element);
     if (known && known->element().url == element.url) continue;
@@ -177,6 +210,28 @@ std::shared_ptr<Following> Fleet::find(std::string_view element) const {
   return at == elements_.end() ? nullptr : at->second;
 }
 
+std::vector<FollowingStatus> Fleet::statuses(const Call& call) const {
+  std::vector<FollowingStatus> out;
+  for (const auto& one : all()) out.push_back(one->status());
+  const auto kept = replica_.database->read(
+      call, [&](Session& session) { return replica_.tables->standings().list(session); });
+  if (!kept) return out;
+  for (const Followed& one : *kept) {
+    const auto same_id = [&](const FollowingStatus& s) { return s.element.element == one.element; };
+    if (std::ranges::any_of(out, same_id)) continue;
+    FollowingStatus& status = out.emplace_back();
+    status.element.element = one.element;
+    status.follow.position = one.position;
+    status.gone_since = made_at_;
+  }
+  std::ranges::sort(out, {}, [](const FollowingStatus& s) { return s.element.element; });
+  return out;
+}
+
+void Fleet::wake() {
+  for (const auto& one : all()) one->wake();
+}
+
 void Fleet::measure() const {
   const Timestamp now = deps_.clock->now();
   for (const auto& one : all()) {
@@ -186,8 +241,14 @@ void Fleet::measure() const {
     const auto gauge = [&](std::string_view name, double value) {
       deps_.metrics->gauge(std::string(replica_.names.metrics).append(name), labels, value);
     };
-    gauge("sync_lag_events", static_cast<double>(follow.lag));
-    gauge("sync_lag_seconds", std::chrono::duration<double>(follow.age).count());
+    // The names that operators of the original know come second.
+    const double events = static_cast<double>(follow.lag),
+                 seconds = std::chrono::duration<double>(follow.age).count();
+    gauge("sync_lag_events", events);
+    gauge("stream_pending_count", events);
+    gauge("sync_lag_seconds", seconds);
+    gauge("stream_lag_seconds", seconds);
+    gauge("sync_gone", status.gone_since ? 1 : 0);
     gauge("sync_proven", follow.proven ? 1 : 0);
     gauge("sync_dead_letters", static_cast<double>(follow.dead_letters));
     gauge("sync_failures", static_cast<double>(follow.failures));

@@ -32,6 +32,7 @@ struct FollowingStatus {
   Owner element;
   FollowStatus follow;
   SinkCounts counts;
+  std::optional<Timestamp> gone_since;  ///< nobody has named it since; nothing: it is named
 };
 
 /// One JSON object, as those who run a role see it; ages as of `now`.
@@ -49,6 +50,13 @@ class Following {
   /// Follows from now on, on a thread of its own. Once more is nothing; so it is after stop().
   void start();
   void stop();
+  /// There may be something new at the element.
+  void wake() { follower_.wake(); }
+  /// The same for who knows where in its log, and nothing when that is here already.
+  void wake(std::uint64_t epoch, std::uint64_t seq);
+  /// Somebody names it; nobody does any more.
+  void note_named();
+  void note_gone();
 
   [[nodiscard]] const Owner& element() const { return element_; }
   [[nodiscard]] FollowingStatus status() const;
@@ -70,6 +78,8 @@ class Following {
   const Deps deps_;
   const std::unique_ptr<LogSource> log_;
   const Clock::SteadyTime made_at_;
+  mutable util::Mutex naming_;
+  std::optional<Timestamp> gone_since_ ARTCACHE_GUARDED_BY(naming_);
   Sink sink_;
   Follower follower_;
   util::Mutex mutex_;
@@ -78,19 +88,30 @@ class Following {
 };
 
 /// All elements that were ever named, by id. One that is not named any more is still followed: its
-/// files are there, and the status tells whether it answers. Safe to use from any thread.
+/// files are there, and the status tells since when nobody names it and whether it answers. Safe to
+/// use from any thread.
 class Fleet {
  public:
   Fleet(const Replica& replica, OpenLog open, FollowSettings settings, const Deps& deps)
-      : replica_(replica), open_(std::move(open)), settings_(settings), deps_(deps) {}
+      : replica_(replica),
+        open_(std::move(open)),
+        settings_(settings),
+        deps_(deps),
+        made_at_(deps.clock->now()) {}
 
-  /// Begins to follow elements that are new; one that has moved is followed where it is now.
+  /// `elements` are all that are named. Begins to follow those that are new; one that has moved is
+  /// followed where it is now.
   void update(const std::vector<Owner>& elements);
   void stop();
 
   [[nodiscard]] std::vector<std::shared_ptr<Following>> all() const;
   /// Null when nobody has named such an element.
   [[nodiscard]] std::shared_ptr<Following> find(std::string_view element) const;
+  /// Of all, by id; also of those that are in the tables and that nobody has named so far, as far
+  /// as the tables can be read.
+  [[nodiscard]] std::vector<FollowingStatus> statuses(const Call& call) const;
+  /// All of them ask their elements for news.
+  void wake();
   /// How far each is behind its element, as gauges.
   void measure() const;
 
@@ -99,6 +120,7 @@ class Fleet {
   const OpenLog open_;
   const FollowSettings settings_;
   const Deps deps_;
+  const Timestamp made_at_;
   mutable util::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Following>, std::less<>> elements_
       ARTCACHE_GUARDED_BY(mutex_);

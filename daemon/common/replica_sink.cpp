@@ -273,6 +273,12 @@ void Sink::report(const Changes& changes, const SinkCounts& done, std::chrono::n
   const auto metric = [&](std::string_view name) {
     return std::string(names_.metrics).append(name);
   };
+  const auto count_all = [&](std::string_view name, std::uint64_t count) {
+    const MetricLabel labels[]{{"storage_element_id", owner_.element}};
+    if (count > 0) deps_.metrics->count(metric(name), labels, static_cast<double>(count));
+  };
+  count_all("stream_events_processed_total", done.added + done.updated + done.deleted);
+  count_all("stream_events_failed_total", changes.dead.size());
   for (const auto& [kind, count] : kinds) {
     if (count == 0) continue;
     const MetricLabel labels[]{{"event_type", kind}, {"storage_element_id", owner_.element}};

@@ -41,6 +41,12 @@ struct BuriedLetter {
   std::optional<Timestamp> dropped_at = {};
 };
 
+/// Where the role is in the log of an element.
+struct Followed {
+  std::string element;
+  Position position;
+};
+
 /// How far a role is with each element, and its dead letters, in two tables:
 /// standing(storage_element_id key, position, digest, files, updated_at) and
 /// dead(storage_element_id, id key, seq, content_hash, kept_hash, reason, failed_at, dropped_at).
@@ -51,7 +57,9 @@ class Standings {
 
   /// Without its dead letters. What was never followed is at epoch 0 and holds nothing.
   Result<Standing> find(Session& session, std::string_view element) const;
-  /// The same for who is going to change it: other processes wait until this one is done.
+  /// Every element that was ever followed, by id.
+  Result<std::vector<Followed>> list(Session& session) const;
+  /// As find() for who is going to change it: other processes wait until this one is done.
   Result<Standing> lock(Session& session, std::string_view element, Timestamp now) const;
   Result<void> store(Session& session, std::string_view element, const Standing& standing,
                      Timestamp now) const;

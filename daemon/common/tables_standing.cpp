@@ -57,6 +57,17 @@ Result<Standing> Standings::find(Session& session, std::string_view element) con
   return out;
 }
 
+Result<std::vector<Followed>> Standings::list(Session& session) const {
+  const auto read = [](Row row) {
+    Followed out{.element = row.text(), .position = {}};
+    if (const auto position = parse_position(row.text())) out.position = *position;
+    return out;
+  };
+  return session.all("SELECT storage_element_id, position FROM " + std::string(standing_) +
+                         " ORDER BY storage_element_id",
+                     read);
+}
+
 Result<Standing> Standings::lock(Session& session, std::string_view element, Timestamp now) const {
   ARTCACHE_CHECK(
       session.run("INSERT INTO " + std::string(standing_) +

@@ -53,5 +53,19 @@ inline constexpr config::Setting kRedis{
     .variable = "REDIS_URL",
     .kind = config::Kind::address,
     .meaning = "redis://… where elements are found and events go; empty: nowhere"};
+inline constexpr config::Setting kEventsCreated{.name = "events_created",
+                                                .variable = "EVENT_CHANNEL_FILE_CREATED",
+                                                .fallback = "file:created",
+                                                .meaning = "the channel of new files; empty: none"};
+inline constexpr config::Setting kEventsUpdated{
+    .name = "events_updated",
+    .variable = "EVENT_CHANNEL_FILE_UPDATED",
+    .fallback = "file:updated",
+    .meaning = "the channel of changed files; empty: none"};
+inline constexpr config::Setting kEventsDeleted{
+    .name = "events_deleted",
+    .variable = "EVENT_CHANNEL_FILE_DELETED",
+    .fallback = "file:deleted",
+    .meaning = "the channel of removed files; empty: none"};
 
 }  // namespace artcache::shared_settings

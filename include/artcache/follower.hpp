@@ -141,9 +141,11 @@ struct FollowSettings {
 
 struct FollowStatus {
   FollowState state = FollowState::starting;
-  Position position;                ///< the source's, as of which the replica is
-  Position source;                  ///< where the source was when it was last heard of
-  std::uint64_t lag = 0;            ///< changes that it is behind that
+  Position position;      ///< the source's, as of which the replica is
+  Position source;        ///< where the source was when it was last heard of
+  std::uint64_t lag = 0;  ///< changes that it is behind that
+  /// Proven to be where the source is, which has answered since the last error.
+  bool in_step = false;
   std::chrono::nanoseconds age{0};  ///< since it last was in step; 0 while it is
   /// The replica's digest, with its dead letters made good, was that of `position` when both were
   /// last compared.
@@ -173,6 +175,9 @@ class ARTCACHE_EXPORT Follower {
   /// Errors: those of source and replica, each at its first time; corrupt when the digests differ
   /// after all differences were mended.
   Result<FollowStatus> catch_up(const Call& call);
+  /// The source may have something new, as somebody has heard: a pause after an error ends, and a
+  /// long poll that waits is asked again at once. Without it run() finds out by itself, later.
+  void wake();
   [[nodiscard]] FollowStatus status() const;
   /// Dead letters as of the last step.
   [[nodiscard]] std::vector<DeadLetter> dead_letters() const;

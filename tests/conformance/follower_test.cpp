@@ -4,7 +4,9 @@
 #include <artcache/follower.hpp>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -70,7 +72,7 @@ struct Pair {
 };
 
 /// Passes everything on, but spoils the payload of one key.
-class SpoilingSource final : public LogSource {
+class SpoilingSource : public LogSource {
  public:
   SpoilingSource(LogSource& real, std::string key) : real_(real), key_(std::move(key)) {}
   [[nodiscard]] std::string name() const override { return real_.name(); }
@@ -153,6 +155,26 @@ class BreakingSource final : public LogSource {
  private:
   LogSource& real_;
   const std::size_t after_;
+};
+
+/// One whose long polls never end by themselves, and which may be away.
+class DeafSource final : public SpoilingSource {
+ public:
+  explicit DeafSource(LogSource& real) : SpoilingSource(real, {}) {}
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    if (away) return Error{Errc::unavailable, "away"};
+    auto slice = SpoilingSource::read_after(position, limit, 0ns, call);
+    if (patience == 0ns || !slice || !slice->rows.empty()) return slice;
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    waiting = true;
+    never.wait(lock, call.stop, [] { return false; });
+    waiting = false;
+    return Error{Errc::cancelled, "cut short"};
+  }
+  std::atomic<bool> away = false, waiting = false;
 };
 
 /// Waits until the follower says so; false after ten seconds.
@@ -411,5 +433,41 @@ TEST_SUITE("follower") {
     runner.join();
     CHECK(same(*pair.source, *pair.copy));
     CHECK_FALSE(follower.status().running);
+  }
+  TEST_CASE("who is woken asks again, in the middle of a long poll and of a pause") {
+    Pair pair;
+    DeafSource deaf(*pair.log);
+    const auto sink = make_replica(*pair.copy, "source", {});
+    Follower follower(deaf, *sink, {.pause_least = 10min, .pause_most = 10min}, {});
+    std::stop_source stop;
+    Call call;
+    call.stop = stop.get_token();
+    std::jthread runner([&] { CHECK(follower.run(call).error().code == Errc::cancelled); });
+    const auto reaches_the_end = [&] {
+      const Position end = good(pair.source->head({})).position;
+      return eventually(
+          [&] { return follower.status().in_step && follower.status().position == end; });
+    };
+    for (std::uint64_t n = 0; n < 3; ++n) {
+      REQUIRE(eventually([&] { return deaf.waiting.load(); }));
+      put(*pair.source, n, n + 1);
+      follower.wake();
+      CHECK(reaches_the_end());
+    }
+    CHECK(follower.status().failures == 0);
+
+    REQUIRE(eventually([&] { return deaf.waiting.load(); }));
+    deaf.away = true;
+    follower.wake();
+    REQUIRE(eventually([&] { return follower.status().state == FollowState::waiting; }));
+    CHECK_FALSE(follower.status().in_step);
+    put(*pair.source, 3, 4);
+    deaf.away = false;
+    follower.wake();
+    CHECK(reaches_the_end());
+    CHECK(follower.status().failures == 1);
+    stop.request_stop();
+    runner.join();
+    CHECK(same(*pair.source, *pair.copy));
   }
 }

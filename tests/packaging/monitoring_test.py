@@ -11,10 +11,6 @@ RULES = (ROOT / "packaging/prometheus/artcache-sync.rules.yml").read_text()
 TESTS = (ROOT / "packaging/prometheus/artcache-sync.test.yml").read_text()
 DASHBOARD = json.loads((ROOT / "packaging/grafana/artcache-sync.json").read_text())
 METRIC = re.compile(r"\b(?:artstore|qm)_[a-z_]+")
-# Exported where the events of Redis are read.
-ELSEWHERE = {"artstore_query_redis_connection_status"}
-
-
 # What follows elements begins the names of its metrics as the role says that has it.
 FIRST_PART = re.compile(r'\.metrics = "([a-z_]+)"')
 OTHER_PART = re.compile(r'\b(?:gauge|append|metric)\("([a-z_]+)"')
@@ -25,7 +21,7 @@ def exported():
     composed = {first + other for first in FIRST_PART.findall(text)
                 for path in (ROOT / "daemon/common").glob("*.cpp")
                 for other in OTHER_PART.findall(path.read_text())}
-    return set(METRIC.findall(text)) | composed | ELSEWHERE
+    return set(METRIC.findall(text)) | composed
 
 
 def base(name):

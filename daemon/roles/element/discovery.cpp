@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/discovery_names.hpp"
 #include "util/try.hpp"
 
 namespace artcache::element {
@@ -44,8 +45,6 @@ const redis::Script& script() {
   return announce;
 }
 
-constexpr std::string_view kIdsKey = "artstore:storage_element_ids";
-
 class RedisRegistrar final : public Registrar {
  public:
   RedisRegistrar(redis::Options options, std::chrono::seconds life, Metrics& metrics,
@@ -71,7 +70,7 @@ class RedisRegistrar final : public Registrar {
     about += ",\"storage_element_name\":";
     append_json_string(about, said.settings->display_name);
     const std::array<std::string_view, 11> words{
-        key, kElementsKey, kIdsKey,           id,   json, life, kElementKey,
+        key, kElementsKey, kElementIdsKey,    id,   json, life, kElementKey,
         at,  said.action,  kDiscoveryChannel, about};
     const auto done = client_.run(script(), 3, words, call);
     const std::array labels{MetricLabel{"storage_element_id", id},

@@ -5,7 +5,6 @@
 #include <artcache/metrics.hpp>
 #include <chrono>
 #include <memory>
-#include <string_view>
 
 #include "common/discovery_names.hpp"
 #include "redis/connection.hpp"

@@ -2,6 +2,7 @@
 #include "roles/query/naming.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "common/json_object.hpp"
@@ -43,6 +44,13 @@ Result<std::vector<Owner>> parse_elements(std::string_view text) {
   return out;
 }
 
+std::optional<Owner> parse_element(std::string_view json) {
+  JsonObject one{std::string(json)};
+  const auto id = one.text("element_id"), url = one.text("api_url");
+  if (!id || !url || id->empty() || !is_web(*url)) return std::nullopt;
+  return Owner{*id, without_slash(*url)};
+}
+
 Result<std::vector<Owner>> parse_registry(std::string_view json) {
   const Error wrong{Errc::corrupt, "the admin's list of elements is none"};
   const auto whole = JsonMembers::parse(json);
@@ -53,9 +61,7 @@ Result<std::vector<Owner>> parse_registry(std::string_view json) {
   util::JsonValue element;
   if (!scanner.enter_array()) return wrong;
   while (scanner.next_element(element)) {
-    JsonObject one{std::string(element.text)};
-    const auto id = one.text("element_id"), url = one.text("api_url");
-    if (id && url && !id->empty() && is_web(*url)) out.push_back({*id, without_slash(*url)});
+    if (auto one = parse_element(element.text)) out.push_back(*std::move(one));
   }
   return out;
 }
@@ -70,6 +76,24 @@ Result<std::vector<Owner>> ask_registry(web::HttpClient& http, const std::string
     return Error{Errc::unavailable, "the admin answers " + std::to_string(reply.head.status) +
                                         " to who asks for elements"};
   return parse_registry(reply.body);
+}
+
+std::optional<Heard> parse_event(std::string_view json) {
+  JsonObject event{std::string(json)};
+  const auto element = event.text("storage_element_id"), epoch = event.text("epoch");
+  const auto seq = event.number("seq");
+  if (!element || element->empty()) return std::nullopt;
+  Heard out{.element = *element};
+  // An event of the original has no place in a log.
+  if (epoch && seq && *seq > 0) {
+    const char* const end = epoch->data() + epoch->size();
+    const auto [at, error] = std::from_chars(epoch->data(), end, out.epoch, 16);
+    if (error == std::errc() && at == end)
+      out.seq = static_cast<std::uint64_t>(*seq);
+    else
+      out.epoch = 0;
+  }
+  return out;
 }
 
 }  // namespace artcache::query

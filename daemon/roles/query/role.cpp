@@ -12,6 +12,7 @@
 #include "common/service_token.hpp"
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
+#include "roles/query/redis_ear.hpp"
 #include "roles/query/schema.hpp"
 #include "roles/shared_settings.hpp"
 #include "util/try.hpp"
@@ -37,6 +38,29 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "30s",
             .meaning = "how often"},
+    shared_settings::meaning(shared_settings::kRedis,
+                             "redis://… where elements are found and events are heard; empty: "
+                             "nowhere"),
+    Setting{.name = "events",
+            .variable = "EVENT_SUBSCRIBE_ENABLED",
+            .kind = Kind::flag,
+            .fallback = "true",
+            .meaning = "whether events in Redis tell when to ask an element; else it is the long "
+                       "poll alone"},
+    shared_settings::kEventsCreated,
+    shared_settings::kEventsUpdated,
+    shared_settings::kEventsDeleted,
+    Setting{.name = "events_pause",
+            .variable = "EVENT_RECONNECT_DELAY",
+            .kind = Kind::duration,
+            .fallback = "1s",
+            .meaning = "between two tries to connect to Redis"},
+    Setting{.name = "events_tries",
+            .variable = "EVENT_MAX_RECONNECT_ATTEMPTS",
+            .kind = Kind::number,
+            .fallback = "10",
+            .meaning = "after so many in vain it is tried once a minute, and the log tells of it",
+            .least = 1},
     shared_settings::kPublicKey,
     shared_settings::kRateLimit,
     Setting{.name = "batch",
@@ -51,10 +75,16 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "100ms",
             .meaning = "before the first try after an error; doubles with each further one"},
+    Setting{.name = "retry_attempts",
+            .variable = "CACHE_SYNC_RETRY_ATTEMPTS",
+            .kind = Kind::number,
+            .fallback = "10",
+            .meaning = "how often it doubles; then it stays so, and trying never ends",
+            .most = 30},
     Setting{.name = "retry_delay_most",
             .kind = Kind::duration,
             .fallback = "30s",
-            .meaning = "to which it grows"},
+            .meaning = "to which it grows at most"},
     Setting{.name = "audit_interval",
             .kind = Kind::duration,
             .fallback = "1h",
@@ -76,10 +106,21 @@ constexpr std::array kSettings{
 constexpr replica::Names kNames{.logger = "query_sync", .metrics = "artstore_query_"};
 
 FollowSettings follow_settings(const config::Settings& told) {
+  const auto least = told.duration("retry_delay");
+  const auto doubled = least * (std::int64_t{1} << told.number("retry_attempts"));
   return {.batch = static_cast<std::uint32_t>(told.number("batch")),
-          .pause_least = told.duration("retry_delay"),
-          .pause_most = std::max(told.duration("retry_delay"), told.duration("retry_delay_most")),
+          .pause_least = least,
+          .pause_most = std::max(least, std::min(doubled, told.duration("retry_delay_most"))),
           .audit_interval = told.duration("audit_interval")};
+}
+
+query::EarSettings ear_settings(const config::Settings& told) {
+  query::EarSettings out{
+      .channels = {}, .pause = told.duration("events_pause"), .tries = told.number("events_tries")};
+  if (!told.flag("events")) return out;
+  for (const char* name : {"events_created", "events_updated", "events_deleted"})
+    if (!told.text(name).empty()) out.channels.push_back(told.text(name));
+  return out;
 }
 
 auth::GateOptions gate_options(const config::Settings& told) {
@@ -125,6 +166,10 @@ class QueryRole final : public Role {
   QueryRole& operator=(const QueryRole&) = delete;
 
   Result<void> open() {
+    if (const std::string& place = told_.text("redis"); !place.empty()) {
+      ARTCACHE_TRY(const Url url, Url::parse(place));
+      ARTCACHE_TRY(ear_, query::make_redis_ear(url, ear_settings(told_), tells(), deps_));
+    }
     ARTCACHE_CHECK(query::add_search_routes(site_, parts_));
     ARTCACHE_CHECK(query::add_download_routes(site_, parts_));
     return query::add_sync_routes(site_, parts_);
@@ -134,10 +179,12 @@ class QueryRole final : public Role {
   Result<void> start() override {
     // The admin of this process may have made its keys just now.
     keys_.refresh();
+    if (ear_) ear_->start();
     finder_ = std::jthread([this](std::stop_token stop) { find_elements(stop); });
     return {};
   }
   void stop() override {
+    if (ear_) ear_->stop();
     if (finder_.joinable()) {
       finder_.request_stop();
       {
@@ -159,6 +206,8 @@ class QueryRole final : public Role {
          .state = found ? "ok" : std::string(to_string(found.error().code)),
          .works = found.has_value()},
         {.name = "keys", .state = keys ? "ok" : "none", .works = keys}};
+    // Without it changes arrive all the same.
+    if (ear_) parts.push_back({.name = "redis", .state = ear_->state()});
     // An element that is away makes search older, not useless.
     for (const auto& one : parts_.fleet->all())
       parts.push_back({.name = one->element().element,
@@ -179,49 +228,76 @@ class QueryRole final : public Role {
     return open_http_log(settings, deps_);
   }
 
-  /// Those of the settings, and those that the admin knows.
+  query::EarTells tells() {
+    return {.change =
+                [this](const query::Heard& heard) {
+                  if (const auto one = parts_.fleet->find(heard.element))
+                    one->wake(heard.epoch, heard.seq);
+                },
+            .elements =
+                [this](std::vector<query::Owner> elements) {
+                  const util::MutexLock lock(mutex_);
+                  heard_ = std::move(elements);
+                  heard_more_ = true;
+                  wake_.notify_all();
+                },
+            .connected = [this] { parts_.fleet->wake(); }};
+  }
+
+  /// Those of the settings, those that Redis names, and those that the admin knows.
   void find_elements(const std::stop_token& stop) {
     Call call;
     call.stop = stop;
     while (!stop.stop_requested()) {
-      std::vector<query::Owner> elements;
-      for (query::Owner one : named_) {
-        if (one.url.empty()) one.url = addresses_(one.element);
-        if (!one.url.empty()) elements.push_back(std::move(one));
-      }
       // Before the admin is asked, who may be slow to answer.
-      parts_.fleet->update(elements);
-      if (told_.flag("registry")) ask_admin(elements, call);
-      parts_.fleet->update(elements);
+      parts_.fleet->update(elements());
+      if (told_.flag("registry") && ask_admin(call)) parts_.fleet->update(elements());
       parts_.fleet->measure();
       const util::MutexLock lock(mutex_);
       // The gauges are renewed more often than the admin is asked.
-      if (!stop.stop_requested()) wake_.wait_for(mutex_, kPause);
+      if (!stop.stop_requested() && !heard_more_) wake_.wait_for(mutex_, kPause);
     }
   }
 
-  /// Adds what the settings do not name. While the admin does not answer, what it said last holds.
-  void ask_admin(std::vector<query::Owner>& elements, const Call& call) {
-    const auto now = deps_.clock->steady();
-    if (now >= ask_at_) {
-      const std::string address = admin();
-      if (address.empty()) return;
-      auto listed = query::ask_registry(http_, address, parts_.token,
-                                        call.within(std::chrono::seconds(10), *deps_.clock));
-      if (listed) {
-        listed_ = *std::move(listed);
-        ask_at_ = now + told_.duration("registry_interval");
-      } else {
-        deps_.logger->log({.level = LogLevel::debug,
-                           .logger = "query",
-                           .message = listed.error().message,
-                           .fields = {},
-                           .request_id = {}});
-      }
+  /// All that are named, once each: who stands first in this order says where it is.
+  std::vector<query::Owner> elements() {
+    std::vector<query::Owner> all;
+    for (query::Owner one : named_) {
+      if (one.url.empty()) one.url = addresses_(one.element);
+      if (!one.url.empty()) all.push_back(std::move(one));
     }
-    for (const query::Owner& one : listed_)
-      if (std::ranges::find(elements, one.element, &query::Owner::element) == elements.end())
-        elements.push_back(one);
+    const auto add = [&](const std::vector<query::Owner>& more) {
+      for (const query::Owner& one : more)
+        if (std::ranges::find(all, one.element, &query::Owner::element) == all.end())
+          all.push_back(one);
+    };
+    {
+      const util::MutexLock lock(mutex_);
+      heard_more_ = false;
+      add(heard_);
+    }
+    add(listed_);
+    return all;
+  }
+
+  /// Whether it was time to, and it answered. While it does not, what it said last holds.
+  bool ask_admin(const Call& call) {
+    const auto now = deps_.clock->steady();
+    const std::string address = admin();
+    if (now < ask_at_ || address.empty()) return false;
+    auto listed = query::ask_registry(http_, address, parts_.token,
+                                      call.within(std::chrono::seconds(10), *deps_.clock));
+    if (listed) {
+      listed_ = *std::move(listed);
+      ask_at_ = now + told_.duration("registry_interval");
+      return true;
+    }
+    deps_.logger->log({.level = LogLevel::debug,
+                       .logger = "query",
+                       .message = listed.error().message,
+                       .fields = {},
+                       .request_id = {}});
+    return false;
   }
 
   static constexpr std::chrono::seconds kPause{1};
@@ -237,11 +313,14 @@ class QueryRole final : public Role {
   web::HttpClient http_;
   ServiceToken token_;
   const std::vector<query::Owner> named_;
-  std::vector<query::Owner> listed_;
+  std::vector<query::Owner> listed_;  // by the admin; of the thread that looks for elements
   Clock::SteadyTime ask_at_;
   query::Parts parts_;
   util::Mutex mutex_;
   util::CondVar wake_;
+  std::vector<query::Owner> heard_ ARTCACHE_GUARDED_BY(mutex_);  // in Redis
+  bool heard_more_ ARTCACHE_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<query::Ear> ear_;
   std::jthread finder_;
 };
 

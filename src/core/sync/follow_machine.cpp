@@ -48,7 +48,6 @@ void FollowMachine::on_standing(const Standing& standing, Timestamp now) {
   status_.position = standing.source;
   status_.dead_letters = standing.dead.size();
   heard_of(status_.source);
-  failures_in_row_ = 0;
   if (standing.source.epoch == 0) {
     if (standing.count == 0) {
       status_.state = FollowState::copying;
@@ -62,7 +61,8 @@ void FollowMachine::on_standing(const Standing& standing, Timestamp now) {
   status_.proven = agrees;
   if (agrees) {
     status_.proven_at = now;
-    status_.state = FollowState::tailing;
+    // Until the source answers, nobody knows whether there is more.
+    if (heard_) status_.state = FollowState::tailing;
     mendings_in_row_ = 0;
     next_ = Step::read;
   } else if (standing.source.seq < agrees_from_) {
@@ -84,9 +84,10 @@ void FollowMachine::on_resumed(bool found) {
 }
 
 void FollowMachine::on_rows(const IndexHead& source, std::size_t rows, bool reset) {
-  failures_in_row_ = 0;
+  answered();
   status_.applied += rows;
   heard_of(source.position);
+  if (status_.proven) status_.state = FollowState::tailing;
   if (reset)
     mend("more has changed than the log lists");
   else
@@ -96,17 +97,27 @@ void FollowMachine::on_rows(const IndexHead& source, std::size_t rows, bool rese
 void FollowMachine::on_gone(std::string why) { mend(std::move(why)); }
 
 void FollowMachine::on_copied(const Position& upto) {
-  if (upto.epoch != 0) ++status_.snapshots;
+  if (upto.epoch != 0) {
+    answered();
+    heard_of(upto);
+    ++status_.snapshots;
+  }
   agrees_from_ = upto.seq;
   next_ = Step::look;
 }
 
 void FollowMachine::on_mended(const Position& upto, std::uint64_t differences) {
+  answered();
   ++status_.mendings;
   status_.mended += differences;
   agrees_from_ = upto.seq;
   heard_of(upto);
   next_ = Step::look;
+}
+
+void FollowMachine::answered() {
+  heard_ = true;
+  failures_in_row_ = 0;
 }
 
 void FollowMachine::mend(std::string why) {
@@ -126,6 +137,7 @@ void FollowMachine::mend(std::string why) {
 void FollowMachine::on_error(const Error& error) {
   ++status_.failures;
   ++failures_in_row_;
+  heard_ = false;
   status_.last_error = to_string(error);
   status_.state = FollowState::waiting;
   next_ = Step::pause;
@@ -138,7 +150,7 @@ void FollowMachine::on_audit_due() {
 }
 
 bool FollowMachine::in_step() const {
-  return status_.proven && status_.source.epoch == status_.position.epoch &&
+  return heard_ && status_.proven && status_.source.epoch == status_.position.epoch &&
          status_.position.epoch != 0 && status_.lag == 0;
 }
 

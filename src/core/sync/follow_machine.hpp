@@ -44,14 +44,18 @@ class FollowMachine {
   /// Time to compare although nothing seems wrong.
   void on_audit_due();
 
-  /// True when the replica is proven to be where the source was last heard of.
+  /// True when the replica is proven to be where the source is, as far as that has answered since
+  /// the last error.
   [[nodiscard]] bool in_step() const;
-  /// All but age and running.
+  /// The source has answered since the last error.
+  [[nodiscard]] bool heard() const { return heard_; }
+  /// All but age, in_step and running.
   [[nodiscard]] const FollowStatus& status() const { return status_; }
 
  private:
   void mend(std::string why);
   void heard_of(const Position& source);
+  void answered();
 
   /// Digests that differ after so many mendings in a row are an error, with pauses.
   static constexpr unsigned kMendingsMost = 3;
@@ -61,6 +65,7 @@ class FollowMachine {
   Step next_ = Step::look;
   std::uint64_t agrees_from_ = 0;  // before this seq the digests cannot agree
   unsigned failures_in_row_ = 0, mendings_in_row_ = 0;
+  bool heard_ = false;
 };
 
 }  // namespace artcache::sync

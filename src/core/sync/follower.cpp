@@ -6,6 +6,8 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <stop_token>
+#include <utility>
 
 #include "core/sync/follow_machine.hpp"
 #include "core/sync/mender.hpp"
@@ -66,11 +68,23 @@ class Follower::Impl {
     }
   }
 
+  void wake() {
+    std::stop_source poll(std::nostopstate);
+    {
+      const std::scoped_lock held(mutex_);
+      woken_ = true;
+      poll = poll_;
+      wake_.notify_all();
+    }
+    poll.request_stop();  // runs what others have hung on it, and therefore not under the lock
+  }
+
   FollowStatus status() const {
     const std::scoped_lock held(mutex_);
     FollowStatus status = machine_.status();
     status.running = running_;
-    if (!machine_.in_step() && in_step_at_ != Clock::SteadyTime())
+    status.in_step = machine_.in_step();
+    if (!status.in_step && in_step_at_ != Clock::SteadyTime())
       status.age = deps_.clock->steady() - in_step_at_;
     return status;
   }
@@ -155,8 +169,26 @@ class Follower::Impl {
 
   Result<void> read(std::chrono::nanoseconds patience, const Call& call) {
     const Position position = status().position;
-    auto slice = source_.read_after(position, settings_.batch, patience, call);
+    std::stop_source poll;
+    const std::stop_callback ends(call.stop, [&] { poll.request_stop(); });
+    Call polling = call;
+    polling.stop = poll.get_token();
+    {
+      const std::scoped_lock held(mutex_);
+      // Who was woken, or has not heard of the source, reads what is there, and nobody cuts that
+      // short: however often somebody wakes it, every second reading is a whole one.
+      if (std::exchange(woken_, false) || !machine_.heard())
+        patience = std::chrono::nanoseconds(0);
+      else if (machine_.status().lag == 0)
+        poll_ = poll;
+    }
+    auto slice = source_.read_after(position, settings_.batch, patience, polling);
+    {
+      const std::scoped_lock held(mutex_);
+      poll_ = std::stop_source(std::nostopstate);
+    }
     if (!slice) {
+      if (poll.stop_requested() && !call.stop.stop_requested()) return {};
       if (slice.error().code != Errc::gone) return std::move(slice).error();
       const std::scoped_lock held(mutex_);
       machine_.on_gone(slice.error().message);
@@ -193,7 +225,8 @@ class Follower::Impl {
     std::unique_lock held(mutex_);
     const auto until = machine_.pause_for(random / 4294967296.0);
     wake_.wait_for(held, call.stop, std::min(until, call.remaining(*deps_.clock)),
-                   [] { return false; });
+                   [this] { return woken_; });
+    woken_ = false;  // once for each time, else an error that lasts would be tried without a rest
     machine_.on_paused();
     return {};
   }
@@ -218,10 +251,12 @@ class Follower::Impl {
   const Deps deps_;
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
-  FollowMachine machine_;         // guarded by mutex_
-  std::vector<DeadLetter> dead_;  // guarded by mutex_
-  Clock::SteadyTime in_step_at_;  // guarded by mutex_
-  bool running_ = false;          // guarded by mutex_
+  FollowMachine machine_;                    // guarded by mutex_
+  std::vector<DeadLetter> dead_;             // guarded by mutex_
+  Clock::SteadyTime in_step_at_;             // guarded by mutex_
+  bool running_ = false;                     // guarded by mutex_
+  bool woken_ = false;                       // guarded by mutex_: nothing was read since
+  std::stop_source poll_{std::nostopstate};  // guarded by mutex_: of a poll that may be cut short
 };
 
 Follower::Follower(LogSource& source, ReplicaSink& replica, FollowSettings settings,
@@ -231,6 +266,7 @@ Follower::~Follower() = default;
 
 Result<void> Follower::run(const Call& call) { return impl_->run(call); }
 Result<FollowStatus> Follower::catch_up(const Call& call) { return impl_->catch_up(call); }
+void Follower::wake() { impl_->wake(); }
 FollowStatus Follower::status() const { return impl_->status(); }
 std::vector<DeadLetter> Follower::dead_letters() const { return impl_->dead_letters(); }
 

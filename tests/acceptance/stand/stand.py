@@ -99,7 +99,8 @@ class Stand:
                                 **self.as_account()}
         if name == "query":
             return "query", {"database": self.servers.database("artstore_query"),
-                             "registry_interval": "1s", **self.as_account()}
+                             "registry_interval": "1s", "redis": self.servers.redis,
+                             **self.as_account()}
         element = ELEMENTS[name]
         return f"element.{name}", {
             "storage": self.servers.storage(f"storage_element_{element['number']}"),

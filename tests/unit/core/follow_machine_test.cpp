@@ -141,9 +141,34 @@ TEST_SUITE("follow machine") {
     CHECK(machine.pause_for(0) == 30s);
     machine.on_paused();
     CHECK(machine.next() == Step::look);
+    // Of the replica, which says nothing about the source.
     machine.on_standing(holds(at(5, 50), 50), kNow);
     machine.on_error({Errc::unavailable, "gone"});
+    CHECK(machine.pause_for(0) == 30s);
+    machine.on_paused();
+    machine.on_standing(holds(at(5, 50), 50), kNow);
+    machine.on_rows(head_at(at(5, 50)), 0, false);
+    machine.on_error({Errc::unavailable, "gone"});
     CHECK(machine.pause_for(0) == 100ms);
+  }
+
+  TEST_CASE("while the source does not answer nobody is in step") {
+    FollowMachine machine{FollowSettings{}};
+    machine.on_standing(holds(at(5, 50), 50), kNow);
+    CHECK(machine.status().proven);
+    CHECK_FALSE(machine.in_step());
+    CHECK(machine.status().state == FollowState::starting);
+    machine.on_rows(head_at(at(5, 50)), 0, false);
+    CHECK(machine.in_step());
+    CHECK(machine.status().state == FollowState::tailing);
+    machine.on_error({Errc::unavailable, "gone"});
+    CHECK_FALSE(machine.in_step());
+    machine.on_paused();
+    machine.on_standing(holds(at(5, 50), 50), kNow);
+    CHECK_FALSE(machine.in_step());
+    CHECK(machine.status().state == FollowState::waiting);
+    machine.on_rows(head_at(at(5, 50)), 0, false);
+    CHECK(machine.in_step());
   }
 
   TEST_CASE("dead letters are made good in the digest that is expected") {

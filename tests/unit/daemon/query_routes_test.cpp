@@ -468,4 +468,47 @@ TEST_SUITE("query routes") {
     CHECK(listed[0].element == "se-03");
     CHECK(parse_registry("[]").error().code == Errc::corrupt);
   }
+  TEST_CASE("an event says where in the log of which element it was, as far as it does") {
+    const auto whole = parse_event(
+        R"({"event_type":"file:created","storage_element_id":"se-01","epoch":"00000000000000ff",)"
+        R"("seq":12,"metadata":{"a":[1,{}]}})");
+    REQUIRE(whole);
+    CHECK(whole->element == "se-01");
+    CHECK(whole->epoch == 255);
+    CHECK(whole->seq == 12);
+    const auto original = parse_event(R"({"storage_element_id":"se-01","file_id":"x"})");
+    REQUIRE(original);
+    CHECK(original->epoch == 0);
+    CHECK(parse_event(R"({"storage_element_id":"a","epoch":"12 ","seq":1})")->epoch == 0);
+    CHECK(parse_event(R"({"storage_element_id":"a","epoch":"12","seq":-1})")->epoch == 0);
+    for (const char* none : {"", "[]", "{}", R"({"storage_element_id":7})", R"({"seq":1})"})
+      CHECK_FALSE(parse_event(none));
+  }
+
+  TEST_CASE("an element that nobody names any more is shown as gone, and its files stay") {
+    Stand stand;
+    stand.sources["se-01"]->put(sample_entry(1));
+    stand.sources["se-02"]->put(sample_entry(2));
+    stand.follow();
+    const auto status = [&] { return stand.get("/api/v1/admin/sync/status"); };
+    CHECK_FALSE(status().has("\"gone_since\":\""));
+    stand.parts.fleet->update({{"se-01", "http://127.0.0.1:1"}});
+    CHECK(status().has("\"gone_since\":\""));
+    CHECK(stand.get("/api/v1/files/search?limit=9").has("\"total\":2"));
+    stand.parts.fleet->update({{"se-01", "http://127.0.0.1:1"}, {"se-02", "http://127.0.0.1:1"}});
+    CHECK_FALSE(status().has("\"gone_since\":\""));
+  }
+
+  TEST_CASE("after a restart an element that is in the tables alone is shown as gone") {
+    Stand stand;
+    stand.sources["se-01"]->put(sample_entry(1));
+    must(stand.parts.database->write(
+        {}, [&](Session& s) { return standings().store(s, "se-09", {}, Timestamp()); }));
+    stand.follow();
+    const Answer status = stand.get("/api/v1/admin/sync/status");
+    CHECK(
+        status.has("\"storage_element_id\":\"se-09\",\"storage_element_url\":\"\","
+                   "\"state\":\"starting\",\"in_step\":false"));
+    CHECK(status.has("\"gone_since\":\""));
+  }
 }
