@@ -114,7 +114,7 @@ class Phase4(unittest.TestCase):
                            stdout=subprocess.DEVNULL)
 
     def download(self, file_id):
-        """As one that is told to try again does: who has just begun may not know the element yet."""
+        """Again when it is told to: who has just begun may not know the element yet."""
         answers = []
         self.until(lambda: answers.append(self.client.ask(
             "GET", "query", f"/api/v1/files/{file_id}/download")) or answers[-1][0] != 503,
