@@ -41,28 +41,6 @@ INSERT INTO {p}files SELECT gen_random_uuid(), 'old ' || n || '.pdf',
   return sql;
 }
 
-/// Names, defaults, grants, indexes and triggers of the table, as one text.
-std::string shape_of(Psql& psql, const std::string& table) {
-  return psql.text(
-      "SELECT coalesce(string_agg(part, E'\\n' ORDER BY part), '') FROM ("
-      "SELECT attname || ' ' || atttypid::regtype::text || ' ' || "
-      "coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS part FROM pg_attribute a "
-      "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
-      "WHERE a.attrelid = '" +
-      table +
-      "'::regclass AND attnum > 0 "
-      "UNION ALL SELECT indexdef FROM pg_indexes WHERE tablename = '" +
-      table +
-      "' "
-      "UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger "
-      "WHERE tgrelid = '" +
-      table +
-      "'::regclass "
-      "UNION ALL SELECT coalesce(relacl::text, '') FROM pg_class "
-      "WHERE oid = '" +
-      table + "'::regclass) AS parts");
-}
-
 }  // namespace
 
 TEST_SUITE("postgres") {
@@ -287,15 +265,7 @@ TEST_SUITE("postgres") {
     const auto index = site.open();
     const std::string shape = shape_of(psql, site.files());
     put(*index, 0, 3);
-    const auto bulk = good(index->bulk_load(10'000, 0, {}));
-    std::vector<BulkLoad::Row> rows;
-    for (std::uint64_t n = 0; n < 40; ++n) {
-      PreparedEntry one = prepare(sample_entry(n));
-      ScannedFile scanned = scanned_of(one);
-      rows.push_back({std::move(one), sample_freshness(), std::move(scanned)});
-    }
-    good(bulk->add(rows, {}));
-    good(bulk->finish({}));
+    load(*index, 0, 40);
     CHECK(good(site.open()->head({})).count == 40);
     CHECK(shape_of(psql, site.files()) == shape);
   }
@@ -305,13 +275,7 @@ TEST_SUITE("postgres") {
     const auto index = site.open();
     const Position before = put(*index, 100, 103).position;
     const auto bulk = good(index->bulk_load(1000, 0, {}));
-    std::vector<BulkLoad::Row> rows;
-    for (std::uint64_t n = 101; n < 110; ++n) {
-      PreparedEntry one = prepare(sample_entry(n));
-      ScannedFile scanned = scanned_of(one);
-      rows.push_back({std::move(one), sample_freshness(), std::move(scanned)});
-    }
-    good(bulk->add(rows, {}));
+    good(bulk->add(load_rows(101, 110), {}));
     const EntryChange remove = remove_of(sample_id(101));
     good(index->apply({.changes = {{remove}}}, {}));
     good(bulk->finish({}));

@@ -76,6 +76,45 @@ inline ApplyResult put(MetadataStore& index, std::uint64_t from, std::uint64_t t
   return good(index.apply({.changes = changes, .scanned = scanned}, {}));
 }
 
+inline std::vector<BulkLoad::Row> load_rows(std::uint64_t from, std::uint64_t to) {
+  std::vector<BulkLoad::Row> rows;
+  for (std::uint64_t n = from; n < to; ++n) {
+    PreparedEntry one = prepare(sample_entry(n));
+    ScannedFile scanned = scanned_of(one);
+    rows.push_back({std::move(one), sample_freshness(), std::move(scanned)});
+  }
+  return rows;
+}
+
+/// A whole bulk load into an index of at most a thousand entries.
+inline void load(MetadataStore& index, std::uint64_t from, std::uint64_t to) {
+  const auto bulk = good(index.bulk_load(10'000, 0, {}));
+  good(bulk->add(load_rows(from, to), {}));
+  good(bulk->finish({}));
+}
+
+/// Names, defaults, grants, indexes and triggers of the table, as one text.
+inline std::string shape_of(Psql& psql, const std::string& table) {
+  return psql.text(
+      "SELECT coalesce(string_agg(part, E'\\n' ORDER BY part), '') FROM ("
+      "SELECT attname || ' ' || atttypid::regtype::text || ' ' || "
+      "coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS part FROM pg_attribute a "
+      "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+      "WHERE a.attrelid = '" +
+      table +
+      "'::regclass AND attnum > 0 AND NOT attisdropped "
+      "UNION ALL SELECT indexdef FROM pg_indexes WHERE tablename = '" +
+      table +
+      "' "
+      "UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger "
+      "WHERE tgrelid = '" +
+      table +
+      "'::regclass "
+      "UNION ALL SELECT coalesce(relacl::text, '') FROM pg_class "
+      "WHERE oid = '" +
+      table + "'::regclass) AS parts");
+}
+
 /// The digest over all rows, by looking at each.
 inline Digest digest_of_rows(MetadataStore& index) {
   Digest digest;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "backends/postgres/columns.hpp"
+#include "backends/postgres/stage.hpp"
 #include "sql/postgres/wire.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
@@ -18,6 +19,9 @@ constexpr std::size_t kChunk = std::size_t{512} * 1024;
 
 constexpr std::uint64_t kScanColumns = 6;
 constexpr std::string_view kUniqueViolation = "23505";
+constexpr std::string_view kLockNotAvailable = "55P03";
+constexpr std::string_view kStillNeeded = "2BP01";
+constexpr std::string_view kNoRight = "42501";
 
 void put_row(std::string& out, const BulkLoad::Row& row) {
   sql::PostgresFields fields;
@@ -44,38 +48,23 @@ constexpr std::string_view kSettleText =
     "JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
     "WHERE i.indrelid = '{p}files'::regclass AND a.amname = 'gin'";
 
-// What others changed or noted since the load began stays as they left it. Rows that nobody
-// touched make way, unless they change at this very moment; whoever inserts the same id from now
-// on waits for this commit and changes its row.
+// What others changed or noted since the load began stays as they left it.
+constexpr std::string_view kTouchedTableText =
+    "CREATE TEMP TABLE artcache_touched(file_id uuid, path bytea) ON COMMIT DROP";
 constexpr std::string_view kTouchedText = R"(
-SELECT set_config('artcache.reset', 'on', true);
-CREATE TEMP TABLE artcache_touched(file_id uuid, path bytea) ON COMMIT DROP;
-WITH touched AS (
-  INSERT INTO artcache_touched
-    SELECT c.file_id, NULL FROM {p}log l JOIN {p}change c ON c.id = l.change
-    WHERE l.seq > {begun} AND c.file_id IS NOT NULL
-    UNION SELECT file_id, path FROM {p}touched
-  RETURNING file_id, path)
-DELETE FROM {p}files f USING {p}files before
-  WHERE f.file_id = before.file_id AND f.artcache_hash = before.artcache_hash
-    AND NOT EXISTS (SELECT 1 FROM touched t WHERE t.file_id = f.file_id);
+INSERT INTO artcache_touched
+  SELECT c.file_id, NULL FROM {p}log l JOIN {p}change c ON c.id = l.change
+  WHERE l.seq > {begun} AND c.file_id IS NOT NULL
+  UNION SELECT file_id, path FROM {p}touched
 )";
 
-// A file that was read twice counts as it was read last; of two files with one id the newer.
-constexpr std::string_view kDropDoublesText = R"(
-DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
-  SELECT ctid, row_number() OVER (PARTITION BY scan_path ORDER BY ctid DESC) AS n
-  FROM {p}stage WHERE scan_path IN (
-    SELECT scan_path FROM {p}stage GROUP BY scan_path HAVING count(*) > 1)) AS ranked
-  WHERE n > 1);
-)";
-constexpr std::string_view kDropTwinsText = R"(
-DELETE FROM {p}stage WHERE ctid IN (SELECT ctid FROM (
-  SELECT ctid, row_number() OVER (
-    PARTITION BY scan_id ORDER BY updated_at DESC, scan_path, ctid DESC) AS n
-  FROM {p}stage WHERE scan_id IN (
-    SELECT scan_id FROM {p}stage GROUP BY scan_id HAVING count(*) > 1)) AS ranked
-  WHERE n > 1);
+// Rows that nobody touched make way, as of the same moment, unless they change just now; whoever
+// inserts the same id from now on waits for this commit and changes its row.
+constexpr std::string_view kMakeWayText = R"(
+WITH touched AS ({touched} RETURNING file_id, path)
+DELETE FROM {p}files f USING {p}files before
+  WHERE f.file_id = before.file_id AND f.artcache_hash = before.artcache_hash
+    AND NOT EXISTS (SELECT 1 FROM touched t WHERE t.file_id = f.file_id)
 )";
 
 // In the order of its key, which costs less than the way to a page for each row.
@@ -120,8 +109,7 @@ constexpr std::string_view kLatePathsText =
 
 /// Of a load that is over.
 constexpr std::string_view kEndText =
-    "DELETE FROM {p}load; DELETE FROM {p}touched; DROP INDEX IF EXISTS {p}stage_path; "
-    "TRUNCATE {p}stage";
+    "DELETE FROM {p}load; DELETE FROM {p}touched; DROP TABLE IF EXISTS {p}stage";
 
 std::string copy_text() {
   return "COPY {p}stage(scan_id, scan_size, scan_updated, scan_hash, scan_mark, scan_path, " +
@@ -164,7 +152,8 @@ Result<void> Bulk::open(std::uint64_t expected_rows) {
   ARTCACHE_TRY(const bool whole, resume(row));
   if (!whole) {
     begun_at_ = row.head.position.seq;
-    ARTCACHE_CHECK(connection.execute(names_.text("TRUNCATE {p}stage; DELETE FROM {p}touched")));
+    ARTCACHE_CHECK(
+        connection.execute(names_.text(std::string(kMakeStageText) + "DELETE FROM {p}touched")));
   } else if (resumed_ > 0) {
     // Only one that goes on with another's rows is asked for them by path.
     ARTCACHE_CHECK(connection.execute(
@@ -180,8 +169,7 @@ Result<void> Bulk::open(std::uint64_t expected_rows) {
   return transaction.commit();
 }
 
-/// What was begun can be gone on with as long as the log still tells what was written since. The
-/// stage itself is empty after a crash of the server, which does no harm.
+/// What was begun can be gone on with as long as the log still tells what was written since.
 Result<bool> Bulk::resume(const HeadRow& row) {
   ARTCACHE_TRY(sql::Statement * s,
                connection_->prepare(
@@ -245,7 +233,7 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
     ~Unset() { connection.set_call(nullptr); }
   } const unset{connection};
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
-  // The stage is lost with the server anyway.
+  // What a crash of the server takes is read again.
   ARTCACHE_CHECK(connection.execute("SET LOCAL synchronous_commit = off"));
   ARTCACHE_CHECK(check_mine());
   ARTCACHE_CHECK(connection.copy_begin(names_.text(copy_text())));
@@ -262,23 +250,78 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
   return transaction.commit();
 }
 
-/// Whether a row is there twice shows when it is inserted: then, and only then, rows are looked
-/// through for doubles, and every insertion asks first.
 Result<Position> Bulk::finish(const Call& call) {
   connection_->set_call(&call);
-  auto position = move_over(Doubles::none_expected);
-  if (!position && connection_->last_state() == kUniqueViolation)
-    position = move_over(Doubles::sorted_out);
+  auto position = bring_in(&Bulk::change_places);
+  // Somebody may hold a table for long, or have hung something on it.
+  const std::string_view state = connection_->last_state();
+  const bool in_the_way =
+      !position && (state == kLockNotAvailable || state == kStillNeeded || state == kNoRight);
+  if (in_the_way || (position && !*position)) position = bring_in(&Bulk::move_over);
   connection_->set_call(nullptr);
+  if (!position) return std::move(position).error();
+  return **position;
+}
+
+Result<std::optional<Position>> Bulk::bring_in(Way way) {
+  auto position = (this->*way)(Doubles::none_expected);
+  if (!position && connection_->last_state() == kUniqueViolation)
+    position = (this->*way)(Doubles::sorted_out);
   return position;
 }
 
+std::string Bulk::with_touched(std::string_view text) const {
+  const auto put = [](std::string& all, std::string_view mark, std::string_view by) {
+    if (const auto at = all.find(mark); at != std::string::npos) all.replace(at, mark.size(), by);
+  };
+  std::string all(text);
+  put(all, "{touched}", kTouchedText);
+  put(all, "{begun}", std::to_string(begun_at_));
+  return names_.text(all);
+}
+
+Result<void> Bulk::check_log_reaches_back(const HeadRow& row) const {
+  if (row.head.oldest_seq <= begun_at_ + 1) return {};
+  return Error{Errc::conflict,
+               "index: bulk load: more was written meanwhile than the log keeps; run it again"};
+}
+
+/// While the tables are taken nothing moves, so that one look at what others did is the last one.
+Result<std::optional<Position>> Bulk::change_places(Doubles doubles) {
+  sql::PostgresConnection& connection = *connection_;
+  ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
+  ARTCACHE_CHECK(check_mine());
+  ARTCACHE_TRY(const bool may, may_replace(connection, names_));
+  if (!may) return std::optional<Position>();
+  ARTCACHE_CHECK(build_stage(connection, names_, doubles));
+  ARTCACHE_CHECK(connection.execute(kTouchedTableText));
+  ARTCACHE_CHECK(take_tables(connection, names_));
+  ARTCACHE_TRY(const bool still_may, may_replace(connection, names_));
+  if (!still_may) return std::optional<Position>();
+  ARTCACHE_TRY(sql::Statement * head, connection.prepare(names_.text(kHeadText)));
+  ARTCACHE_TRY(const HeadRow row, read_head(*head, names_, sql::Need::write));
+  ARTCACHE_CHECK(check_log_reaches_back(row));
+  ARTCACHE_CHECK(connection.execute(with_touched(kTouchedText)));
+  ARTCACHE_CHECK(replace_tables(connection, names_));
+  ARTCACHE_CHECK(connection.execute(names_.text(kOrphanText)));
+  return end();
+}
+
+/// Of the transaction that has brought the rows in.
+Result<std::optional<Position>> Bulk::end() {
+  ARTCACHE_CHECK(connection_->execute(names_.text(
+      std::string("UPDATE {p}head SET generation = generation + 1; ").append(kEndText))));
+  ARTCACHE_TRY(const auto numbering, number_statements(*connection_, names_, retention_, 0));
+  if (auto done = connection_->commit_with(numbering); !done) return std::move(done).error();
+  ARTCACHE_TRY(const HeadRow row, read_head(*numbering.back(), names_, sql::Need::write));
+  return std::optional(row.head.position);
+}
+
 Result<void> Bulk::fill(Doubles doubles) {
-  std::string touched = names_.text(kTouchedText);
-  constexpr std::string_view kBegun = "{begun}";
-  touched.replace(touched.find(kBegun), kBegun.size(), std::to_string(begun_at_));
   ARTCACHE_CHECK(connection_->execute(kRoomText));
-  ARTCACHE_CHECK(connection_->execute(touched));
+  ARTCACHE_CHECK(connection_->execute("SELECT set_config('artcache.reset', 'on', true)"));
+  ARTCACHE_CHECK(connection_->execute(kTouchedTableText));
+  ARTCACHE_CHECK(connection_->execute(with_touched(kMakeWayText)));
   const bool sort_out = doubles == Doubles::sorted_out;
   const auto run = [&](std::string_view text, std::string_view key = "") {
     std::string all(text);
@@ -293,7 +336,7 @@ Result<void> Bulk::fill(Doubles doubles) {
   return run(kSettleText);
 }
 
-Result<Position> Bulk::move_over(Doubles doubles) {
+Result<std::optional<Position>> Bulk::move_over(Doubles doubles) {
   sql::PostgresConnection& connection = *connection_;
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());
@@ -302,20 +345,13 @@ Result<Position> Bulk::move_over(Doubles doubles) {
   sql::Statement* const head = numbering.back();
   ARTCACHE_CHECK(connection.run_all(numbering));
   ARTCACHE_TRY(const HeadRow row, read_head(*head, names_, sql::Need::write));
-  if (row.head.oldest_seq > begun_at_ + 1)
-    return Error{Errc::conflict,
-                 "index: bulk load: more was written meanwhile than the log keeps; run it again"};
+  ARTCACHE_CHECK(check_log_reaches_back(row));
   ARTCACHE_CHECK(connection.execute("SELECT set_config('artcache.reset', '', true)"));
   ARTCACHE_TRY(sql::Statement * late, connection.prepare(names_.text(kLateText)));
   late->bind(0, to_sql(begun_at_));
   ARTCACHE_CHECK(late->run());
-  ARTCACHE_CHECK(connection.execute(
-      names_.text(std::string(kLatePathsText) +
-                  "; UPDATE {p}head SET generation = generation + 1; " + std::string(kEndText))));
-  ARTCACHE_TRY(const auto again, number_statements(connection, names_, retention_, 0));
-  if (auto done = connection.commit_with(again); !done) return std::move(done).error();
-  ARTCACHE_TRY(const HeadRow last, read_head(*again.back(), names_, sql::Need::write));
-  return last.head.position;
+  ARTCACHE_CHECK(connection.execute(names_.text(kLatePathsText)));
+  return end();
 }
 
 }  // namespace artcache::postgres

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows copied into a stage, and moved over in one transaction.
+// Rows copied into a stage, which takes the place of the table in one transaction; where it cannot,
+// they are moved over.
 #pragma once
 
 #include <artcache/backends.hpp>
 #include <artcache/metadata_store.hpp>
 
 #include "backends/postgres/link.hpp"
+#include "backends/postgres/stage.hpp"
 #include "backends/postgres/writer.hpp"
 
 namespace artcache::postgres {
@@ -39,9 +41,15 @@ class Bulk final : public BulkLoad {
   Result<bool> resume(const HeadRow& row);
   /// Fails when the lock is lost or another load has begun since.
   Result<void> check_mine();
-  enum class Doubles : std::uint8_t { none_expected, sorted_out };
-  Result<Position> move_over(Doubles doubles);
+  /// Nothing where it cannot go this way.
+  using Way = Result<std::optional<Position>> (Bulk::*)(Doubles);
+  Result<std::optional<Position>> bring_in(Way way);
+  Result<std::optional<Position>> change_places(Doubles doubles);
+  Result<std::optional<Position>> move_over(Doubles doubles);
   Result<void> fill(Doubles doubles);
+  Result<std::optional<Position>> end();
+  [[nodiscard]] std::string with_touched(std::string_view text) const;
+  [[nodiscard]] Result<void> check_log_reaches_back(const HeadRow& row) const;
 
   Links& links_;
   const Names& names_;

@@ -151,19 +151,6 @@ std::string unnest_text() {
   return text + ") AS n(" + column_names() + ")";
 }
 
-std::string stage_text() {
-  // What the load looks for comes first: it is reached without passing the rest.
-  std::string text =
-      "CREATE UNLOGGED TABLE {p}stage(scan_id uuid, scan_size bigint, scan_updated timestamptz, "
-      "scan_hash bytea, scan_mark bytea, scan_path bytea";
-  for (const Column& column : kColumns)
-    text.append(", ")
-        .append(column.name)
-        .append(" ")
-        .append(column.cast.empty() ? name_of(column.sent) : column.cast);
-  return text.append(") WITH (autovacuum_enabled = off);\n");
-}
-
 std::string column_names() {
   std::string text;
   for (const Column& column : kColumns) text.append(text.empty() ? "" : ", ").append(column.name);

@@ -45,9 +45,6 @@ class ColumnArrays {
 
 /// "unnest($1::uuid[], …) AS n(file_id, …)".
 std::string unnest_text();
-/// The table into which a bulk load copies: the columns of the scan table, then those of the entry
-/// as they are stored. Rows lie in the order in which they came.
-std::string stage_text();
 /// "file_id, original_filename, …".
 std::string column_names();
 /// "n.file_id, …, n.search_vector::tsvector, …" with the alias given.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Index as EntryReader, but for search.
+#include <array>
 #include <charconv>
 
 #include "backends/postgres/columns.hpp"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t kScanBatch = 1000;
 /// Totals of filtered pages are counted up to here; beyond it they are lower bounds.
 constexpr std::int64_t kCountMost = 10'000;
+
+constexpr std::string_view kHoldText = "LOCK TABLE {p}files, {p}scan IN ACCESS SHARE MODE";
 
 struct Cursor {
   Timestamp created_at;
@@ -75,8 +78,16 @@ Result<void> Index::reading(const Read& read, const Call& call) {
   for (int attempt = 1;; ++attempt) {
     ARTCACHE_TRY(Link link, links_.acquire(call));
     ARTCACHE_TRY(auto transaction, sql::Transaction::begin(*link, sql::TransactionKind::read));
+    // Before its moment is chosen: tables that a bulk load puts in their places later would seem
+    // empty as of then.
+    ARTCACHE_TRY(sql::Statement * hold, link->prepare(names_.text(kHoldText)));
     ARTCACHE_TRY(sql::Statement * head, link->prepare(names_.text(kHeadText)));
-    auto row = read_head(*head, names_, sql::Need::read);
+    const std::array both{hold, head};
+    Result<HeadRow> row = Error{Errc::internal, ""};
+    if (auto ran = link->run_all(both); !ran)
+      row = std::move(ran).error();
+    else
+      row = read_head(*head, names_, sql::Need::read);
     if (row) return read(*link, *row);
     const bool dead = row.error().code == Errc::unavailable && !link->healthy();
     if (!dead || attempt == 2) return std::move(row).error();

@@ -46,5 +46,7 @@ Result<void> check_versions(const sql::SchemaVersions& found, const Names& names
 
 /// The text that makes tables, functions and triggers.
 std::string first_version(const Names& names);
+/// The last part of it: the triggers of {p}files.
+std::string_view trigger_text();
 
 }  // namespace artcache::postgres

@@ -2,7 +2,6 @@
 // The SQL of version 1: tables, and the triggers that keep log, digest and head.
 #include <array>
 
-#include "backends/postgres/columns.hpp"
 #include "backends/postgres/schema.hpp"
 #include "util/random.hpp"
 
@@ -134,22 +133,6 @@ BEGIN
   END IF;
   RETURN NEW;
 END $body$;
-CREATE TRIGGER artcache_mark_insert BEFORE INSERT ON {p}files FOR EACH ROW
-  WHEN (NEW.artcache_hash IS NULL) EXECUTE FUNCTION {p}mark();
-CREATE TRIGGER artcache_mark_update BEFORE UPDATE ON {p}files FOR EACH ROW
-  WHEN (NEW.artcache_hash IS NULL OR (NEW.artcache_hash = OLD.artcache_hash AND
-    (OLD.file_id, OLD.original_filename, OLD.storage_filename, OLD.file_size, OLD.content_type,
-     OLD.created_at, OLD.updated_at, OLD.created_by_id, OLD.created_by_username,
-     OLD.created_by_fullname, OLD.description, OLD.version, OLD.storage_path, OLD.checksum,
-     OLD.metadata_json, OLD.tags, OLD.retention_policy, OLD.ttl_days, OLD.retention_expires_at,
-     OLD.artcache_part, OLD.artcache_content)
-    IS DISTINCT FROM
-    (NEW.file_id, NEW.original_filename, NEW.storage_filename, NEW.file_size, NEW.content_type,
-     NEW.created_at, NEW.updated_at, NEW.created_by_id, NEW.created_by_username,
-     NEW.created_by_fullname, NEW.description, NEW.version, NEW.storage_path, NEW.checksum,
-     NEW.metadata_json, NEW.tags, NEW.retention_policy, NEW.ttl_days, NEW.retention_expires_at,
-     NEW.artcache_part, NEW.artcache_content)))
-  EXECUTE FUNCTION {p}mark();
 )";
 
 // One statement: its rows, or one reset when they are too many: more than 10,000, or 5 % of the
@@ -327,7 +310,7 @@ BEGIN
 END $body$;
 )";
 
-// What an adopted table holds is the first change; then the triggers watch.
+// What an adopted table holds is the first change.
 constexpr std::string_view kBeginning = R"(
 UPDATE {p}files SET artcache_hash = uuid_send(gen_random_uuid()), artcache_content = NULL;
 UPDATE {p}files SET artcache_part = {p}part(file_id, artcache_hash);
@@ -340,6 +323,9 @@ INSERT INTO {p}fence VALUES(1, 0);
 INSERT INTO {p}head SELECT 1, {epoch}, count(*), coalesce(sum(part), 0),
   coalesce(sum(rows), 0), coalesce(sum(bytes), 0), 1, count(*), 1, 80 * count(*),
   'no complete rebuild yet' FROM {p}change;
+)";
+
+constexpr std::string_view kTriggers = R"(
 CREATE TRIGGER artcache_inserted AFTER INSERT ON {p}files REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION {p}inserted();
 CREATE TRIGGER artcache_updated AFTER UPDATE ON {p}files
@@ -349,6 +335,22 @@ CREATE TRIGGER artcache_deleted AFTER DELETE ON {p}files REFERENCING OLD TABLE A
   FOR EACH STATEMENT EXECUTE FUNCTION {p}deleted();
 CREATE TRIGGER artcache_truncated AFTER TRUNCATE ON {p}files
   FOR EACH STATEMENT EXECUTE FUNCTION {p}truncated();
+CREATE TRIGGER artcache_mark_insert BEFORE INSERT ON {p}files FOR EACH ROW
+  WHEN (NEW.artcache_hash IS NULL) EXECUTE FUNCTION {p}mark();
+CREATE TRIGGER artcache_mark_update BEFORE UPDATE ON {p}files FOR EACH ROW
+  WHEN (NEW.artcache_hash IS NULL OR (NEW.artcache_hash = OLD.artcache_hash AND
+    (OLD.file_id, OLD.original_filename, OLD.storage_filename, OLD.file_size, OLD.content_type,
+     OLD.created_at, OLD.updated_at, OLD.created_by_id, OLD.created_by_username,
+     OLD.created_by_fullname, OLD.description, OLD.version, OLD.storage_path, OLD.checksum,
+     OLD.metadata_json, OLD.tags, OLD.retention_policy, OLD.ttl_days, OLD.retention_expires_at,
+     OLD.artcache_part, OLD.artcache_content)
+    IS DISTINCT FROM
+    (NEW.file_id, NEW.original_filename, NEW.storage_filename, NEW.file_size, NEW.content_type,
+     NEW.created_at, NEW.updated_at, NEW.created_by_id, NEW.created_by_username,
+     NEW.created_by_fullname, NEW.description, NEW.version, NEW.storage_path, NEW.checksum,
+     NEW.metadata_json, NEW.tags, NEW.retention_policy, NEW.ttl_days, NEW.retention_expires_at,
+     NEW.artcache_part, NEW.artcache_content)))
+  EXECUTE FUNCTION {p}mark();
 )";
 
 /// Random, and never 0, which stands for no epoch.
@@ -364,6 +366,8 @@ std::string random_epoch() {
 
 }  // namespace
 
+std::string_view trigger_text() { return kTriggers; }
+
 std::string first_version(const Names& names) {
   std::string beginning(kBeginning);
   constexpr std::string_view kEpoch = "{epoch}";
@@ -372,7 +376,7 @@ std::string first_version(const Names& names) {
   for (const std::string_view part :
        {kPath, kFiles, kTables, kTouch, kPart, kLogStatements, kNumber, kTrim})
     text.append(names.text(part));
-  return text + names.text(stage_text()) + names.text(beginning) + names.text(kMark);
+  return text + names.text(kMark) + names.text(beginning) + names.text(kTriggers);
 }
 
 }  // namespace artcache::postgres
