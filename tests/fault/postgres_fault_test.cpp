@@ -117,9 +117,11 @@ TEST_SUITE("postgres faults") {
     CHECK(good(index->head(Call().within(30s))).position == before);
     check_whole(*index);
     const auto bulk = good(index->bulk_load(rows.size(), 0, {}));
-    good(bulk->add(std::span(rows).first(2000), {}));
+    // What was added is there whole or not at all, and does no harm when it is added again.
+    CHECK(bulk->resumed_rows() % rows.size() == 0);
+    good(bulk->add(rows, {}));
     good(bulk->finish({}));
-    CHECK(good(index->head({})).count == 2000);
+    CHECK(good(index->head({})).count == rows.size());
     check_whole(*index);
   }
 
