@@ -8,6 +8,7 @@
 
 using namespace artcache;
 using namespace artcache::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -254,6 +255,54 @@ TEST_SUITE("postgres") {
     CHECK(good(index->apply({.changes = {{change}}}, {})).outcomes.front() ==
           ChangeOutcome::updated);
     CHECK(good(index->find(change.id, {}))->entry == change.put.entry);
+    CHECK(good(index->head({})).position.digest == digest_of_rows(*index));
+  }
+
+  TEST_CASE("a table that cannot be adopted is refused by the name of what is wrong, and kept") {
+    const auto is_refused = [](const std::string& change, const std::string& says) {
+      CAPTURE(change);
+      const PostgresSite site;
+      Psql psql(site.address);
+      psql(original_ddl(site.prefix));
+      std::string sql = change;
+      for (std::size_t at = 0; (at = sql.find("{p}", at)) != std::string::npos;)
+        sql.replace(at, 3, site.prefix);
+      psql(sql);
+      const std::string shape = shape_of(psql, site.files());
+      const auto opened =
+          Backends::builtin().open_index(good(Url::parse(site.address)), {}, Call().within(30s));
+      REQUIRE_FALSE(opened.has_value());
+      CHECK(opened.error().code == Errc::unsupported);
+      CHECK(opened.error().message.find(says) != std::string::npos);
+      CHECK(shape_of(psql, site.files()) == shape);
+      CHECK(psql.number("SELECT count(*) FROM " + site.files()) == 50);
+    };
+    is_refused("ALTER TABLE {p}files DROP COLUMN storage_path", "storage_path is missing");
+    is_refused("ALTER TABLE {p}files ALTER COLUMN created_at TYPE timestamp",
+               "created_at is timestamp without time zone");
+    is_refused("ALTER TABLE {p}files ADD COLUMN tags jsonb", "tags is jsonb, not text[]");
+    is_refused("ALTER TABLE {p}files DROP CONSTRAINT {p}files_pkey", "file_id is not unique");
+    is_refused("CREATE VIEW {p}names AS SELECT original_filename FROM {p}files", "view");
+    is_refused("ALTER TABLE {p}files RENAME TO {p}rows; CREATE VIEW {p}files AS TABLE {p}rows",
+               "no plain table");
+  }
+
+  TEST_CASE("an older table, without freshness and with small numbers, is adopted too") {
+    const PostgresSite site;
+    Psql psql(site.address);
+    psql(original_ddl(site.prefix));
+    psql("ALTER TABLE " + site.files() +
+         " DROP COLUMN cache_updated_at, DROP COLUMN cache_ttl_hours, "
+         "ALTER COLUMN file_size TYPE integer");
+    const auto index = site.open();
+    CHECK(good(index->head({})).count == 50);
+    const auto page = good(index->page({.filter = {.filename = "old 7.pdf"}}, {}));
+    REQUIRE(page.entries.size() == 1);
+    CHECK(page.entries.front().freshness.ttl_hours == 24);
+    FileEntry large = sample_entry(1);
+    large.file_size = std::uint64_t{1} << 40;
+    good(index->apply({.changes = {{put_of(large)}}}, {}));
+    CHECK(good(index->find(large.id, {}))->entry == large);
     CHECK(good(index->head({})).position.digest == digest_of_rows(*index));
   }
 

@@ -25,10 +25,15 @@ CREATE TABLE IF NOT EXISTS {p}files(
   created_by_id text NOT NULL, created_by_username text NOT NULL, created_by_fullname text,
   description text, version text, storage_path text NOT NULL, checksum text NOT NULL,
   search_vector tsvector, metadata_json jsonb);
-DO $body$ DECLARE narrow text; BEGIN
-  FOR narrow IN SELECT attname FROM pg_attribute WHERE attrelid = '{p}files'::regclass
-    AND atttypid = 'varchar'::regtype AND NOT attisdropped
-  LOOP EXECUTE format('ALTER TABLE {p}files ALTER COLUMN %I TYPE text', narrow); END LOOP;
+DO $body$ DECLARE one record; BEGIN
+  IF (SELECT relkind <> 'r' FROM pg_class WHERE oid = '{p}files'::regclass) THEN
+    RAISE feature_not_supported USING MESSAGE = '{p}files cannot be adopted: it is no plain table';
+  END IF;
+  FOR one IN SELECT attname, CASE WHEN atttypid = 'varchar'::regtype THEN 'text' ELSE 'bigint' END
+    AS type FROM pg_attribute WHERE attrelid = '{p}files'::regclass AND NOT attisdropped
+    AND (atttypid = 'varchar'::regtype OR (attname = 'file_size' AND atttypid = 'integer'::regtype))
+  LOOP EXECUTE format('ALTER TABLE {p}files ALTER COLUMN %I TYPE %s', one.attname, one.type);
+  END LOOP;
 END $body$;
 ALTER TABLE {p}files
   ADD COLUMN IF NOT EXISTS cache_updated_at timestamptz NOT NULL DEFAULT now(),
@@ -41,6 +46,36 @@ ALTER TABLE {p}files
   ADD COLUMN IF NOT EXISTS artcache_part numeric(39,0),
   ADD COLUMN IF NOT EXISTS artcache_content bytea,
   ADD COLUMN IF NOT EXISTS artcache_path bytea;
+)";
+
+// What cannot be adopted is told by name, and stays as it is.
+constexpr std::string_view kFitness = R"(
+DO $body$ DECLARE wrong text; BEGIN
+  SELECT string_agg(CASE WHEN a.attname IS NULL THEN w.name || ' is missing'
+      ELSE format('%s is %s, not %s', w.name, a.atttypid::regtype, w.type::regtype) END, '; ')
+    INTO wrong FROM (VALUES ('file_id', 'uuid'), ('original_filename', 'text'),
+      ('storage_filename', 'text'), ('file_size', 'bigint'), ('content_type', 'text'),
+      ('created_at', 'timestamptz'), ('updated_at', 'timestamptz'),
+      ('cache_updated_at', 'timestamptz'), ('cache_ttl_hours', 'integer'),
+      ('created_by_id', 'text'), ('created_by_username', 'text'), ('created_by_fullname', 'text'),
+      ('description', 'text'), ('version', 'text'), ('storage_path', 'text'), ('checksum', 'text'),
+      ('search_vector', 'tsvector'), ('metadata_json', 'jsonb'), ('tags', 'text[]'),
+      ('retention_policy', 'text'), ('ttl_days', 'bigint'), ('retention_expires_at', 'timestamptz'),
+      ('artcache_hash', 'bytea'), ('artcache_part', 'numeric'), ('artcache_content', 'bytea'),
+      ('artcache_path', 'bytea')) AS w(name, type)
+    LEFT JOIN pg_attribute a
+      ON a.attrelid = '{p}files'::regclass AND a.attname = w.name AND NOT a.attisdropped
+    WHERE a.atttypid IS DISTINCT FROM w.type::regtype;
+  IF wrong IS NULL AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a
+      ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND a.attname = 'file_id'
+    WHERE i.indrelid = '{p}files'::regclass AND i.indisunique AND i.indnkeyatts = 1
+      AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL) THEN
+    wrong := 'file_id is not unique';
+  END IF;
+  IF wrong IS NOT NULL THEN
+    RAISE feature_not_supported USING MESSAGE = '{p}files cannot be adopted: ' || wrong;
+  END IF;
+END $body$;
 CREATE INDEX IF NOT EXISTS idx_{p}created ON {p}files(created_at, file_id);
 CREATE INDEX IF NOT EXISTS idx_{p}search_vector ON {p}files USING gin(search_vector);
 )";
@@ -374,7 +409,7 @@ std::string first_version(const Names& names) {
   beginning.replace(beginning.find(kEpoch), kEpoch.size(), "(" + random_epoch() + ")");
   std::string text;
   for (const std::string_view part :
-       {kPath, kFiles, kTables, kTouch, kPart, kLogStatements, kNumber, kTrim})
+       {kPath, kFiles, kFitness, kTables, kTouch, kPart, kLogStatements, kNumber, kTrim})
     text.append(names.text(part));
   return text + names.text(kMark) + names.text(beginning) + names.text(kTriggers);
 }

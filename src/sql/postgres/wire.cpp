@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sql/postgres/wire.hpp"
 
+#include <array>
+
 namespace artcache::sql {
 
 void put_big_endian(std::string& out, std::uint64_t number, unsigned bytes) {
-  for (unsigned i = bytes; i > 0; --i) out.push_back(static_cast<char>(number >> (8 * (i - 1))));
+  std::array<char, 8> all{};
+  for (unsigned i = 0; i < all.size(); ++i) all[i] = static_cast<char>(number >> (56 - 8 * i));
+  out.append(all.end() - bytes, bytes);
 }
 
 std::string time_bytes(std::int64_t micros) {
