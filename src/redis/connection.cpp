@@ -243,8 +243,9 @@ Result<std::unique_ptr<Connection>> Client::take(const Call& call) {
   return Connection::open(options_, call);
 }
 
+/// Whether anything came unasked take() sees.
 void Client::give_back(std::unique_ptr<Connection> connection, const Result<Reply>& last) {
-  if (!connection->usable() || (!last && is_farewell(last.error()))) return;
+  if (connection->broken() || (!last && is_farewell(last.error()))) return;
   const util::MutexLock guard(mutex_);
   if (idle_.size() < kIdleMost) idle_.push_back(std::move(connection));
 }

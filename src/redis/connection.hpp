@@ -59,6 +59,7 @@ class Connection {
 
   /// Whether another command may be sent: open, and nothing has come unasked.
   [[nodiscard]] bool usable() const { return !broken_ && socket_.is_quiet(); }
+  [[nodiscard]] bool broken() const { return broken_; }
 
  private:
   Connection(Socket socket, const Options& options);

@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every lock manager promises, whatever index keeps the locks.
-#include <map>
 #include <set>
 
 #include "conformance/lock_suite.hpp"
+#include "support/counted_metrics.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-class Counted final : public Metrics {
- public:
-  void count(std::string_view name, Labels labels, double increment) noexcept override {
-    std::string key(name);
-    for (const MetricLabel& label : labels) key.append(" ").append(label.value);
-    counts[key] += increment;
-  }
-  void gauge(std::string_view, Labels, double) noexcept override {}
-  void observe(std::string_view, Labels, double) noexcept override {}
-  std::map<std::string, double> counts;
-};
-
-}  // namespace
-
 TEST_SUITE("locks") {
   TEST_CASE("requests and renewals are counted by class and outcome") {
     for_each_site([](Site& site) {
-      Counted metrics;
+      CountedMetrics metrics;
       site.deps.metrics = &metrics;
       const auto locks = site.manager();
       Lease lease = site.acquire(*locks, LockClass::manual_check);
@@ -38,11 +22,11 @@ TEST_SUITE("locks") {
       good(locks->renew(lease, "", {}));
       CHECK(good(site.a->force_break("se-01", LockClass::manual_check, {})));
       CHECK(locks->renew(lease, "", {}).error().code == Errc::lease_lost);
-      CHECK(metrics.counts["artcache_lock_requests_total manual_check granted"] == 1);
-      CHECK(metrics.counts["artcache_lock_requests_total manual_check busy"] == 1);
-      CHECK(metrics.counts["artcache_lock_requests_total manual_check error"] == 1);
-      CHECK(metrics.counts["artcache_lock_renewals_total manual_check renewed"] == 1);
-      CHECK(metrics.counts["artcache_lock_renewals_total manual_check lost"] == 1);
+      CHECK(metrics.of("artcache_lock_requests_total manual_check granted") == 1);
+      CHECK(metrics.of("artcache_lock_requests_total manual_check busy") == 1);
+      CHECK(metrics.of("artcache_lock_requests_total manual_check error") == 1);
+      CHECK(metrics.of("artcache_lock_renewals_total manual_check renewed") == 1);
+      CHECK(metrics.of("artcache_lock_renewals_total manual_check lost") == 1);
     });
   }
 

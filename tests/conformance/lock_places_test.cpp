@@ -16,7 +16,7 @@ using namespace artcache::test;
 
 TEST_SUITE("locks") {
   TEST_CASE("eight threads over two managers: one holder at a time, and fences that only grow") {
-    for_each_site([](Site& site) {
+    const auto eight_threads = [](Site& site) {
       std::atomic<int> inside{0}, granted{0}, failed{0};
       std::mutex mutex;
       std::vector<std::uint64_t> fences;
@@ -45,7 +45,42 @@ TEST_SUITE("locks") {
       CHECK(failed == 0);
       CHECK(std::ranges::is_sorted(fences));
       CHECK(std::ranges::adjacent_find(fences) == fences.end());
-    });
+    };
+    for_each_site(eight_threads);
+    for_each_site(eight_threads, &system_clock());
+  }
+
+  // By the clock of the server: only then is anything decided before the server is asked.
+  TEST_CASE("whoever has come, waits or was put out since a manager looked is met by it") {
+    const auto stale = [](Site& site) {
+      LockRequest cleanup = wanting(LockClass::background_cleanup);
+      LockRequest check = wanting(LockClass::manual_check);
+      cleanup.waiter = "cleanup", check.waiter = "check";
+      for (LockManager* const manager : {site.a.get(), site.b.get()})
+        good(manager->release(good(manager->try_acquire(check, {})), {}));
+      // Each has seen a free lock. One comes, is asked to yield, and goes.
+      Lease lower = good(site.b->try_acquire(cleanup, {}));
+      CHECK(site.refusal(*site.a, check) == Errc::busy);
+      CHECK(good(site.b->renew(lower, "", {})) == RenewOutcome::asked_to_yield);
+      good(site.b->release(lower, {}));
+      CHECK(good(site.a->list("se-01", {})).empty());
+      CHECK(site.refusal(*site.b, cleanup) == Errc::busy);  // the check waits for its place
+      const Lease first = good(site.a->try_acquire(check, {}));
+      CHECK(first.fence > lower.fence);
+      // One is put out, and another follows it.
+      CHECK(good(site.b->force_break("se-01", LockClass::manual_check, {})));
+      CHECK_FALSE(good(site.b->force_break("se-01", LockClass::manual_check, {})));
+      const Lease second = good(site.b->try_acquire(check, {}));
+      CHECK(second.fence > first.fence);
+      CHECK(site.commit(first.fence) == Errc::lease_lost);
+      good(site.a->release(first, {}));
+      CHECK(good(site.a->list("se-01", {})).size() == 1);
+      CHECK(site.commit(second.fence) == kDone);
+      good(site.b->release(second, {}));
+      CHECK(good(site.a->list("se-01", {})).empty());
+    };
+    for_each_site(stale);
+    for_each_site(stale, &system_clock());
   }
 
   TEST_CASE("indexes that share a file share no locks") {

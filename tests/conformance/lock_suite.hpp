@@ -32,8 +32,8 @@ inline LockRequest wanting(LockClass lock_class, std::string element = "se-01") 
 
 /// One index and two managers of its locks, which share nothing else where that can be.
 struct Site {
-  explicit Site(std::string scheme) : name(std::move(scheme)) {
-    deps.clock = &clock;
+  explicit Site(std::string scheme, const Clock* other_clock = nullptr) : name(std::move(scheme)) {
+    deps.clock = other_clock != nullptr ? other_clock : &clock;
     std::string address = "mem:";
     if (name == "sqlite") address = "sqlite://" + (folder / "i.db") + "?prefix=storage_elem_01";
     if (name.starts_with("postgresql:")) address = fresh_prefix(name) + "&owners=" + folder.path();
@@ -81,14 +81,15 @@ struct Site {
 /// What Site::commit() answers when it went through.
 inline constexpr Errc kDone = Errc::internal;
 
-inline void for_each_site(const std::function<void(Site&)>& test) {
+/// With `clock` instead of Site::clock, where one is given.
+inline void for_each_site(const std::function<void(Site&)>& test, const Clock* clock = nullptr) {
   std::vector<std::string> names = named_servers();
   // A lock server beside an index in memory.
   if (const char* server = std::getenv("ARTCACHE_TEST_LOCKS")) names.emplace_back(server);
   if (names.empty()) names = {"mem", "sqlite"};
   for (const std::string& name : names) {
     INFO("locks of: " << name.substr(0, name.find(':')));
-    Site site(name);
+    Site site(name, clock);
     test(site);
   }
 }

@@ -21,6 +21,16 @@ bool is_held(Store& store, LockClass lock_class) {
   return false;
 }
 
+/// Lets the clock of a store run while operations that are held back by it are looked at.
+std::jthread passing_time(Store& store) {
+  return std::jthread([&store](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      store.clock.advance(std::chrono::milliseconds(20));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+}
+
 }  // namespace
 
 TEST_SUITE("operations and their locks") {
@@ -79,12 +89,7 @@ TEST_SUITE("operations and their locks") {
     store.full();
     store.clock.advance(std::chrono::hours(25));
     store.service->budget().set_files_per_second(1000);
-    std::jthread time([&](const std::stop_token& stop) {
-      while (!stop.stop_requested()) {
-        store.clock.advance(std::chrono::milliseconds(20));
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
-    });
+    const std::jthread time = passing_time(store);
     std::jthread cleanup([&] {
       const auto report = store.service->cleanup_expired({});
       REQUIRE_MESSAGE(report.has_value(), to_string(report.error()));
@@ -99,6 +104,29 @@ TEST_SUITE("operations and their locks") {
     cleanup.join();
     CHECK(store.check().count(FindingKind::expired) == 0);
     CHECK(store.head().count == 6000);
+    CHECK(store.metrics.of("artcache_lock_yields_total background_cleanup") >= 1);
+    CHECK(store.metrics.of("artcache_lock_wait_seconds background_cleanup granted") >= 2);
+    CHECK(store.metrics.of("artcache_lock_losses_total background_cleanup") == 0);
+  }
+
+  TEST_CASE("an operation whose lock is broken changes nothing more, and is counted as a loss") {
+    Store store("mem:", "mem:");
+    store.fill(0, 3000);
+    store.service->budget().set_files_per_second(200);
+    const std::jthread time = passing_time(store);
+    std::jthread rebuild([&] {
+      const auto report = store.service->rebuild_full({}, {});
+      CHECK((!report && report.error().code == Errc::lease_lost));
+    });
+    while (!is_held(store, LockClass::manual_rebuild)) std::this_thread::yield();
+    CHECK(good(store.locks->force_break("se-01", LockClass::manual_rebuild, {})));
+    rebuild.join();
+    CHECK(store.head().count < 3000);
+    CHECK(store.metrics.of("artcache_lock_losses_total manual_rebuild") == 1);
+    CHECK(store.metrics.of("artcache_lock_wait_seconds manual_rebuild granted") == 1);
+    store.service->budget().set_files_per_second(0);
+    CHECK_FALSE(store.check().is_consistent());
+    CHECK(store.metrics.of("artcache_lock_wait_seconds manual_check granted") == 1);
   }
 
   TEST_CASE("jumps of the wall clock by an hour change nothing for who holds and who waits") {

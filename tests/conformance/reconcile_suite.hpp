@@ -15,6 +15,7 @@
 #include "conformance/index_suite.hpp"
 #include "conformance/storage_suite.hpp"
 #include "core/attr/sidecar.hpp"
+#include "support/counted_metrics.hpp"
 #include "support/fake_clock.hpp"
 #include "support/sample_entry.hpp"
 #include "support/temp_dir.hpp"
@@ -51,7 +52,9 @@ class Store {
  public:
   Store(const std::string& storage_address, const std::string& index_address,
         const Clock* other_clock = nullptr)
-      : deps{.clock = other_clock != nullptr ? other_clock : &clock, .logger = &lines} {
+      : deps{.clock = other_clock != nullptr ? other_clock : &clock,
+             .logger = &lines,
+             .metrics = &metrics} {
     const Backends backends = Backends::builtin();
     Deps storage_deps = deps;
     // A server refuses what is signed at another time than its own.
@@ -114,6 +117,7 @@ class Store {
 
   FakeClock clock;
   Lines lines;
+  CountedMetrics metrics;
   Deps deps;
   std::unique_ptr<StorageBackend> storage;
   std::unique_ptr<MetadataStore> index;

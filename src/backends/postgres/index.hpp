@@ -8,14 +8,13 @@
 #include <artcache/url.hpp>
 #include <condition_variable>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "backends/postgres/head.hpp"
 #include "backends/postgres/link.hpp"
 #include "backends/postgres/schema.hpp"
+#include "backends/postgres/seen_locks.hpp"
 #include "backends/postgres/writer.hpp"
-#include "util/mutex.hpp"
 
 namespace artcache::postgres {
 
@@ -123,8 +122,10 @@ class Index final : public MetadataStore, public LockStore {
   Result<void> write_one(std::string_view text, const Bind& bind, std::uint64_t fence,
                          LockStore::Durability durability, const Call& call);
 
-  /// What was seen last, for likely_lock_rows().
-  void note_locks(std::string_view element, bool free) ARTCACHE_EXCLUDES(locks_mutex_);
+  /// The usual grant or release in one statement, by what was seen last. False where it is another
+  /// change, or something else is there now: then nothing was done.
+  Result<bool> change_as_seen(std::string_view element, const Decide& decide, Durability durability,
+                              const Call& call);
 
   const IndexOptions options_;
   const Names names_;
@@ -133,8 +134,8 @@ class Index final : public MetadataStore, public LockStore {
   HeadWatch watch_;
   Writer writer_;
   const std::string find_text_;
-  util::Mutex locks_mutex_;
-  std::set<std::string, std::less<>> locked_ ARTCACHE_GUARDED_BY(locks_mutex_);  ///< elements
+  SeenLocks seen_locks_;
+  const UsualLocks usual_locks_;
 };
 
 }  // namespace artcache::postgres

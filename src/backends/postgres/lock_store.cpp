@@ -14,7 +14,6 @@ namespace {
 
 using Type = sql::PostgresType;
 
-int number_of(LockClass lock_class) { return static_cast<int>(lock_class); }
 LockClass class_of(std::int64_t number) { return static_cast<LockClass>(number); }
 
 using Statements = std::vector<sql::Statement*>;
@@ -80,7 +79,7 @@ Result<void> write_holders(sql::PostgresConnection& connection, const Names& nam
   for (const LockRows::Holder& holder : edit.put) {
     fences.add().number(to_sql(holder.fence));
     elements.add().bytes(std::string_view(holder.element));
-    classes.add().small(number_of(holder.lock_class));
+    classes.add().small(static_cast<int>(holder.lock_class));
     records.add().bytes(std::string_view(holder.text));
   }
   if (fences.empty()) return {};
@@ -107,7 +106,7 @@ Result<void> write_waiters(sql::PostgresConnection& connection, const Names& nam
         records(Type::text);
     for (const LockRows::Waiter& waiter : waiters) {
       elements.add().bytes(std::string_view(waiter.element));
-      classes.add().small(number_of(waiter.lock_class));
+      classes.add().small(static_cast<int>(waiter.lock_class));
       who.add().bytes(std::string_view(waiter.name));
       records.add().bytes(std::string_view(waiter.text));
     }
@@ -146,29 +145,13 @@ Result<Statements> statements_of(sql::PostgresConnection& connection, const Name
   return out;
 }
 
-/// Whether nobody holds or waits for anything once `edit` is done.
-bool leaves_free(const LockRows& rows, const LockEdit& edit) {
-  const auto removed = [&](const LockRows::Holder& holder) {
-    return std::ranges::find(edit.remove, holder.fence) != edit.remove.end();
-  };
-  return edit.put.empty() && edit.wait.empty() && rows.waiters.size() <= edit.forget.size() &&
-         std::ranges::all_of(rows.holders, removed);
-}
-
 }  // namespace
-
-void Index::note_locks(std::string_view element, bool free) {
-  const util::MutexLock guard(locks_mutex_);
-  if (free)
-    locked_.erase(std::string(element));
-  else
-    locked_.emplace(element);
-}
 
 /// The server's clock counts, unless the host has one of its own for everything.
 Result<LockRows> Index::lock_rows(std::string_view element, const Call& call) {
   for (int attempt = 1;; ++attempt) {
     ARTCACHE_TRY(Link link, links_.acquire(call));
+    const auto asked = deps_.clock->steady();
     ARTCACHE_TRY(auto transaction, sql::Transaction::begin(*link, sql::TransactionKind::read));
     auto rows = read_rows(*link, names_, element, "", sql::Need::read);
     const bool dead =
@@ -176,43 +159,69 @@ Result<LockRows> Index::lock_rows(std::string_view element, const Call& call) {
     if (dead) continue;
     if (!rows) return rows;
     if (deps_.clock != &system_clock()) rows->now.reset();
-    note_locks(element, leaves_free(*rows, {}));
+    if (!element.empty()) seen_locks_.note(element, *rows, {}, asked);
     return rows;
   }
 }
 
 /// An element that nobody was seen to hold or to wait for is probably free.
 Result<LockRows> Index::likely_lock_rows(std::string_view element, const Call& call) {
-  {
-    const util::MutexLock guard(locks_mutex_);
-    if (locked_.find(element) == locked_.end()) {
-      LockRows rows;
-      rows.likely = true;
-      return rows;
-    }
-  }
-  return lock_rows(element, call);
+  if (!seen_locks_.is_free(element)) return lock_rows(element, call);
+  LockRows rows;
+  rows.likely = true;
+  return rows;
 }
 
-/// Two ways to the server and back: what is there, and what becomes of it. `decide` is asked once
-/// a transaction that may commit: where that transaction is made anew, nothing of the one before
-/// was kept.
+/// An error of `decide` is none yet, since it may come of what is no longer so. Nor is one of the
+/// server, which the ordinary way meets again and knows what to do about.
+Result<bool> Index::change_as_seen(std::string_view element, const Decide& decide,
+                                   Durability durability, const Call& call) {
+  const auto seen = seen_locks_.rows(element, deps_.clock->steady());
+  if (!seen) return false;
+  const auto edit = decide(*seen);
+  const bool grants =
+      edit && durability == Durability::now && is_usual_grant(element, *seen, *edit);
+  const bool releases = edit && durability == Durability::relaxed && is_usual_release(*seen, *edit);
+  if (!grants && !releases) return false;
+  ARTCACHE_TRY(Link link, links_.acquire(call));
+  ARTCACHE_TRY(sql::Statement * statement, grants ? usual_locks_.grant(*link, *seen, *edit)
+                                                  : usual_locks_.release(*link, *seen, *edit));
+  auto done = statement->step();
+  statement->reset();
+  if (!done && link->healthy()) return false;
+  if (!done) {
+    Error error = std::move(done).error();
+    error.outcome = Outcome::unknown;
+    return error;
+  }
+  if (*done) seen_locks_.note(element, *edit);
+  return *done;
+}
+
+/// Otherwise two ways to the server and back: what is there, and what becomes of it. `decide` is
+/// asked once a transaction that may commit: where that transaction is made anew, nothing of the
+/// one before was kept.
 Result<void> Index::change_locks(std::string_view element, const Decide& decide,
                                  Durability durability, const Call& call) {
-  bool free = false;
+  ARTCACHE_TRY(const bool changed, change_as_seen(element, decide, durability, call));
+  if (changed) return {};
+  LockRows seen;
+  LockEdit edit;
+  const auto asked = deps_.clock->steady();
   const auto work = [&](sql::PostgresConnection& connection) -> Result<Statements> {
     ARTCACHE_TRY(LockRows rows,
                  read_rows(connection, names_, element, " FOR UPDATE OF f", sql::Need::write));
     if (deps_.clock != &system_clock()) rows.now.reset();
-    ARTCACHE_TRY(const LockEdit edit, decide(rows));
-    if (edit.minted != 0 && (edit.minted <= rows.fence || durability != Durability::now))
+    seen = rows;
+    seen_locks_.note(element, std::move(rows), {}, asked);
+    ARTCACHE_TRY(edit, decide(seen));
+    if (edit.minted != 0 && (edit.minted <= seen.fence || durability != Durability::now))
       return Error{Errc::internal, "postgresql index: a fence that could be minted twice"};
-    free = leaves_free(rows, edit);
     return statements_of(connection, names_, edit);
   };
   ARTCACHE_CHECK(links_.write(
       work, [] { return Result<void>(); }, call));
-  note_locks(element, free);
+  seen_locks_.note(element, std::move(seen), edit, asked);
   return {};
 }
 

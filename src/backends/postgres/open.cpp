@@ -24,7 +24,8 @@ Index::Index(IndexOptions options, Names names, const Deps& deps)
                              " FROM {p}schema v CROSS JOIN {p}head h "
                              "LEFT JOIN {p}files f ON f.file_id = $1 "
                              "LEFT JOIN {p}revision r ON r.file_id = f.file_id "
-                             "WHERE v.name = 'index'")) {}
+                             "WHERE v.name = 'index'")),
+      usual_locks_(names_) {}
 
 std::string Index::describe() const { return options_.connection.describe; }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one script that reads and writes the locks of an element.
+// The scripts that read and write the locks of an element: one that does all, and two short ones
+// for the usual case, since what a script costs is its own lines more than what it calls.
 #pragma once
 
 #include <string_view>
@@ -7,14 +8,14 @@
 namespace artcache::redis {
 
 /// KEYS: the four classes from the highest to the lowest, then the waiters, then the fence granted
-/// last: with it no two states have one sum, though the locks are free again in between. Waiters
-/// are not in the sum: they come and go all the time, and who comes a moment later waits a moment
-/// more. ARGV: the sum of what was seen, or '' to read alone; the time it was decided for in
-/// microseconds, or ''; then edits: 'remove' fence, 'put' class fence text life_ms,
+/// last: with it no two states look alike, though the locks are free again in between. Waiters
+/// are not looked at: they come and go all the time, and who comes a moment later waits a moment
+/// more. ARGV: what was seen, as looks_like() has it, or '' to read alone; the time it was decided
+/// for in microseconds, or ''; then edits: 'remove' fence, 'put' class fence text life_ms,
 /// 'forget' field, 'wait' field text life_ms.
-/// Answers: 1 when it has written, else 0; the sum now; seconds and microseconds of the server;
-/// class, fence, text of each holder; field, text of each waiter. Or the name of a key that is no
-/// lock of ours.
+/// Answers: 1 when it has written, else 0; the fence granted last, or '-'; seconds and microseconds
+/// of the server; class, fence, text of each holder; field, text of each waiter. Or the name of a
+/// key that is no lock of ours.
 inline constexpr std::string_view kLockScript = R"lua(
 local held, waiters, last = {{}, {}, {}, {}}, {}, nil
 
@@ -39,13 +40,18 @@ local function flat_of(fields, out, before)
   end
 end
 
-local function state()
-  local holders, parts = {}, {last}
+local function holders_now()
+  local holders = {}
   for k = 1, 4 do
     if next(held[k]) then flat_of(held[k], holders, tostring(k)) end
   end
+  return holders
+end
+
+local function looks_like(holders)
+  local parts = {last}
   for _, text in ipairs(holders) do parts[#parts + 1] = #text .. ' ' .. text end
-  return redis.sha1hex(table.concat(parts, ' ')), holders
+  return table.concat(parts, ' ')
 end
 
 local function put(key, fields, name, text, life)
@@ -66,10 +72,10 @@ for k = 1, 5 do
 end
 last = redis.call('GET', KEYS[6]) or '-'
 
-local sum, holders = state()
+local holders = holders_now()
 local time = redis.call('TIME')
 local done = 0
-if ARGV[1] == sum then
+if ARGV[1] ~= '' and ARGV[1] == looks_like(holders) then
   done = 1
   if ARGV[2] ~= '' then
     local off = (tonumber(time[1]) * 1000000 + tonumber(time[2])) - tonumber(ARGV[2])
@@ -102,11 +108,28 @@ if done == 1 and #ARGV > 2 then
       i = i + 4
     end
   end
-  sum, holders = state()
+  holders = holders_now()
 end
 local waiting = {}
 flat_of(waiters, waiting)
-return {done, sum, time[1], time[2], holders, waiting}
+return {done, last, time[1], time[2], holders, waiting}
+)lua";
+
+/// A grant where nobody holds or waits. KEYS: the wanted class, the others, the waiters, the fence
+/// granted last. ARGV: that fence, or '-'; the time it was decided for in microseconds, or '';
+/// fence, text, life_ms. Answers: 1; or 0, with nothing done, where there is more.
+inline constexpr std::string_view kTakeScript = R"lua(
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]) ~= 0 then return 0 end
+if (redis.call('GET', KEYS[6]) or '-') ~= ARGV[1] then return 0 end
+if ARGV[2] ~= '' then
+  local time = redis.call('TIME')
+  local off = time[1] * 1000000 + time[2] - ARGV[2]
+  if off > 500000 or off < -500000 then return 0 end
+end
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+redis.call('SET', KEYS[6], ARGV[3], 'PX', 86400000)
+return 1
 )lua";
 
 }  // namespace artcache::redis

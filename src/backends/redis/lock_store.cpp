@@ -27,9 +27,12 @@ constexpr std::size_t kKeys = 6;
 constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
                               LockClass::lazy_rebuild, LockClass::background_cleanup};
 
-const Script& script() {
-  static const Script lock_script(kLockScript);
-  return lock_script;
+struct Scripts {
+  Script lock{kLockScript}, take{kTakeScript};
+};
+const Scripts& scripts() {
+  static const Scripts all;
+  return all;
 }
 
 template <class Number>
@@ -53,10 +56,22 @@ std::string waiter_field(const LockRows::Waiter& waiter) {
   return std::string(to_string(waiter.lock_class)) + ":" + waiter.name;
 }
 
+std::string life_of(const LockRows::Holder& holder) {
+  return std::to_string(std::max<std::int64_t>(holder.life.count(), 1));
+}
+
 /// The words of an edit after the keys; `texts` keeps what was made for them.
 class Words {
  public:
   void add(std::string text) { texts_.push_back(std::move(text)); }
+  void add_keys(const std::string& element) {
+    for (const LockClass lock_class : kClasses) add(lock_key(element, lock_class));
+    add(std::string(kWaitersPrefix) + element);
+    add(std::string(kLastPrefix) + element);
+  }
+  void add(const std::optional<std::chrono::microseconds>& decided) {
+    add(decided ? std::to_string(decided->count()) : std::string());
+  }
   void add(const LockEdit& edit) {
     for (const std::uint64_t fence : edit.remove) {
       add("remove");
@@ -67,7 +82,7 @@ class Words {
       add(std::to_string(static_cast<int>(holder.lock_class)));
       add(std::to_string(holder.fence));
       add(holder.text);
-      add(std::to_string(std::max<std::int64_t>(holder.life.count(), 1)));
+      add(life_of(holder));
     }
     for (const LockRows::Waiter& waiter : edit.forget) {
       add("forget");
@@ -118,6 +133,39 @@ bool is_empty(const LockEdit& edit) {
   return edit.remove.empty() && edit.put.empty() && edit.forget.empty() && edit.wait.empty();
 }
 
+/// Whether `edit` is all that a grant writes where nobody holds or waits; all that a release does.
+bool is_usual_grant(const LockRows& seen, const LockEdit& edit) {
+  return seen.holders.empty() && seen.waiters.empty() && edit.put.size() == 1 &&
+         edit.put.front().fence == edit.minted && edit.remove.empty() && edit.forget.empty() &&
+         edit.wait.empty();
+}
+bool is_usual_release(const LockRows& seen, const LockEdit& edit) {
+  return edit.remove.size() == 1 && edit.put.empty() && edit.forget.empty() && edit.wait.empty() &&
+         std::ranges::find(seen.holders, edit.remove.front(), &LockRows::Holder::fence) !=
+             seen.holders.end();
+}
+
+/// What the script compares with.
+std::string looks_like(const std::string& last, const std::vector<LockRows::Holder>& holders) {
+  std::string out = last;
+  const auto add = [&out](std::string_view text) {
+    out.append(" ").append(std::to_string(text.size())).append(" ").append(text);
+  };
+  for (const LockRows::Holder& holder : holders) {
+    add(std::to_string(static_cast<int>(holder.lock_class)));
+    add(std::to_string(holder.fence));
+    add(holder.text);
+  }
+  return out;
+}
+
+Result<std::chrono::microseconds> time_of(const Reply& seconds, const Reply& micros) {
+  const auto whole = number_of<std::int64_t>(seconds.text);
+  const auto rest = number_of<std::int64_t>(micros.text);
+  if (!whole || !rest) return corrupt("a time that is none");
+  return std::chrono::seconds(*whole) + std::chrono::microseconds(*rest);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, const Deps& deps,
@@ -131,31 +179,73 @@ Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, 
 /// Nothing `seen` reads alone.
 Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen,
                                    const LockEdit& edit, const Call& call) {
+  if (seen != nullptr && is_usual_grant(seen->rows, edit)) return take(element, *seen, edit, call);
+  if (seen != nullptr && is_usual_release(seen->rows, edit)) {
+    ARTCACHE_TRY(const bool gone, give(element, *seen, edit, call));
+    if (gone) return Swapped{true, {}};
+  }
   Words words;
-  for (const LockClass lock_class : kClasses) words.add(lock_key(element, lock_class));
-  words.add(std::string(kWaitersPrefix) + element);
-  words.add(std::string(kLastPrefix) + element);
-  words.add(seen == nullptr ? std::string() : seen->sum);
-  const std::optional<std::chrono::microseconds> decided =
-      seen == nullptr ? std::nullopt : rows_of(*seen).now;
-  words.add(decided ? std::to_string(decided->count()) : std::string());
+  words.add_keys(element);
+  words.add(seen == nullptr ? std::string() : looks_like(seen->last, seen->rows.holders));
+  words.add(seen == nullptr ? std::nullopt : rows_of(*seen).now);
   words.add(edit);
   Swapped out;
   out.state.at = deps_.clock->steady();
-  ARTCACHE_TRY(const Reply reply, client_.run(script(), kKeys, words.views(), call));
+  ARTCACHE_TRY(const Reply reply, client_.run(scripts().lock, kKeys, words.views(), call));
   if (reply.is(Reply::Kind::text))
     return Error{Errc::busy, "redis locks: '" + reply.text + "' is held by another program"};
   if (reply.items.size() != 6) return corrupt("an unexpected answer to the script");
   out.done = reply.items[0].integer == 1;
-  out.state.sum = reply.items[1].text;
-  const auto seconds = number_of<std::int64_t>(reply.items[2].text);
-  const auto micros = number_of<std::int64_t>(reply.items[3].text);
-  if (!seconds || !micros) return corrupt("a time that is none");
-  out.state.rows.now = std::chrono::seconds(*seconds) + std::chrono::microseconds(*micros);
+  out.state.last = reply.items[1].text;
+  ARTCACHE_TRY(out.state.rows.now, time_of(reply.items[2], reply.items[3]));
   ARTCACHE_CHECK(read_holders(element, reply.items[4], out.state.rows));
   ARTCACHE_CHECK(read_waiters(element, reply.items[5], out.state.rows));
   remember(element, out.state);
   return out;
+}
+
+/// Where there is more than was seen, whoever waits is among it.
+Result<Locks::Swapped> Locks::take(const std::string& element, const State& seen,
+                                   const LockEdit& edit, const Call& call) {
+  const LockRows::Holder& holder = edit.put.front();
+  Words words;
+  words.add(lock_key(element, holder.lock_class));
+  for (const LockClass other : kClasses)
+    if (other != holder.lock_class) words.add(lock_key(element, other));
+  words.add(std::string(kWaitersPrefix) + element);
+  words.add(std::string(kLastPrefix) + element);
+  words.add(seen.last);
+  words.add(rows_of(seen).now);
+  words.add(std::to_string(holder.fence));
+  words.add(holder.text);
+  words.add(life_of(holder));
+  ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, words.views(), call));
+  if (reply.integer != 1) return swap(element, nullptr, LockEdit(), call);
+  Swapped out{true, seen};
+  out.state.last = std::to_string(holder.fence);
+  out.state.rows.holders.push_back(holder);
+  remember(element, out.state);
+  return out;
+}
+
+/// A fence stands for one holder, so there is nothing to compare. Who has come to wait meanwhile is
+/// not seen: what is known then is good for take() alone, which looks.
+Result<bool> Locks::give(const std::string& element, const State& seen, const LockEdit& edit,
+                         const Call& call) {
+  const auto at =
+      std::ranges::find(seen.rows.holders, edit.remove.front(), &LockRows::Holder::fence);
+  const std::string key = lock_key(element, at->lock_class), fence = std::to_string(at->fence);
+  const std::array<std::string_view, 3> remove{"HDEL", key, fence};
+  const auto reply = client_.command(remove, call);
+  if (!reply && reply.error().outcome == Outcome::unknown) return reply.error();
+  if (!reply || reply->integer != 1) return false;
+  State state = seen;
+  state.rows.holders.erase(state.rows.holders.begin() + (at - seen.rows.holders.begin()));
+  if (state.rows.holders.empty() && state.rows.waiters.empty())
+    remember(element, std::move(state));
+  else
+    forget(element);
+  return true;
 }
 
 Result<Locks::State> Locks::read(const std::string& element, const Call& call) {
@@ -185,6 +275,11 @@ void Locks::remember(const std::string& element, State state) {
   const util::MutexLock guard(mutex_);
   if (known_.size() >= kKnownMost && known_.find(element) == known_.end()) known_.clear();
   known_.insert_or_assign(element, std::move(state));
+}
+
+void Locks::forget(const std::string& element) {
+  const util::MutexLock guard(mutex_);
+  known_.erase(element);
 }
 
 Result<LockRows> Locks::likely_lock_rows(std::string_view element, const Call& call) {

@@ -4,8 +4,8 @@
 // Kept: for each class of an element that is held a hash `cache_lock:{element}:{class}`, field =
 // fence, value = record (docs/formats/lock-record.md), which ends by itself with the longest TTL in
 // it; beside it `artcache:lock_waiters:{element}` and, for a day, `artcache:lock_last:{element}`,
-// the fence granted last. One script compares the sum of all of it with the sum of what the
-// decision was made on, and writes, or answers what is there now.
+// the fence granted last. One script compares all of it with what the decision was made on, and
+// writes, or answers what is there now.
 //
 // A grant is made in three steps: the index registers the holder under a fence; Redis takes the
 // record if nothing has moved; the index forgets whoever is registered and not in Redis. Who is
@@ -46,7 +46,7 @@ class Locks final : public LockStore {
  private:
   /// Everything about one element at one moment.
   struct State {
-    std::string sum;
+    std::string last;  ///< the fence granted last, or "-"
     LockRows rows;
     Clock::SteadyTime at{};  ///< when rows.now was, or later
   };
@@ -57,10 +57,17 @@ class Locks final : public LockStore {
 
   Result<Swapped> swap(const std::string& element, const State* seen, const LockEdit& edit,
                        const Call& call);
+  /// swap() in short: a grant where nobody was seen to hold or wait; a release, false where it was
+  /// not there.
+  Result<Swapped> take(const std::string& element, const State& seen, const LockEdit& edit,
+                       const Call& call);
+  Result<bool> give(const std::string& element, const State& seen, const LockEdit& edit,
+                    const Call& call);
   Result<State> read(const std::string& element, const Call& call);
   [[nodiscard]] LockRows rows_of(const State& state) const;
   [[nodiscard]] std::optional<State> known(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
   void remember(const std::string& element, State state) ARTCACHE_EXCLUDES(mutex_);
+  void forget(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
 
   Result<void> grant(const std::string& element, const Decide& decide, const Call& call);
   Result<void> edit(const std::string& element, const Decide& decide, const Call& call);

@@ -325,6 +325,7 @@ Result<bool> StoredLockManager::force_break(std::string_view element, LockClass 
     ARTCACHE_TRY(const ElementLocks locks, decode(rows));
     const Time now = time(rows);
     edit = edit_of(name, decide_sweep(locks, now, liveness_in(rows)), now);
+    found = false;  // what was decided before was not kept
     for (const std::uint64_t fence : decide_break(locks, lock_class)) {
       if (std::ranges::find(edit.remove, fence) != edit.remove.end()) continue;
       edit.remove.push_back(fence);

@@ -109,7 +109,10 @@ class CacheRebuildService::Impl {
           {{"element_id", settings_.element}, {"lock_type", to_string(operation.lock_class)}},
           call);
       auto result = work(session);
+      if (!result && result.error().code == Errc::lease_lost)
+        count("artcache_lock_losses_total", operation);
       if (result || !session.yielded()) return result;
+      count("artcache_lock_yields_total", operation);
       context_.log(LogLevel::info, "Lock given up to a higher operation",
                    {{"element_id", settings_.element}, {"operation", operation.name}}, call);
     }
@@ -225,10 +228,29 @@ class CacheRebuildService::Impl {
   IoBudget& budget() { return budget_; }
 
  private:
-  /// Who has yielded waits for as long as it takes. Another one waits for lower operations, which
-  /// have been asked to yield, and for nobody else. Only who waits keeps a place.
+  void count(std::string_view name, const Operation& operation) const {
+    const std::array<MetricLabel, 1> labels{{{"lock_type", to_string(operation.lock_class)}}};
+    context_.deps.metrics->count(name, labels, 1);
+  }
+
+  /// Nearly all of its time is waiting for others.
   Result<Session> acquire(const Operation& operation, const std::string& waiter, IfHeld if_held,
                           const Call& call) {
+    const auto asked = context_.deps.clock->steady();
+    auto session = ask_for_lock(operation, waiter, if_held, call);
+    const bool busy = !session && session.error().code == Errc::busy;
+    const std::array<MetricLabel, 2> labels{
+        {{"lock_type", to_string(operation.lock_class)},
+         {"outcome", session ? "granted" : (busy ? "busy" : "error")}}};
+    context_.deps.metrics->observe("artcache_lock_wait_seconds", labels,
+                                   seconds_of(context_.deps.clock->steady() - asked));
+    return session;
+  }
+
+  /// Who has yielded waits for as long as it takes. Another one waits for lower operations, which
+  /// have been asked to yield, and for nobody else. Only who waits keeps a place.
+  Result<Session> ask_for_lock(const Operation& operation, const std::string& waiter,
+                               IfHeld if_held, const Call& call) {
     LockRequest request{.element = settings_.element,
                         .lock_class = operation.lock_class,
                         .operation = std::string(operation.name),
