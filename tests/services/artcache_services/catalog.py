@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services by name, and whether this machine can run them."""
 import difflib
+import os
 import pwd
 from typing import Dict, Optional, Type
 
 from . import process
 from .errors import ServiceError
-from .postgres import Postgres, PostgresNoFsync
+from .postgres import Postgres, PostgresClock, PostgresNoFsync
 from .radosgw import Radosgw, RadosgwBluestore
-from .redis import Redis, RedisAuth, RedisTls
+from .redis import Redis, RedisAuth, RedisClock, RedisTls
 from .service import Service
 
 SERVICES: Dict[str, Type[Service]] = {
     "postgres": Postgres,
     "postgres-nofsync": PostgresNoFsync,
+    "postgres-clock": PostgresClock,
     "redis": Redis,
+    "redis-clock": RedisClock,
     "redis-auth": RedisAuth,
     "redis-tls": RedisTls,
     "radosgw": Radosgw,
@@ -38,6 +41,9 @@ def why_unavailable(name: str) -> Optional[str]:
     if missing:
         packages = " ".join(dict.fromkeys(missing.values()))
         return f"{', '.join(missing)} not found: install {packages} (scripts/setup does)"
+    unset = [variable for variable in service.variables if variable not in os.environ]
+    if unset:
+        return f"{', '.join(unset)} is not set: its tests do"
     try:
         process.account(service.user)
     except KeyError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PostgreSQL, as postgres (fsync on) and postgres-nofsync."""
+"""PostgreSQL, as postgres (fsync on), postgres-nofsync and postgres-clock."""
 import asyncio
 import glob
 import os
@@ -7,10 +7,10 @@ import re
 import shutil
 import signal
 import time
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from .errors import ServiceError
-from .service import Service
+from .service import CLOCK_LIBRARY, Service
 
 _PASSWORD = "secret"
 _DATABASES = ("artstore", "artstore_admin", "artstore_query")
@@ -59,10 +59,13 @@ class Postgres(Service):
             # No socket: its path could be too long. No /dev/shm files: a kill would leave them.
             "unix_socket_directories": "", "dynamic_shared_memory_type": "mmap",
         }
-        argv = [self.find("postgres"), "-D", "data"]
+        argv = [*self.around(), self.find("postgres"), "-D", "data"]
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]
         return self.launch("postgres", argv)
+
+    def around(self) -> List[str]:
+        return []
 
     async def _ready(self) -> bool:
         try:
@@ -99,3 +102,16 @@ class PostgresNoFsync(Postgres):
     summary = "PostgreSQL, fsync off: faster, not for tests of durability"
     fsync = "off"
     variable = "ARTCACHE_TEST_POSTGRES_NOFSYNC"
+
+
+class PostgresClock(PostgresNoFsync):
+    summary = "PostgreSQL with a clock that a test moves, fsync off"
+    variables = (CLOCK_LIBRARY,)
+
+    def around(self) -> List[str]:
+        return self.movable_clock()
+
+    def facts(self) -> Dict:
+        facts = super().facts()
+        facts["env"]["ARTCACHE_TEST_CLOCK"] = self.clock_file()
+        return facts

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Redis, as redis (plain), redis-auth (password) and redis-tls (TLS only, password)."""
+"""Redis, as redis (plain), redis-clock, redis-auth (password), redis-tls (TLS only, password)."""
 import asyncio
 import os
 import ssl
 from typing import Dict, List
 
-from .service import Service
+from .service import CLOCK_LIBRARY, Service
 
 _PASSWORD = "secret"
 
@@ -19,12 +19,16 @@ class Redis(Service):
     variable = "ARTCACHE_TEST_REDIS"
 
     async def bring_up(self) -> None:
-        argv = [self.find("redis-server"), "--bind", "127.0.0.1", "--dir", self.folder,
-                "--save", "", "--appendonly", "no", "--daemonize", "no", *self.listening()]
+        argv = [*self.around(), self.find("redis-server"),
+                "--bind", "127.0.0.1", "--dir", self.folder, "--save", "", "--appendonly", "no",
+                "--daemonize", "no", *self.listening()]
         if self.password:
             argv += ["--requirepass", self.password]
         self.launch("redis", argv)
         await self.wait_until(self._answers)
+
+    def around(self) -> List[str]:
+        return []
 
     def listening(self) -> List[str]:
         return ["--port", str(self.port)]
@@ -51,6 +55,19 @@ class Redis(Service):
         login = f":{self.password}@" if self.password else ""
         url = f"{self.scheme}://{login}127.0.0.1:{self.port}"
         return {"url": url, "password": self.password, "env": {self.variable: url}}
+
+
+class RedisClock(Redis):
+    summary = "Redis with a clock that a test moves"
+    variables = (CLOCK_LIBRARY,)
+
+    def around(self) -> List[str]:
+        return self.movable_clock()
+
+    def facts(self) -> Dict:
+        facts = super().facts()
+        facts["env"]["ARTCACHE_TEST_CLOCK"] = self.clock_file()
+        return facts
 
 
 class RedisAuth(Redis):

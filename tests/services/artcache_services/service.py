@@ -18,6 +18,7 @@ from .ports import Ports
 _BIND_FAILED = re.compile(r"address already in use|EADDRINUSE", re.IGNORECASE)
 _ATTEMPTS = 3
 _POLL_SECONDS = 0.02
+CLOCK_LIBRARY = "ARTCACHE_TEST_CLOCK_LIBRARY"  # the variable that says where it was built
 
 
 class Server:
@@ -52,6 +53,7 @@ class Service:
 
     summary = ""
     programs: Dict[str, str] = {}  # program -> Debian package
+    variables: Sequence[str] = ()  # that have to be set where it is started
     user: Optional[str] = None     # the system user when started by root
     megabytes = 10                 # disk it needs
     stop_order: List[str] = []
@@ -138,6 +140,19 @@ class Service:
             file.write(text)
         self.give(path)
         return path
+
+    def movable_clock(self) -> List[str]:
+        """What goes before a server's command so that `clock_file` sets its clock off: seconds as
+        a number with its sign, to be written over in place."""
+        library = os.path.join(self.folder, "clock.so")
+        if not os.path.exists(library):
+            shutil.copyfile(os.environ[CLOCK_LIBRARY], library)  # that user may see no more than it
+            self.give(library)
+            self.write("clock", "+0000000\n")
+        return ["env", f"LD_PRELOAD={library}", f"ARTCACHE_CLOCK_FILE={self.clock_file()}"]
+
+    def clock_file(self) -> str:
+        return os.path.join(self.folder, "clock")
 
     # Processes.
 
