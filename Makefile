@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= release
 export JOBS PRESET
 
-.PHONY: help setup demo test acceptance bench bench-peers soak lint format coverage clean
+.PHONY: help setup demo test acceptance bench bench-peers soak contend lint format coverage clean
 
 help:  ## show this
 	@echo 'usage: make TARGET [JOBS=N] [PRESET=NAME] [ARGS="..."]'
@@ -36,6 +36,9 @@ bench-peers:  ## measure a first rebuild beside the original's loop, and DuckDB 
 
 soak:  ## mixed traffic on artcached for MINUTES (60): memory, descriptors, latency stay flat
 	@scripts/soak $(or $(MINUTES),60)
+
+contend:  ## 16 processes want one element's locks for TIME seconds (60), on every backend
+	@scripts/contend $(or $(TIME),60)
 
 lint:  ## check include rules, headers, format, scripts and both compilers' warnings
 	@scripts/lint $(ARGS)

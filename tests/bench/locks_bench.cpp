@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Taking and releasing a lock that nobody else wants, against what no lock can do without: a
-// durable commit, or a way to the server and back for each of the two. Servers are those of
-// `services run`.
+// durable commit, or a way to the server and back for each of the two.
 #include <array>
 #include <artcache/backends.hpp>
 #include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
-#include <cstdlib>
 #include <filesystem>
 
 #include "bench/bench.hpp"
 #include "bench/raw_sqlite.hpp"
+#include "bench/servers.hpp"
 #if ARTCACHE_WITH_REDIS
 #include "redis/connection.hpp"
 #endif
@@ -142,11 +141,12 @@ std::vector<Figure> locks_figures(const Options& options) {
   std::filesystem::create_directories(folder);
   figures.push_back(in_sqlite(folder));
 #if ARTCACHE_WITH_REDIS
-  if (const char* address = std::getenv("ARTCACHE_TEST_REDIS")) in_redis(folder, address, figures);
+  if (const Servers server("redis"); server.running())
+    in_redis(folder, server.value("ARTCACHE_TEST_REDIS"), figures);
 #endif
 #if ARTCACHE_WITH_POSTGRES
-  if (const char* address = std::getenv("ARTCACHE_TEST_POSTGRES"))
-    figures.push_back(in_postgres(folder, address));
+  if (const Servers server("postgres"); server.running())
+    figures.push_back(in_postgres(folder, server.value("ARTCACHE_TEST_POSTGRES")));
 #endif
   std::filesystem::remove_all(folder);
   return figures;
