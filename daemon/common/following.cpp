@@ -159,6 +159,7 @@ Result<bool> Following::retry(const std::string& key, const Call& call) {
 // --- All of them --------------------------------------------------------------------------------
 
 void Fleet::update(const std::vector<Owner>& elements) {
+  const util::MutexLock one_at_a_time(updating_);
   for (const auto& one : all()) {
     const std::string& id = one->element().element;
     if (std::ranges::find(elements, id, &Owner::element) != elements.end())

@@ -121,6 +121,7 @@ class Fleet {
   const FollowSettings settings_;
   const Deps deps_;
   const Timestamp made_at_;
+  util::Mutex updating_;  ///< taken before the other one
   mutable util::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Following>, std::less<>> elements_
       ARTCACHE_GUARDED_BY(mutex_);

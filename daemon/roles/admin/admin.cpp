@@ -14,12 +14,15 @@ namespace {
 // Other processes on the same database rotate keys too; their tokens should be believed soon.
 constexpr std::chrono::seconds kTendEvery{5};
 constexpr std::chrono::hours kTrimEvery{1};
+// An element that comes back is to be followed soon.
+constexpr std::chrono::seconds kFollowPauseMost{5};
+constexpr replica::Names kNames{.logger = "file_registry", .metrics = "artstore_admin_registry_"};
 
 }  // namespace
 
-Result<std::unique_ptr<Admin>> Admin::open(Options options, const Deps& deps, Fetch fetch,
+Result<std::unique_ptr<Admin>> Admin::open(Options options, const Deps& deps, Outside outside,
                                            const Call& call) {
-  std::unique_ptr<Admin> out(new Admin(std::move(options), deps, std::move(fetch)));
+  std::unique_ptr<Admin> out(new Admin(std::move(options), deps));
   Parts& parts = out->parts_;
   ARTCACHE_TRY(parts.database,
                Database::open(parts.options.database, "admin", migrate, deps, call));
@@ -30,14 +33,14 @@ Result<std::unique_ptr<Admin>> Admin::open(Options options, const Deps& deps, Fe
   ARTCACHE_CHECK(parts.signing->load(call));
   ARTCACHE_CHECK(make_initial_accounts(parts, call));
   ARTCACHE_CHECK(make_initial_user(parts, call));
+  out->open_registry(std::move(outside));
   ARTCACHE_CHECK(out->add_routes());
   return out;
 }
 
-Admin::Admin(Options options, const Deps& deps, Fetch fetch) : site_("admin") {
+Admin::Admin(Options options, const Deps& deps) : site_("admin") {
   parts_.options = std::move(options);
   parts_.deps = deps;
-  parts_.fetch = std::move(fetch);
   parts_.verifier = std::make_unique<auth::Verifier>(parts_.ring, *deps.clock);
   parts_.gate = std::make_unique<auth::Gate>(*parts_.verifier, deps,
                                              auth::GateOptions{.limits = parts_.options.limits});
@@ -47,19 +50,43 @@ Admin::Admin(Options options, const Deps& deps, Fetch fetch) : site_("admin") {
 
 Admin::~Admin() { stop(); }
 
+void Admin::open_registry(Outside outside) {
+  Parts& parts = parts_;
+  const Options& options = parts.options;
+  parts.fetch = std::move(outside.fetch);
+  parts.files = std::make_unique<FileTables>(*parts.deps.clock, options.cleanup_delay);
+  parts.element_files = std::make_unique<ElementFiles>(*parts.signing, std::move(outside.send),
+                                                       parts.deps, options.access_lifetime);
+  parts.clean_soon = [this] { cleaner_.wake(); };
+  if (!options.follow_files || !outside.open_log) return;
+  const auto open = [&parts, open_log = std::move(outside.open_log)](const replica::Owner& owner) {
+    return open_log(owner.url,
+                    [&parts](const Call& call) { return parts.element_files->token(call); });
+  };
+  parts.fleet = std::make_unique<replica::Fleet>(
+      replica::Replica{parts.database.get(), parts.files.get(), kNames}, open,
+      FollowSettings{.pause_most = kFollowPauseMost,
+                     .audit_interval = options.registry_audit_interval},
+      parts.deps);
+}
+
 Result<void> Admin::add_routes() {
-  for (const auto add : {add_token_routes, add_key_routes, add_account_routes, add_login_routes,
-                         add_user_routes, add_element_routes, add_audit_routes})
+  for (const auto add :
+       {add_token_routes, add_key_routes, add_account_routes, add_login_routes, add_user_routes,
+        add_element_routes, add_audit_routes, add_file_routes, add_cleanup_routes})
     ARTCACHE_CHECK(add(site_, parts_));
   return {};
 }
 
 Result<void> Admin::start() {
+  cleaner_.start();
   if (!tender_.joinable()) tender_ = std::jthread([this](std::stop_token stop) { tend(stop); });
   return {};
 }
 
 void Admin::stop() {
+  cleaner_.stop();
+  if (parts_.fleet) parts_.fleet->stop();
   if (!tender_.joinable()) return;
   tender_.request_stop();
   {
@@ -77,7 +104,10 @@ void Admin::tend(std::stop_token stop) {
   auto trimmed = parts_.deps.clock->steady();
   while (!stop.stop_requested()) {
     report("keys", parts_.signing->tend(call));
+    // Before those are asked that may be slow to answer.
+    report("file registry", follow_elements(parts_, call));
     report("storage elements", sync_stale_elements(parts_, call));
+    if (parts_.fleet) parts_.fleet->measure();
     if (parts_.deps.clock->steady() - trimmed >= kTrimEvery) {
       trimmed = parts_.deps.clock->steady();
       report("audit trail", trim(call));
@@ -91,9 +121,10 @@ Result<void> Admin::trim(const Call& call) {
   const auto lifetime =
       std::chrono::duration_cast<std::chrono::microseconds>(parts_.options.audit_lifetime);
   if (lifetime.count() == 0) return {};
-  ARTCACHE_CHECK(parts_.database->write(
-      call, [&](Session& s) { return remove_audit_before(s, parts_.now() - lifetime); }));
-  return {};
+  return parts_.database->write(call, [&](Session& s) -> Result<void> {
+    ARTCACHE_CHECK(remove_audit_before(s, parts_.now() - lifetime));
+    return forget_deleted(s, parts_.now() - lifetime);
+  });
 }
 
 void Admin::report(std::string_view what, const Result<void>& done) {
@@ -109,8 +140,14 @@ void Admin::report(std::string_view what, const Result<void>& done) {
 std::vector<HealthPart> Admin::health(const Call& call) {
   const Call brief = call.within(std::chrono::seconds(1), *parts_.deps.clock);
   const auto keys = parts_.database->read(brief, [](Session& s) { return list_keys(s); });
-  return {
+  std::vector<HealthPart> parts{
       {.name = "database", .state = keys ? "ok" : keys.error().message, .works = keys.has_value()}};
+  // An element that is away makes the registry older, not useless.
+  if (parts_.fleet)
+    for (const auto& one : parts_.fleet->all())
+      parts.push_back({.name = one->element().element,
+                       .state = std::string(to_string(one->status().follow.state))});
+  return parts;
 }
 
 }  // namespace artcache::admin

@@ -8,7 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "roles/admin/cleaner.hpp"
 #include "roles/admin/parts.hpp"
+#include "roles/admin/registry.hpp"
 #include "roles/role.hpp"
 #include "util/mutex.hpp"
 
@@ -16,10 +18,9 @@ namespace artcache::admin {
 
 class Admin final : public Role {
  public:
-  /// Makes tables, the first key and the initial accounts where they are missing. `fetch` asks
-  /// storage elements what they are; without it those that register themselves are known.
+  /// Makes tables, the first key and the initial accounts where they are missing.
   /// Errors: invalid_argument, and those of the database.
-  static Result<std::unique_ptr<Admin>> open(Options options, const Deps& deps, Fetch fetch,
+  static Result<std::unique_ptr<Admin>> open(Options options, const Deps& deps, Outside outside,
                                              const Call& call);
   ~Admin() override;
   Admin(const Admin&) = delete;
@@ -33,9 +34,14 @@ class Admin final : public Role {
 
   /// For parts of this process that verify without files.
   [[nodiscard]] const auth::KeyRing& keys() const { return parts_.ring; }
+  /// For tests, which have no threads: what start() does again and again.
+  Result<void> follow_once(const Call& call) { return follow_elements(parts_, call); }
+  Result<void> clean_once(const Call& call) { return cleaner_.pass(call); }
+  [[nodiscard]] replica::Fleet* fleet() const { return parts_.fleet.get(); }
 
  private:
-  Admin(Options options, const Deps& deps, Fetch fetch);
+  Admin(Options options, const Deps& deps);
+  void open_registry(Outside outside);
   Result<void> add_routes();
   void tend(std::stop_token stop);
   Result<void> trim(const Call& call);
@@ -43,6 +49,7 @@ class Admin final : public Role {
 
   http::Site site_;
   Parts parts_;
+  Cleaner cleaner_{parts_};
   util::Mutex mutex_;
   util::CondVar wake_;
   std::jthread tender_;

@@ -86,7 +86,10 @@ http::Reply register_itself(Parts& parts, http::Request& request) {
   if (!url) return unprocessable({{{"body", "api_url"}, url.error().message, "url_parsing"}});
   auto said = parse_info(*body, *url);
   if (!said) return unprocessable({{{"body"}, said.error().message, "value_error"}});
-  return answer(parts, register_element(parts, std::move(*said), request.call));
+  const auto registered = register_element(parts, std::move(*said), request.call);
+  // The tender would come to it in a few seconds; what it is told of errors is enough.
+  if (registered) static_cast<void>(follow_elements(parts, request.call));
+  return answer(parts, registered);
 }
 
 http::Reply list(const Parts& parts, http::Request& request) {

@@ -17,10 +17,12 @@
 #include "auth/limiter.hpp"
 #include "auth/secret.hpp"
 #include "auth/verifier.hpp"
+#include "common/following.hpp"
 #include "common/json_object.hpp"
 #include "http/site.hpp"
+#include "roles/admin/element_files.hpp"
 #include "roles/admin/signing.hpp"
-#include "roles/admin/tables.hpp"
+#include "roles/admin/tables_files.hpp"
 
 namespace artcache::admin {
 
@@ -46,6 +48,14 @@ struct Options {
   std::chrono::milliseconds audit_lifetime = std::chrono::hours(24 * 365);
   std::uint32_t token_requests_per_minute = 300;  ///< of one address; 0: no limit
   std::uint32_t token_failures_per_minute = 20;   ///< of one address for one account
+  bool follow_files = true;                       ///< whether there is a registry of files
+  std::chrono::milliseconds registry_audit_interval = std::chrono::hours(1);
+  std::chrono::milliseconds cleanup_delay =
+      std::chrono::hours(24);  ///< a deleted file stays so long
+  std::chrono::milliseconds cleanup_retry = std::chrono::seconds(5);  ///< after the first failure
+  std::chrono::milliseconds cleanup_retry_most = std::chrono::minutes(10);
+  std::chrono::milliseconds edit_wait =
+      std::chrono::seconds(3);  ///< for the log to tell of an edit
   auth::RateLimits limits = auth::RateLimits::off;
   auth::HashCost hash_cost = {};
   SigningOptions signing = {};
@@ -55,6 +65,20 @@ struct Options {
 
 /// GET of a URL: the body of a 200. Errors: unavailable, timed_out, cancelled.
 using Fetch = std::function<Result<std::string>(const std::string& url, const Call& call)>;
+
+/// The token with which the admin asks an element. Errors: as Signing::mint().
+using Token = std::function<Result<std::string>(const Call&)>;
+/// The log of an element. Errors: invalid_argument (no such address), unsupported.
+using OpenLog =
+    std::function<Result<std::unique_ptr<LogSource>>(const std::string& url, const Token& token)>;
+
+/// How elements are reached. Without `fetch` those that register themselves are known, without
+/// `send` files are only looked at, without `open_log` none are known.
+struct Outside {
+  Fetch fetch = {};
+  Send send = {};
+  OpenLog open_log = {};
+};
 
 /// Lives as long as the role; the routes hold references.
 struct Parts {
@@ -67,6 +91,10 @@ struct Parts {
   std::unique_ptr<auth::Verifier> verifier;
   std::unique_ptr<auth::Gate> gate;
   std::unique_ptr<auth::Limiter> requests, failures;
+  std::unique_ptr<FileTables> files;
+  std::unique_ptr<ElementFiles> element_files;
+  std::unique_ptr<replica::Fleet> fleet;  ///< null: nobody follows
+  std::function<void()> clean_soon = [] {};
 
   [[nodiscard]] Timestamp now() const { return deps.clock->now(); }
 };
@@ -79,6 +107,8 @@ Result<void> add_login_routes(http::Site& site, Parts& parts);
 Result<void> add_user_routes(http::Site& site, Parts& parts);
 Result<void> add_element_routes(http::Site& site, Parts& parts);
 Result<void> add_audit_routes(http::Site& site, Parts& parts);
+Result<void> add_file_routes(http::Site& site, Parts& parts);
+Result<void> add_cleanup_routes(http::Site& site, Parts& parts);
 
 /// Who may read, and who may change, what the admin is told by people.
 auth::Rule people_who_read();

@@ -158,6 +158,17 @@ Result<void> sync_stale_elements(Parts& parts, const Call& call) {
   return {};
 }
 
+Result<void> follow_elements(Parts& parts, const Call& call) {
+  if (!parts.fleet) return {};
+  ARTCACHE_TRY(const auto elements,
+               parts.database->read(call, [](Session& s) { return list_elements(s); }));
+  std::vector<replica::Owner> owners;
+  for (const StorageElement& element : elements)
+    if (element.element_id) owners.push_back({*element.element_id, element.api_url});
+  parts.fleet->update(owners);
+  return {};
+}
+
 std::string status_now(const Parts& parts, const StorageElement& element) {
   const auto heard = element.last_health_check.value_or(Timestamp::min());
   const bool lately = parts.now() - heard < parts.options.element_lifetime;

@@ -31,6 +31,10 @@ Result<StorageElement> sync_element(Parts& parts, std::int64_t id, const Call& c
 /// The same for all that nobody has heard of for half of the time after which they are offline.
 Result<void> sync_stale_elements(Parts& parts, const Call& call);
 
+/// Follows the files of all elements there are, where anybody follows. Errors: those of the
+/// database.
+Result<void> follow_elements(Parts& parts, const Call& call);
+
 /// `online` only while it was heard of lately.
 std::string status_now(const Parts& parts, const StorageElement& element);
 /// ok, warning, critical or full, by the share that is used.

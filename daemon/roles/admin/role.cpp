@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the admin can be told, under the names that operators of the original know.
+#include <algorithm>
 #include <array>
+#include <artcache/http_log.hpp>
 #include <memory>
 #include <utility>
 
@@ -82,8 +84,30 @@ constexpr std::array kSettings{
     Setting{.name = "audit_days",
             .kind = Kind::number,
             .fallback = "365",
-            .meaning = "how long the audit trail is kept; 0: for ever",
+            .meaning = "how long the audit trail and what was deleted are remembered; 0: for ever",
             .most = 36'500},
+    Setting{.name = "file_registry",
+            .kind = Kind::flag,
+            .fallback = "true",
+            .meaning = "whether the files of all elements are followed"},
+    Setting{.name = "registry_audit_interval",
+            .kind = Kind::duration,
+            .fallback = "1h",
+            .meaning = "how often the registry is compared with the elements"},
+    Setting{.name = "cleanup_delay",
+            .kind = Kind::duration,
+            .fallback = "24h",
+            .meaning = "how long a file that was deleted stays on its element"},
+    Setting{.name = "cleanup_retry",
+            .kind = Kind::duration,
+            .fallback = "5s",
+            .meaning = "after which a removal that failed is tried again; doubles each time"},
+    Setting{.name = "cleanup_retry_most",
+            .kind = Kind::duration,
+            .fallback = "10m",
+            .meaning = "to which that grows"},
+    Setting{.name = "ca",
+            .meaning = "PEM file of the authorities of elements; empty: the system's"},
 };
 
 std::vector<admin::InitialAccount> accounts_of(const config::Settings& told) {
@@ -116,6 +140,11 @@ admin::Options options_of(const RoleContext& context) {
   out.access_lifetime = std::chrono::minutes(told.number("access_token_minutes"));
   out.refresh_lifetime = std::chrono::hours(24 * told.number("refresh_token_days"));
   out.audit_lifetime = std::chrono::hours(24 * told.number("audit_days"));
+  out.follow_files = told.flag("file_registry");
+  out.registry_audit_interval = told.duration("registry_audit_interval");
+  out.cleanup_delay = told.duration("cleanup_delay");
+  out.cleanup_retry = told.duration("cleanup_retry");
+  out.cleanup_retry_most = std::max(out.cleanup_retry, told.duration("cleanup_retry_most"));
   out.token_requests_per_minute =
       static_cast<std::uint32_t>(told.number("token_requests_per_minute"));
   out.limits = told.flag("rate_limit") ? auth::RateLimits::on : auth::RateLimits::off;
@@ -140,21 +169,31 @@ Result<void> check_rotation(const admin::Options& options) {
                    std::to_string(keys) + " keys would have to verify at a time"};
 }
 
-/// How elements are asked what they are.
-admin::Fetch fetch_over_http(const Deps& deps) {
-  auto http = std::make_shared<web::HttpClient>(web::HttpSettings{}, *deps.clock);
-  return [http](const std::string& url, const Call& call) -> Result<std::string> {
+/// How elements are reached.
+admin::Outside over_http(const config::Settings& told, const Deps& deps) {
+  const std::string ca = told.text("ca");
+  auto http = std::make_shared<web::HttpClient>(web::HttpSettings{.ca = ca}, *deps.clock);
+  admin::Outside out;
+  out.fetch = [http](const std::string& url, const Call& call) -> Result<std::string> {
     ARTCACHE_TRY(web::HttpReply reply, http->send({.url = url, .most = 64 * 1024}, call));
     if (reply.head.status == 200) return std::move(reply.body);
     return Error{Errc::unavailable, url + " answers " + std::to_string(reply.head.status)};
   };
+  out.send = [http](const web::HttpRequest& request, const Call& call) {
+    return http->send(request, call);
+  };
+  out.open_log = [deps](const std::string& url, const admin::Token& token) {
+    return open_http_log({.url = url, .token = token}, deps);
+  };
+  return out;
 }
 
 Result<std::unique_ptr<Role>> make_admin(const RoleContext& context) {
   admin::Options options = options_of(context);
   ARTCACHE_CHECK(check_rotation(options));
-  ARTCACHE_TRY(auto role, admin::Admin::open(std::move(options), context.deps,
-                                             fetch_over_http(context.deps), context.call));
+  ARTCACHE_TRY(auto role,
+               admin::Admin::open(std::move(options), context.deps,
+                                  over_http(*context.settings, context.deps), context.call));
   return std::unique_ptr<Role>(std::move(role));
 }
 

@@ -39,11 +39,47 @@ CREATE TABLE audit_log(
 CREATE INDEX audit_log_at ON audit_log(at);
 )";
 
+// Files of all elements, each as the log of its element tells it: `content` is the whole of it, the
+// columns are what lists are narrowed down by and what people look at. A row without a hash is what
+// is remembered of a file that was deleted here and is gone from its element. `rank` orders the
+// rows of one file: permanent 0, unknown 1, temporary 2, gone 3. The indexes serve reads by id, the
+// lists, and the upkeep of what was deleted.
+constexpr std::string_view kVersion2 = R"(
+CREATE TABLE files(
+  file_id TEXT NOT NULL, storage_element_id TEXT NOT NULL, original_filename TEXT NOT NULL,
+  storage_filename TEXT NOT NULL, storage_path TEXT NOT NULL, file_size BIGINT NOT NULL,
+  checksum_sha256 TEXT NOT NULL, content_type TEXT NOT NULL, description TEXT,
+  retention_policy TEXT, ttl_days BIGINT, ttl_expires_at {time}, uploaded_by TEXT NOT NULL,
+  created_at {time} NOT NULL, updated_at {time} NOT NULL, rank BIGINT NOT NULL,
+  deleted_at {time}, deletion_reason TEXT, deleted_by TEXT,
+  content {bytes} NOT NULL, content_hash {bytes},
+  PRIMARY KEY(storage_element_id, file_id));
+CREATE INDEX files_id ON files(file_id);
+CREATE INDEX files_created ON files(created_at, file_id);
+CREATE INDEX files_deleted ON files(deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE TABLE file_cleanup_queue(
+  id {serial}, file_id TEXT NOT NULL, storage_element_id TEXT NOT NULL,
+  storage_path TEXT NOT NULL, scheduled_at {time} NOT NULL, priority BIGINT NOT NULL,
+  cleanup_reason TEXT NOT NULL, next_attempt_at {time} NOT NULL, attempted_at {time},
+  processed_at {time}, error_message TEXT, retry_count BIGINT NOT NULL);
+CREATE INDEX file_cleanup_queue_file ON file_cleanup_queue(file_id);
+CREATE INDEX file_cleanup_queue_due ON file_cleanup_queue(next_attempt_at)
+  WHERE processed_at IS NULL;
+CREATE TABLE file_registry_sync(
+  storage_element_id TEXT PRIMARY KEY, position TEXT NOT NULL, digest TEXT NOT NULL,
+  files BIGINT NOT NULL, updated_at {time} NOT NULL);
+CREATE TABLE file_registry_dead_letters(
+  storage_element_id TEXT NOT NULL, id TEXT NOT NULL, seq BIGINT NOT NULL, content_hash {bytes},
+  kept_hash {bytes}, reason TEXT NOT NULL, failed_at {time} NOT NULL, dropped_at {time},
+  PRIMARY KEY(storage_element_id, id));
+)";
+
 }  // namespace
 
 Result<void> migrate(sql::Connection& connection, db::Engine engine, const Call& call) {
   const std::string version1 = db::in_words_of(engine, kVersion1);
-  const std::array steps{sql::Migration{1, version1}};
+  const std::string version2 = db::in_words_of(engine, kVersion2);
+  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, version2}};
   return sql::migrate(connection, {.name = "admin", .migrations = steps}, call);
 }
 

@@ -108,7 +108,7 @@ class Bench {
       if (info_.empty()) return Error{Errc::unavailable, "nobody there"};
       return info_;
     };
-    admin_ = must(Admin::open(options_, {.clock = &clock}, fetch, {}));
+    admin_ = must(Admin::open(options_, {.clock = &clock}, {.fetch = fetch}, {}));
   }
 
   Seen send(http::Method method, const std::string& target, const Asked& asked = {}) {

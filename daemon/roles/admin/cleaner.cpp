@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "roles/admin/cleaner.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace artcache::admin {
+namespace {
+
+constexpr std::int64_t kAtOnce = 100;
+constexpr std::chrono::seconds kRound{2};
+
+Error away_error() { return {Errc::unavailable, "the element does not answer"}; }
+
+}  // namespace
+
+std::chrono::milliseconds cleanup_pause(std::int64_t retries, std::chrono::milliseconds least,
+                                        std::chrono::milliseconds most) {
+  const auto doublings = std::clamp<std::int64_t>(retries - 1, 0, 20);
+  return std::min(least * (std::int64_t{1} << doublings), std::max(least, most));
+}
+
+void Cleaner::start() {
+  if (!thread_.joinable()) thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+}
+
+void Cleaner::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  wake();
+  thread_.join();
+}
+
+void Cleaner::wake() {
+  const util::MutexLock lock(mutex_);
+  woken_ = true;
+  changed_.notify_all();
+}
+
+void Cleaner::run(std::stop_token stop) {
+  Call call;
+  call.stop = stop;
+  while (!stop.stop_requested()) {
+    const auto done = pass(call);
+    if (!done && done.error().code != Errc::cancelled) {
+      const LogField fields[]{{"reason", std::string_view(done.error().message)}};
+      parts_.deps.logger->log({.level = LogLevel::error,
+                               .logger = "file_registry",
+                               .message = "The cleanup of files has to wait for the next round",
+                               .fields = fields,
+                               .request_id = {}});
+    }
+    const util::MutexLock lock(mutex_);
+    if (!woken_ && !stop.stop_requested()) changed_.wait_for(mutex_, kRound);
+    woken_ = false;
+  }
+}
+
+Result<void> Cleaner::pass(const Call& call) {
+  const auto begun = parts_.deps.clock->steady();
+  std::set<std::string> away;
+  bool worked = false;
+  for (;;) {
+    ARTCACHE_TRY(const auto due, parts_.database->read(call, [&](Session& s) {
+      return due_cleanups(s, parts_.now(), kAtOnce);
+    }));
+    worked = worked || !due.empty();
+    for (const Cleanup& cleanup : due) {
+      ARTCACHE_CHECK(call.check("cleanup of files", *parts_.deps.clock));
+      ARTCACHE_CHECK(clean(cleanup, away, call));
+    }
+    if (static_cast<std::int64_t>(due.size()) < kAtOnce) break;
+  }
+  ARTCACHE_TRY(const auto pending,
+               parts_.database->read(call, [](Session& s) { return count_pending(s); }));
+  Metrics& metrics = *parts_.deps.metrics;
+  metrics.gauge("gc_queue_pending_size", {}, static_cast<double>(pending));
+  if (!worked) return {};
+  const std::chrono::duration<double> took = parts_.deps.clock->steady() - begun;
+  metrics.observe("gc_run_duration_seconds", {}, took.count());
+  metrics.gauge("gc_last_run_timestamp", {},
+                std::chrono::duration<double>(parts_.now().since_epoch()).count());
+  return {};
+}
+
+Result<void> Cleaner::clean(Cleanup cleanup, std::set<std::string>& away, const Call& call) {
+  Result<void> done = away_error();
+  if (!away.contains(cleanup.element)) {
+    ARTCACHE_TRY(const bool begun, parts_.database->write(call, [&](Session& s) {
+      return begin_cleanup(s, cleanup.id, parts_.now());
+    }));
+    if (!begun) return {};
+    done = remove(cleanup, call);
+  }
+  if (!done && done.error().code == Errc::cancelled) return done;
+  // What is wrong with one file alone holds up no others.
+  if (!done && done.error().code != Errc::conflict) away.insert(cleanup.element);
+  parts_.deps.metrics->count(done ? "gc_files_cleaned_total" : "gc_files_failed_total", {}, 1);
+  if (!done && cleanup.retries == 0)
+    log(LogLevel::warning, "A file is removed later than it should be", cleanup,
+        done.error().message);
+  if (done) {
+    cleanup.processed_at = parts_.now();
+    cleanup.error.reset();
+  } else {
+    const Options& options = parts_.options;
+    ++cleanup.retries;
+    cleanup.error = done.error().message;
+    cleanup.next_attempt_at =
+        parts_.now() + std::chrono::microseconds(cleanup_pause(
+                           cleanup.retries, options.cleanup_retry, options.cleanup_retry_most));
+  }
+  AuditEntry entry;
+  entry.at = parts_.now();
+  entry.actor = "admin";
+  entry.action = "file.cleanup";
+  entry.target = cleanup.file_id;
+  entry.status = 200;
+  entry.details = cleanup.element;
+  return parts_.database->write(call, [&](Session& s) -> Result<void> {
+    ARTCACHE_CHECK(store_cleanup(s, cleanup));
+    return done ? add_audit(s, entry) : Result<void>();
+  });
+}
+
+Result<void> Cleaner::remove(const Cleanup& cleanup, const Call& call) {
+  ARTCACHE_TRY(const auto element, parts_.database->read(call, [&](Session& s) {
+    return find_element_id(s, cleanup.element);
+  }));
+  if (!element) return Error{Errc::unavailable, "nobody knows where this element is"};
+  return parts_.element_files->remove(element->api_url, cleanup.file_id, cleanup.reason, call);
+}
+
+void Cleaner::log(LogLevel level, std::string_view message, const Cleanup& cleanup,
+                  std::string_view reason) const {
+  const LogField fields[]{{"storage_element_id", std::string_view(cleanup.element)},
+                          {"file_id", std::string_view(cleanup.file_id)},
+                          {"reason", reason}};
+  parts_.deps.logger->log({.level = level,
+                           .logger = "file_registry",
+                           .message = message,
+                           .fields = fields,
+                           .request_id = {}});
+}
+
+}  // namespace artcache::admin
