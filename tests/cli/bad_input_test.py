@@ -18,7 +18,7 @@ import uuid
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support")]
 
-from artcached import Artcached, form  # noqa: E402
+from artcached import Artcached, eventually, form  # noqa: E402
 
 DAEMON = ""
 UPLOAD = "/api/v1/files/upload"
@@ -266,9 +266,10 @@ class BadInput(unittest.TestCase):
     def test_a_refusal_stands_in_the_log_with_its_request(self):
         self.daemon.ask("GET", "se-01", "/api/v1/files/not-a-uuid",
                         headers={"X-Request-ID": "bad-input-1"})
-        lines = [line for line in self.daemon.log.read_text().splitlines()
-                 if "bad-input-1" in line]
-        self.assertTrue(any("422" in line for line in lines), lines)
+        # The line may be written after the answer.
+        self.assertTrue(eventually(lambda: any(
+            "bad-input-1" in line and "422" in line
+            for line in self.daemon.log.read_text().splitlines())), self.daemon.log.read_text())
 
 
 if __name__ == "__main__":

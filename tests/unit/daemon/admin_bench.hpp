@@ -8,12 +8,16 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "auth/jwt.hpp"
+#include "borrowed_log.hpp"
 #include "common/json_object.hpp"
 #include "roles/admin/admin.hpp"
 #if ARTCACHE_WITH_POSTGRES
@@ -86,7 +90,8 @@ inline std::optional<std::string> server_database() {
   connection->set_call(&call);
   must(
       connection->execute("DROP TABLE IF EXISTS service_accounts, admin_users, jwt_keys, "
-                          "storage_elements, audit_log, artcache_schema"));
+                          "storage_elements, audit_log, files, file_cleanup_queue, "
+                          "file_registry_sync, file_registry_dead_letters, artcache_schema"));
   return url;
 #else
   return std::nullopt;
@@ -108,7 +113,19 @@ class Bench {
       if (info_.empty()) return Error{Errc::unavailable, "nobody there"};
       return info_;
     };
-    admin_ = must(Admin::open(options_, {.clock = &clock}, {.fetch = fetch}, {}));
+    Outside outside{.fetch = fetch};
+    outside.send = [this](const web::HttpRequest& request, const Call&) -> Result<web::HttpReply> {
+      sent.push_back(request);
+      if (!element) return Error{Errc::unavailable, "nobody there"};
+      return element(request);
+    };
+    outside.open_log = [this](const std::string& url,
+                              const Token&) -> Result<std::unique_ptr<LogSource>> {
+      if (const auto at = logs.find(url); at != logs.end())
+        return std::unique_ptr<LogSource>(std::make_unique<test::Borrowed>(*at->second));
+      return Error{Errc::invalid_argument, "no such element"};
+    };
+    admin_ = must(Admin::open(options_, {.clock = &clock}, std::move(outside), {}));
   }
 
   Seen send(http::Method method, const std::string& target, const Asked& asked = {}) {
@@ -159,6 +176,10 @@ class Bench {
   [[nodiscard]] const test::TempDir& dir() const { return dir_; }
 
   test::FakeClock clock;
+  /// What elements answer to requests about files; empty: they are away.
+  std::function<web::HttpReply(const web::HttpRequest&)> element = {};
+  std::vector<web::HttpRequest> sent = {};      ///< those that were asked
+  std::map<std::string, LogSource*> logs = {};  ///< of elements, by their address
 
  private:
   static Seen seen(http::Response response) {
