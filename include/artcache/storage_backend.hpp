@@ -74,9 +74,17 @@ enum class ListWhat : std::uint8_t {
   all,       ///< data files too
 };
 
+enum class ListStamps : std::uint8_t {
+  wanted,
+  /// Who opens the files anyway gets them there: a backend to which a stamp costs a call for each
+  /// file may leave it, and `modified`, as they are in an empty ListedFile.
+  not_needed,
+};
+
 struct ListRequest {
   std::string folder = {};  ///< only what is below it; empty for the whole storage
   ListWhat what = ListWhat::sidecars;
+  ListStamps stamps = ListStamps::wanted;
 };
 
 /// Takes one batch; called from several threads at once. An error ends the listing with it.

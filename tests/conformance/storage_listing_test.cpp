@@ -66,6 +66,22 @@ TEST_SUITE("storage") {
     });
   }
 
+  TEST_CASE("who needs no stamps gets the same files, with their stamps or with none") {
+    for_each_storage([](Subject& subject) {
+      for (const char* path : {"a/x.pdf", "a/x.pdf.attr.json", "a/b/y.attr.json", "z.attr.json"})
+        put(subject.storage, path, "not empty");
+      for (const ListWhat what : {ListWhat::sidecars, ListWhat::all}) {
+        const Listed with = list(subject.storage, {"", what});
+        const Listed without = list(subject.storage, {"", what, ListStamps::not_needed});
+        REQUIRE(without.result.has_value());
+        CHECK(without.times == with.times);
+        CHECK(without.problems.empty());
+        for (const auto& [path, stamp] : without.stamps)
+          CHECK_MESSAGE((stamp == Stamp{} || stamp == with.stamps.at(path)), path);
+      }
+    });
+  }
+
   TEST_CASE("a folder bounds the listing, by whole names") {
     for_each_storage([](Subject& subject) {
       for (const char* path : {"2026/03/a", "2026/03/x/b", "2026/031/c", "2026/0/d", "2026/03x"})

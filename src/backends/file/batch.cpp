@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "backends/file/names.hpp"
-#include "backends/file/stamp.hpp"
 #include "util/try.hpp"
 
 namespace artcache::file {
@@ -21,8 +20,7 @@ Batch::Batch(const ListSink& sink) : sink_(sink), paths_(new char[kPathsSize]) {
   files_.reserve(kFilesMost);
 }
 
-Result<void> Batch::add(std::string_view folder, std::string_view name, const struct stat& found) {
-  const FileInfo info = info_of(found);
+Result<void> Batch::add(std::string_view folder, std::string_view name, const FileInfo& info) {
   char* const path = paths_.get() + used_;
   char* end = path;
   if (!folder.empty()) {

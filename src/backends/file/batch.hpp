@@ -2,8 +2,6 @@
 // Files on their way to the sink of a listing. One for each thread, of a fixed size.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <artcache/storage_backend.hpp>
 #include <memory>
 #include <string>
@@ -17,7 +15,7 @@ class Batch {
   explicit Batch(const ListSink& sink);
 
   /// Hands on what there is when there is no room for one more.
-  Result<void> add(std::string_view folder, std::string_view name, const struct stat& found);
+  Result<void> add(std::string_view folder, std::string_view name, const FileInfo& info);
   Result<void> add_problem(std::string path, Error error);
   /// A folder ends: a good moment to hand on a batch that is well filled.
   Result<void> end_folder();

@@ -13,6 +13,7 @@
 #include "backends/file/batch.hpp"
 #include "backends/file/exchange.hpp"
 #include "backends/file/names.hpp"
+#include "backends/file/stamp.hpp"
 #include "backends/file/workers.hpp"
 #include "util/try.hpp"
 
@@ -122,6 +123,8 @@ class Walker {
           *level.folder, name,
           own_error(Errc::unsupported, "list", joined(level.folder->path, name), defect));
     if (type == DT_DIR) return subfolder(level, text);
+    if (type == DT_REG && job_.request.stamps == ListStamps::not_needed)
+      return batch_.add(level.folder->path, name, {});
     return file(level, text);
   }
 
@@ -136,7 +139,7 @@ class Walker {
       return problem(folder, name, errno_error(errno, "list", joined(folder.path, name)));
     if (S_ISDIR(found.st_mode)) return subfolder(level, name);
     if (!S_ISREG(found.st_mode)) return other(folder, name, found.st_mode);
-    return wanted(name) ? batch_.add(folder.path, name, found) : Result<void>();
+    return wanted(name) ? batch_.add(folder.path, name, info_of(found)) : Result<void>();
   }
 
   // A link may lead to a folder with files that were asked for: always told of.

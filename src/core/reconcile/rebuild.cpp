@@ -78,6 +78,7 @@ class Rebuild final : public WalkTaker {
   Result<bool> may_switch();
   Result<void> compare(Rule rule);
   Result<void> compare_part(std::uint32_t part, Rule rule);
+  [[nodiscard]] bool by_stamp() const;
   Result<void> walk_over(Rule rule, const ScanLookup& lookup);
   Result<void> settle_again();
   Result<void> name_twins();
@@ -189,7 +190,8 @@ Result<std::uint64_t> Rebuild::count_sidecars(std::uint64_t most) {
     if (count.fetch_add(batch.files.size()) + batch.files.size() < most) return {};
     return Error{Errc::conflict, "enough"};
   };
-  const auto listed = context_.storage.list({}, enough, call_);
+  const auto listed =
+      context_.storage.list({.stamps = ListStamps::not_needed}, enough, call_);
   if (!listed && count.load() < most) return listed.error();
   return count.load();
 }
@@ -321,11 +323,18 @@ Result<void> Rebuild::name_twins() {
   return {};
 }
 
+/// Whether the stamps of a listing have a say in what is opened.
+bool Rebuild::by_stamp() const {
+  if (rule_ == Rule::changed) return bulk_ == nullptr || bulk_->resumed_rows() > 0;
+  return rule_ == Rule::all && log_.resumed();
+}
+
 Result<void> Rebuild::walk_over(Rule rule, const ScanLookup& lookup) {
   rule_ = rule;
   WalkPlan plan = context_.plan();
   plan.scanned = lookup;
-  plan.list = {.folder = request_.folder};
+  plan.list = {.folder = request_.folder,
+               .stamps = by_stamp() ? ListStamps::wanted : ListStamps::not_needed};
   plan.drop_known = collecting_ && bulk_ == nullptr;
   ARTCACHE_CHECK(walk(plan, *this, call_));
   meter_.report();  // of what came after the last pause
@@ -338,11 +347,11 @@ Result<void> Rebuild::listed(std::span<const ListedFile> sidecars,
                              std::vector<char>& open) {
   std::uint64_t known = 0;
   for (std::size_t i = 0; i < sidecars.size(); ++i) {
-    const bool same = scanned[i] && scanned[i]->stamp == sidecars[i].stamp;
+    const auto same = [&] { return scanned[i] && scanned[i]->stamp == sidecars[i].stamp; };
     if (rule_ == Rule::differing)
       open[i] = scanned[i] && found_.holds(scanned[i]->id) && found_.to_reread(scanned[i]->id);
     else
-      open[i] = !same || (rule_ == Rule::all && !log_.done(sidecars[i].path));
+      open[i] = !by_stamp() || !same() || (rule_ == Rule::all && !log_.done(sidecars[i].path));
     known += open[i] == 0;
   }
   if (first_walk_) {

@@ -26,6 +26,8 @@ class RunLog {
   /// `expected` is how many sidecars there may be.
   Result<void> begin(std::string_view folder, std::uint64_t expected, Timestamp now,
                      std::chrono::microseconds age_most);
+  /// Something was read in the part of this run that was cut short.
+  [[nodiscard]] bool resumed() const { return loaded_ || !done_.empty(); }
   /// The sidecar was read in the part of this run that was cut short. From any thread.
   [[nodiscard]] bool done(std::string_view path) const;
 
