@@ -142,9 +142,10 @@ Result<void> Index::scan_table(
     ARTCACHE_TRY(const bool found, s->step());
     if (!found) return {};
     ARTCACHE_CHECK(call.check("index: scan table", *deps_.clock));
-    ARTCACHE_TRY(const ScanLeaf leaf, ScanLeaf::parse(s->blob(1)));
-    std::vector<ScannedFile> files = leaf.files();
-    for (ScannedFile& file : files) file.path.insert(0, s->text(0));
+    ARTCACHE_TRY(ScanLeaf leaf, ScanLeaf::parse(s->blob(1)));
+    std::vector<ScannedFile> files = std::move(leaf).take();
+    const std::string_view under = s->text(0);
+    for (ScannedFile& file : files) file.path.insert(0, under);
     ARTCACHE_CHECK(sink(files));
   }
 }

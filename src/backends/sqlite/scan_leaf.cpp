@@ -56,6 +56,7 @@ Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes) {
   ScanLeaf leaf;
   const std::uint8_t* at = bytes.data();
   const std::uint8_t* const end = at + bytes.size();
+  leaf.files_.reserve(bytes.size() / kFixed);  // a little too much
   while (at != end) {
     const auto left = static_cast<std::size_t>(end - at);
     const std::size_t length = left < 2 ? 0 : at[0] | std::size_t{at[1]} << 8;

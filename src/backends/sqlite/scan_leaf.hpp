@@ -33,6 +33,7 @@ class ScanLeaf {
   [[nodiscard]] std::string packed() const;
 
   [[nodiscard]] const std::vector<ScannedFile>& files() const { return files_; }
+  [[nodiscard]] std::vector<ScannedFile> take() && { return std::move(files_); }
   [[nodiscard]] const ScannedFile* find(std::string_view name) const;
   /// The file that stood under that name before, if any.
   std::optional<ScannedFile> put(std::string_view name, const ScannedFile& file);

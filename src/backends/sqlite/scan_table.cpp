@@ -131,9 +131,11 @@ class LeafReader {
     if (!covers(path)) ARTCACHE_CHECK(read(path));
     const ScannedFile* file = leaf_.find(path.name);
     if (file == nullptr) return std::optional<ScannedFile>();
-    std::optional<ScannedFile> out(*file);
-    out->path = full;
-    return out;
+    return std::optional(ScannedFile{.path = std::string(full),
+                                     .stamp = file->stamp,
+                                     .id = file->id,
+                                     .hash = file->hash,
+                                     .updated_at = file->updated_at});
   }
 
  private:

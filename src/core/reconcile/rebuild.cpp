@@ -190,8 +190,7 @@ Result<std::uint64_t> Rebuild::count_sidecars(std::uint64_t most) {
     if (count.fetch_add(batch.files.size()) + batch.files.size() < most) return {};
     return Error{Errc::conflict, "enough"};
   };
-  const auto listed =
-      context_.storage.list({.stamps = ListStamps::not_needed}, enough, call_);
+  const auto listed = context_.storage.list({.stamps = ListStamps::not_needed}, enough, call_);
   if (!listed && count.load() < most) return listed.error();
   return count.load();
 }
@@ -373,7 +372,9 @@ void Rebuild::note_known(std::span<const ListedFile> sidecars,
 void Rebuild::note_found(const Chunk& chunk) {
   const util::MutexLock lock(mutex_);
   for (const Opened& file : chunk.files) {
-    if (file.put)
+    if (file.dropped)
+      found_.add(file.known->id, file.known->hash, file.path);
+    else if (file.put)
       found_.add(file.put->entry.id, file.put->hash, file.path);
     else if (file.known && file.put.error().code != Errc::not_found)
       found_.add_opaque(file.known->id, file.path);
@@ -381,6 +382,7 @@ void Rebuild::note_found(const Chunk& chunk) {
 }
 
 Result<void> Rebuild::opened(Chunk& chunk) {
+  if (first_walk_) meter_.add(chunk.files.size());
   if (bulk_ != nullptr) {
     note_found(chunk);
     ARTCACHE_CHECK(add_to_bulk(chunk));
@@ -394,20 +396,17 @@ Result<void> Rebuild::opened(Chunk& chunk) {
       if (outcomes[i] == Settled::moved && again_.size() < kAgainMost)
         again_.push_back(chunk.files[i].path);
   }
-  if (first_walk_) meter_.add(chunk.files.size());
   return {};
 }
 
 /// Takes out of a chunk what says what the scan table knows already: the join compares it with
 /// the index, and shows whose freshness is to be renewed.
 Result<void> Rebuild::settle_known(Chunk& chunk) {
-  const auto is_known = [](const Opened& file) {
-    return file.is_as_known() && file.known->stamp == file.stamp;
-  };
   if (full_)
     for (const Opened& file : chunk.files)
-      if (file.put) ARTCACHE_CHECK(log_.add(file.path));
-  const auto known = static_cast<std::uint64_t>(std::erase_if(chunk.files, is_known));
+      if (file.dropped || file.put) ARTCACHE_CHECK(log_.add(file.path));
+  const auto known = static_cast<std::uint64_t>(
+      std::erase_if(chunk.files, [](const Opened& file) { return file.dropped; }));
   statistics_.sidecars_opened += known;
   statistics_.entries_unchanged += known;
   return {};

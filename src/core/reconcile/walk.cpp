@@ -165,15 +165,9 @@ void decode_into(Opened& file, std::string_view bytes, bool drop_known) {
     file.put = std::move(decoded).error();
     return;
   }
-  if (drop_known && file.known && file.known->stamp == file.stamp && file.known->id == entry.id) {
-    PreparedEntry known;
-    known.entry.id = entry.id;
-    known.hash = content_hash(entry);
-    if (known.hash == file.known->hash) {
-      file.put = std::move(known);
-      return;
-    }
-  }
+  file.dropped = drop_known && file.known && file.known->stamp == file.stamp &&
+                 file.known->id == entry.id && file.known->hash == content_hash(entry);
+  if (file.dropped) return;
   file.put = attr::begin_preparing(entry);
   if (!file.is_as_known()) attr::finish_preparing(*file.put);
 }

@@ -32,9 +32,10 @@ struct Opened {
   std::optional<ScannedFile> known;
   Stamp stamp;  ///< taken before it was read
   Result<PreparedEntry> put = Error{};
+  /// With WalkPlan::drop_known: it says under an equal stamp what `known` tells. `put` is not set.
+  bool dropped = false;
 
-  /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp), and
-  /// with WalkPlan::drop_known it is id and hash alone if the stamp is the same, too.
+  /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp).
   [[nodiscard]] bool is_as_known() const {
     return known && put && known->id == put->entry.id && known->hash == put->hash;
   }
@@ -75,7 +76,7 @@ struct WalkPlan {
   ScanLookup scanned;  ///< empty: nothing is known
   ListRequest list = {};
   std::uint64_t size_most = 0;
-  /// A sidecar that says under an equal stamp what it said before is kept as id and hash alone.
+  /// Of a sidecar that says under an equal stamp what it said before, only that is told.
   bool drop_known = false;
   IoBudget* budget = nullptr;
   const Clock* clock = &system_clock();
