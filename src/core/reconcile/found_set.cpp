@@ -61,11 +61,11 @@ void FoundSet::begin(std::uint32_t part) {
 }
 
 void FoundSet::add(const FileId& id, const ContentHash& hash, std::string_view path) {
-  insert({id, word(hash.bytes.data()), hash_of(path)});
+  insert({id, word(hash.bytes.data()) & ~kFlags, hash_of(path)});
 }
 
 void FoundSet::add_opaque(const FileId& id, std::string_view path) {
-  insert({id, 0, hash_of(path) | kOpaque});
+  insert({id, kOpaque, hash_of(path)});
 }
 
 void FoundSet::insert(const Found& found) {
@@ -103,28 +103,27 @@ std::span<const Found> FoundSet::of(const FileId& id) const {
 Match FoundSet::match(const FileId& id, const ContentHash& hash) {
   const std::span<Found> all = of(id);
   if (all.empty()) return Match::absent;
-  const std::uint64_t wanted = word(hash.bytes.data());
+  const std::uint64_t wanted = word(hash.bytes.data()) & ~kFlags;
   bool equal = false, opaque = false;
   for (Found& found : all) {
-    found.path |= kKnown;
-    opaque |= (found.path & kOpaque) != 0;
-    equal |= (found.path & kOpaque) == 0 && found.hash == wanted;
+    found.hash |= kKnown;
+    opaque |= (found.hash & kOpaque) != 0;
+    equal |= (found.hash & kOpaque) == 0 && (found.hash & ~kFlags) == wanted;
   }
   if (equal) return Match::equal;
   if (opaque) return Match::opaque;
-  for (Found& found : all) found.path |= kDiffers;
+  for (Found& found : all) found.hash |= kDiffers;
   return Match::differs;
 }
 
 bool FoundSet::has_path(const FileId& id, std::string_view path) const {
   const std::uint64_t wanted = hash_of(path);
-  return std::ranges::any_of(of(id),
-                             [&](const Found& found) { return (found.path & ~kFlags) == wanted; });
+  return std::ranges::any_of(of(id), [&](const Found& found) { return found.path == wanted; });
 }
 
 bool FoundSet::to_reread(const FileId& id) const {
   return std::ranges::any_of(of(id), [](const Found& found) {
-    return (found.path & kDiffers) != 0 || (found.path & (kKnown | kOpaque)) == 0;
+    return (found.hash & kDiffers) != 0 || (found.hash & (kKnown | kOpaque)) == 0;
   });
 }
 

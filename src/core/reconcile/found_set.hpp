@@ -14,11 +14,11 @@
 
 namespace artcache::reconcile {
 
-/// One sidecar. Of hash and path 64 bits are kept, keyed by the run: an error of one in 10^12 for a
+/// One sidecar. Of hash and path 61 bits are kept, keyed by the run: an error of one in 10^12 for a
 /// million files, and another one in the next run.
 struct Found {
   FileId id;
-  std::uint64_t hash = 0;
+  std::uint64_t hash = 0;  ///< its three lowest bits are marks
   std::uint64_t path = 0;
 };
 
@@ -35,7 +35,7 @@ enum class Match : std::uint8_t {
 
 /// Holds one part of the ids, chosen by a hash of them: all, until more come than the limit;
 /// then a half, a quarter, … The rest is compared in later passes over the same listing, one for
-/// each part. Not thread-safe.
+/// each part. For one thread; once sealed, another one may ask has_path() meanwhile.
 class FoundSet {
  public:
   FoundSet(std::size_t most, std::uint64_t seed);
@@ -70,7 +70,7 @@ class FoundSet {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  // The lowest bits of Found::path.
+  // In Found::hash, which has_path() does not look at.
   static constexpr std::uint64_t kKnown = 1, kDiffers = 2, kOpaque = 4, kFlags = 7;
   static constexpr std::size_t kBuckets = 256;
 

@@ -4,6 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include "core/reconcile/applier.hpp"
 #include "core/reconcile/found_set.hpp"
@@ -85,6 +90,14 @@ class Rebuild final : public WalkTaker {
   Result<void> join();
   Result<void> prune();
   Result<void> prune_rows(std::span<const Row> rows);
+  /// Paths of the scan table that were not listed; perhaps not all of them at once.
+  struct Stale {
+    std::vector<std::string> paths;
+    bool all = false;
+  };
+  using Step = std::function<Result<void>()>;
+  Result<void> join_beside_stale();
+  Result<Stale> find_stale(const Step& step) const;
   Result<void> forget_paths();
   Result<void> forget_stale(std::span<const std::string> stale);
   Result<void> add_to_bulk(Chunk& chunk);
@@ -110,6 +123,7 @@ class Rebuild final : public WalkTaker {
   FoundSet found_;
   std::vector<Row> absent_;  // entries of this part that no sidecar tells of
   std::uint64_t unmatched_ = 0;
+  std::optional<Stale> stale_;
   Rule rule_ = Rule::all;
   std::vector<std::string> again_;  // somebody was quicker: to be compared once more
   bool first_walk_ = true, collecting_ = true;
@@ -286,7 +300,7 @@ Result<void> Rebuild::compare_part(std::uint32_t part, Rule rule) {
   ARTCACHE_CHECK(name_twins());
   // With a folder the stamps decide alone: what lies elsewhere has not been listed.
   if (!request_.folder.empty()) return {};
-  ARTCACHE_CHECK(join());
+  ARTCACHE_CHECK(prunes_ && found_.parts() == 1 ? join_beside_stale() : join());
   if (found_.reread_count() > 0) ARTCACHE_CHECK(walk_over(Rule::differing, lookup));
   return prune();
 }
@@ -496,23 +510,48 @@ Result<void> Rebuild::prune_rows(std::span<const Row> rows) {
   return {};
 }
 
+/// Both go through whole tables and hold up all the rest: they do so at the same time.
+Result<void> Rebuild::join_beside_stale() {
+  Result<Stale> stale = Error{};
+  {
+    const std::jthread finder([&] {
+      try {
+        stale = find_stale([] { return Result<void>(); });
+      } catch (const std::exception& e) {
+        stale = Error{Errc::internal, std::string("rebuild: scan table: ") + e.what()};
+      }
+    });
+    ARTCACHE_CHECK(join());
+  }
+  ARTCACHE_TRY(stale_, std::move(stale));
+  return {};
+}
+
+Result<Rebuild::Stale> Rebuild::find_stale(const Step& step) const {
+  Stale stale;
+  const auto look = [&](std::span<const ScannedFile> files) -> Result<void> {
+    for (const ScannedFile& file : files)
+      if (!found_.has_path(file.id, file.path)) stale.paths.push_back(file.path);
+    if (stale.paths.size() > kStaleMost) return Error{Errc::conflict, "enough for now"};
+    return step();
+  };
+  const auto looked = context_.index.scan_table(request_.folder, look, call_);
+  if (!looked && looked.error().code != Errc::conflict) return looked.error();
+  stale.all = looked.has_value();
+  return stale;
+}
+
 /// Takes out of the scan table what was not listed. Only bookkeeping: a path that stands there
 /// after all is opened by the next comparison.
 Result<void> Rebuild::forget_paths() {
   if (found_.parts() > 1) return {};
-  std::vector<std::string> stale;
-  const auto look = [&](std::span<const ScannedFile> files) -> Result<void> {
-    for (const ScannedFile& file : files)
-      if (!found_.has_path(file.id, file.path)) stale.push_back(file.path);
-    if (stale.size() > kStaleMost) return Error{Errc::conflict, "enough for now"};
-    return session_.step(meter_.text());
-  };
   for (int pass = 0; pass < kStalePassesMost; ++pass) {
-    stale.clear();
-    const auto looked = context_.index.scan_table(request_.folder, look, call_);
-    if (!looked && looked.error().code != Errc::conflict) return looked;
-    ARTCACHE_CHECK(forget_stale(stale));
-    if (looked) break;
+    if (!stale_) {
+      ARTCACHE_TRY(stale_, find_stale([this] { return session_.step(meter_.text()); }));
+    }
+    const Stale stale = *std::exchange(stale_, std::nullopt);
+    ARTCACHE_CHECK(forget_stale(stale.paths));
+    if (stale.all) break;
   }
   return {};
 }
