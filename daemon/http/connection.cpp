@@ -67,9 +67,12 @@ std::string peer_of(const Socket& socket) {
 
 void Inbox::use(std::size_t size) {
   begin_ += size;
-  if (begin_ != end_) return;
-  begin_ = end_ = 0;
-  if (data_.size() > kFirstRoom) data_ = {};  // an idle connection keeps little
+  if (begin_ == end_) begin_ = end_ = 0;
+}
+
+void Inbox::shrink() {
+  if (empty() && data_.size() > kFirstRoom) data_ = {};
+  filled_ = false;
 }
 
 std::span<char> Inbox::room(std::size_t most) {
@@ -78,7 +81,7 @@ std::span<char> Inbox::room(std::size_t most) {
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ == data_.size() && data_.size() < most)
+  if ((filled_ || end_ == data_.size()) && data_.size() < most)
     data_.resize(std::min(most, std::max(kFirstRoom, data_.size() * 4)));
   return {data_.data() + end_, data_.size() - end_};
 }
@@ -149,6 +152,7 @@ asio::awaitable<bool> Connection::read_head(RequestParser& parser) {
     if (parser.head_done() || parser.refusal()) co_return true;
     idle_ = inbox_.empty();
     if (idle_ && common_.stopping) co_return false;
+    if (idle_) inbox_.shrink();
     if (!idle_ && limit.count() > 0) {
       const auto passed = common_.deps.clock->steady() - begun;
       limit = std::max(Limit(1),

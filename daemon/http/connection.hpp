@@ -45,13 +45,20 @@ class Inbox {
   [[nodiscard]] std::string_view view() const { return {data_.data() + begin_, end_ - begin_}; }
   [[nodiscard]] bool empty() const { return begin_ == end_; }
   void use(std::size_t size);
-  /// At least one byte, at most until there are `most` in all; empty when there are that many.
+  /// At least one byte, at most until there are `most` in all; empty when there are that many. More
+  /// than the last time when that was filled: whoever sends much is read in large pieces.
   std::span<char> room(std::size_t most);
-  void add(std::size_t size) { end_ += size; }
+  void add(std::size_t size) {
+    end_ += size;
+    filled_ = end_ == data_.size();
+  }
+  /// Gives back what an idle connection does not need.
+  void shrink();
 
  private:
   std::vector<char> data_;
   std::size_t begin_ = 0, end_ = 0;
+  bool filled_ = false;  ///< by the last read
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {

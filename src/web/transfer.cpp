@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kWaitingMost = 256 * 1024;
 constexpr std::chrono::milliseconds kPollMost{1000};
+// A little more than the pieces of 128 KiB in which bodies come, so that each goes out in one.
+constexpr long kUploadBuffer = 160L * 1024;
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && std::strchr(" \t\r\n", text.front()) != nullptr) text.remove_prefix(1);
@@ -117,6 +119,8 @@ void Transfer::set_body() {
     curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, known ? length : curl_off_t{-1});
     curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &Transfer::on_upload);
     curl_easy_setopt(easy_, CURLOPT_READDATA, this);
+    if (request_.source != nullptr)
+      curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBuffer);
   }
   // curl tries again by itself when a kept connection turns out to be closed. Fine for what may be
   // done twice; else it must find no way: no seeking back, and no kept connection without a body.
