@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <thread>
 
 #include "backends/postgres/columns.hpp"
 #include "backends/postgres/stage.hpp"
@@ -18,7 +19,6 @@ namespace {
 constexpr std::size_t kChunk = std::size_t{512} * 1024;
 
 constexpr std::uint64_t kScanColumns = 6;
-constexpr std::string_view kUniqueViolation = "23505";
 constexpr std::string_view kLockNotAvailable = "55P03";
 constexpr std::string_view kStillNeeded = "2BP01";
 constexpr std::string_view kNoRight = "42501";
@@ -109,7 +109,7 @@ constexpr std::string_view kLatePathsText =
 
 /// Of a load that is over.
 constexpr std::string_view kEndText =
-    "DELETE FROM {p}load; DELETE FROM {p}touched; DROP TABLE IF EXISTS {p}stage";
+    "DELETE FROM {p}load; DELETE FROM {p}touched; DROP TABLE IF EXISTS {p}stage, {p}rescan";
 
 std::string copy_text() {
   return "COPY {p}stage(scan_id, scan_size, scan_updated, scan_hash, scan_mark, scan_path, " +
@@ -252,21 +252,21 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
 
 Result<Position> Bulk::finish(const Call& call) {
   connection_->set_call(&call);
-  auto position = bring_in(&Bulk::change_places);
+  auto position = bring_in(&Bulk::change_places, call);
   // Somebody may hold a table for long, or have hung something on it.
   const std::string_view state = connection_->last_state();
   const bool in_the_way =
       !position && (state == kLockNotAvailable || state == kStillNeeded || state == kNoRight);
-  if (in_the_way || (position && !*position)) position = bring_in(&Bulk::move_over);
+  if (in_the_way || (position && !*position)) position = bring_in(&Bulk::move_over, call);
   connection_->set_call(nullptr);
   if (!position) return std::move(position).error();
   return **position;
 }
 
-Result<std::optional<Position>> Bulk::bring_in(Way way) {
-  auto position = (this->*way)(Doubles::none_expected);
-  if (!position && connection_->last_state() == kUniqueViolation)
-    position = (this->*way)(Doubles::sorted_out);
+Result<std::optional<Position>> Bulk::bring_in(Way way, const Call& call) {
+  auto position = (this->*way)(Doubles::none_expected, call);
+  if (!position && position.error().code == Errc::conflict)
+    position = (this->*way)(Doubles::sorted_out, call);
   return position;
 }
 
@@ -286,14 +286,38 @@ Result<void> Bulk::check_log_reaches_back(const HeadRow& row) const {
                "index: bulk load: more was written meanwhile than the log keeps; run it again"};
 }
 
+Result<void> Bulk::build(Doubles doubles, const Call& call) {
+  if (doubles == Doubles::sorted_out) {
+    // The scan table has every path of an id, files only one.
+    ARTCACHE_CHECK(connection_->execute(names_.text(kDropDoublesText)));
+    ARTCACHE_CHECK(build_scan(*connection_, names_));
+    ARTCACHE_CHECK(connection_->execute(names_.text(kDropTwinsText)));
+    return build_stage(*connection_, names_);
+  }
+  Result<void> scan;
+  std::jthread beside([&] { scan = build_scan_beside(call); });
+  auto stage = build_stage(*connection_, names_);
+  beside.join();
+  return stage ? scan : stage;
+}
+
+/// Nobody looks at that table before it takes its place; the next load drops one that is left.
+Result<void> Bulk::build_scan_beside(const Call& call) {
+  ARTCACHE_TRY(const Link link, links_.acquire(call));
+  ARTCACHE_TRY(auto transaction, sql::Transaction::begin(*link, sql::TransactionKind::write));
+  ARTCACHE_CHECK(link->execute("SET LOCAL synchronous_commit = off"));
+  ARTCACHE_CHECK(build_scan(*link, names_));
+  return transaction.commit();
+}
+
 /// While the tables are taken nothing moves, so that one look at what others did is the last one.
-Result<std::optional<Position>> Bulk::change_places(Doubles doubles) {
+Result<std::optional<Position>> Bulk::change_places(Doubles doubles, const Call& call) {
   sql::PostgresConnection& connection = *connection_;
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());
   ARTCACHE_TRY(const bool may, may_replace(connection, names_));
   if (!may) return std::optional<Position>();
-  ARTCACHE_CHECK(build_stage(connection, names_, doubles));
+  ARTCACHE_CHECK(build(doubles, call));
   ARTCACHE_CHECK(connection.execute(kTouchedTableText));
   ARTCACHE_CHECK(take_tables(connection, names_));
   ARTCACHE_TRY(const bool still_may, may_replace(connection, names_));
@@ -336,7 +360,7 @@ Result<void> Bulk::fill(Doubles doubles) {
   return run(kSettleText);
 }
 
-Result<std::optional<Position>> Bulk::move_over(Doubles doubles) {
+Result<std::optional<Position>> Bulk::move_over(Doubles doubles, const Call& /*call*/) {
   sql::PostgresConnection& connection = *connection_;
   ARTCACHE_TRY(auto transaction, sql::Transaction::begin(connection, sql::TransactionKind::write));
   ARTCACHE_CHECK(check_mine());

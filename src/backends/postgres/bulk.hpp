@@ -42,10 +42,12 @@ class Bulk final : public BulkLoad {
   /// Fails when the lock is lost or another load has begun since.
   Result<void> check_mine();
   /// Nothing where it cannot go this way.
-  using Way = Result<std::optional<Position>> (Bulk::*)(Doubles);
-  Result<std::optional<Position>> bring_in(Way way);
-  Result<std::optional<Position>> change_places(Doubles doubles);
-  Result<std::optional<Position>> move_over(Doubles doubles);
+  using Way = Result<std::optional<Position>> (Bulk::*)(Doubles, const Call&);
+  Result<std::optional<Position>> bring_in(Way way, const Call& call);
+  Result<std::optional<Position>> change_places(Doubles doubles, const Call& call);
+  Result<void> build(Doubles doubles, const Call& call);
+  Result<void> build_scan_beside(const Call& call);
+  Result<std::optional<Position>> move_over(Doubles doubles, const Call& call);
   Result<void> fill(Doubles doubles);
   Result<std::optional<Position>> end();
   [[nodiscard]] std::string with_touched(std::string_view text) const;

@@ -9,7 +9,7 @@ namespace artcache::postgres {
 
 // Logged, as what it becomes is. Vacuum would only be in the way.
 const std::string_view kMakeStageText = R"(
-DROP TABLE IF EXISTS {p}stage;
+DROP TABLE IF EXISTS {p}stage, {p}rescan;
 CREATE TABLE {p}stage(
   LIKE {p}files INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE
     INCLUDING COMMENTS,
@@ -85,22 +85,26 @@ constexpr std::string_view kColumnText =
     "(SELECT array_agg(o) FROM unnest(attoptions) AS o WHERE o LIKE 'n\\_distinct%'), "
     "pg_get_expr(adbin, adrelid))::text";
 
+constexpr std::string_view kRoomText = R"(
+SELECT set_config(name, '131072', true) FROM pg_settings
+  WHERE name = 'maintenance_work_mem' AND setting::bigint < 131072;
+)";
 constexpr std::string_view kRescanText = R"(
+DROP TABLE IF EXISTS {p}rescan;
 CREATE TABLE {p}rescan(LIKE {p}scan INCLUDING STORAGE);
 INSERT INTO {p}rescan(path, size, mark, file_id, hash, updated_at)
   SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM {p}stage
   WHERE scan_path IS NOT NULL;
-)";
-
-// Sums of what is staged; what is taken out and put in later is added to them.
-constexpr std::string_view kBuildText = R"(
-SELECT set_config(name, '131072', true) FROM pg_settings
-  WHERE name = 'maintenance_work_mem' AND setting::bigint < 131072;
-ALTER TABLE {p}stage ADD CONSTRAINT {p}stage_pkey PRIMARY KEY(file_id);
-CREATE INDEX {p}stage_created ON {p}stage(created_at, file_id);
-CREATE INDEX {p}stage_words ON {p}stage USING gin(search_vector);
 ALTER TABLE {p}rescan ADD CONSTRAINT {p}rescan_pkey PRIMARY KEY(path);
 CREATE INDEX {p}rescan_file ON {p}rescan(file_id);
+)";
+
+// Locks that let others read the stage. Sums of what is staged: what is taken out and put in later
+// is added to them.
+constexpr std::string_view kBuildText = R"(
+CREATE UNIQUE INDEX {p}stage_pkey ON {p}stage(file_id);
+CREATE INDEX {p}stage_created ON {p}stage(created_at, file_id);
+CREATE INDEX {p}stage_words ON {p}stage USING gin(search_vector);
 CREATE TEMP TABLE artcache_sums ON COMMIT DROP AS
   SELECT sum(artcache_part) AS parts, count(*) AS rows, sum(file_size) AS bytes FROM {p}stage;
 )";
@@ -145,7 +149,7 @@ SELECT {p}log_reset(parts - digest, rows - count, bytes - size) FROM (
   WHERE rows > 0 OR count > 0;
 DROP TABLE {p}files, {p}scan;
 ALTER TABLE {p}stage RENAME TO {p}files;
-ALTER INDEX {p}stage_pkey RENAME TO {p}files_pkey;
+ALTER TABLE {p}files ADD CONSTRAINT {p}files_pkey PRIMARY KEY USING INDEX {p}stage_pkey;
 ALTER INDEX {p}stage_created RENAME TO idx_{p}created;
 ALTER INDEX {p}stage_words RENAME TO idx_{p}search_vector;
 ALTER TABLE {p}rescan RENAME TO {p}scan;
@@ -167,14 +171,12 @@ Result<bool> may_replace(sql::PostgresConnection& connection, const Names& names
   return may;
 }
 
-Result<void> build_stage(sql::PostgresConnection& connection, const Names& names, Doubles doubles) {
-  const bool sort_out = doubles == Doubles::sorted_out;
-  std::string text;
-  if (sort_out) text.append(kDropDoublesText);
-  text.append(kRescanText);
-  if (sort_out) text.append(kDropTwinsText);
-  text.append(kBuildText);
-  return connection.execute(names.text(text));
+Result<void> build_scan(sql::PostgresConnection& connection, const Names& names) {
+  return connection.execute(names.text(std::string(kRoomText).append(kRescanText)));
+}
+
+Result<void> build_stage(sql::PostgresConnection& connection, const Names& names) {
+  return connection.execute(names.text(std::string(kRoomText).append(kBuildText)));
 }
 
 Result<void> take_tables(sql::PostgresConnection& connection, const Names& names) {

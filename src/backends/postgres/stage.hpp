@@ -26,9 +26,13 @@ extern const std::string_view kDropDoublesText, kDropTwinsText;
 /// Whether the stage may take the place of {p}files. Errors: those of the engine.
 Result<bool> may_replace(sql::PostgresConnection& connection, const Names& names);
 
-/// Builds indexes and a scan table of the staged rows, in the transaction that replaces. Nobody
-/// waits for it. Errors: conflict where a row is there twice, and those of the engine.
-Result<void> build_stage(sql::PostgresConnection& connection, const Names& names, Doubles doubles);
+/// Makes the scan table of what is staged, beside the one that is in use. Errors: conflict where a
+/// path is there twice, and those of the engine.
+Result<void> build_scan(sql::PostgresConnection& connection, const Names& names);
+/// Builds the indexes of the stage, in the transaction that replaces; build_scan() may go on beside
+/// it. Nobody waits for either. Errors: conflict where an id is there twice, and those of the
+/// engine.
+Result<void> build_stage(sql::PostgresConnection& connection, const Names& names);
 /// Takes both tables, from readers too, for the rest of the transaction. Does not make them wait
 /// for long: where somebody holds one, it gives up soon and tries again a few times. Errors: busy.
 Result<void> take_tables(sql::PostgresConnection& connection, const Names& names);
