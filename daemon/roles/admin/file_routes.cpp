@@ -154,13 +154,12 @@ http::Reply restore(Parts& parts, http::Request& request, Deed& deed) {
 }
 
 /// How far the registry is with each element.
-http::Reply sync_status(Parts& parts, http::Request&) {
+http::Reply sync_status(Parts& parts, http::Request& request) {
   bool in_step = true;
   JsonWriter json;
   json.begin_object().key("elements").begin_array();
   if (parts.fleet)
-    for (const auto& one : parts.fleet->all()) {
-      const replica::FollowingStatus status = one->status();
+    for (const replica::FollowingStatus& status : parts.fleet->statuses(request.call)) {
       in_step = in_step && status.follow.proven && status.follow.lag == 0;
       append_status(json, status, parts.now());
     }

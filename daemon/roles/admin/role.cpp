@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/percent.hpp"
 #include "roles/admin/admin.hpp"
 #include "roles/shared_settings.hpp"
 #include "util/try.hpp"
@@ -182,8 +183,10 @@ admin::Outside over_http(const config::Settings& told, const Deps& deps) {
   out.send = [http](const web::HttpRequest& request, const Call& call) {
     return http->send(request, call);
   };
-  out.open_log = [deps](const std::string& url, const admin::Token& token) {
-    return open_http_log({.url = url, .token = token}, deps);
+  out.open_log = [deps, ca](const std::string& url, const admin::Token& token) {
+    const bool trusted = !ca.empty() && url.starts_with("https:");
+    return open_http_log(
+        {.url = trusted ? url + "?ca=" + percent_encoded(ca, "/.-_") : url, .token = token}, deps);
   };
   return out;
 }
