@@ -126,6 +126,11 @@ class Demo(unittest.TestCase):
                      "Full cache rebuild completed", "Lock acquired successfully",
                      "logger=cache_rebuild"):
             self.assertIn(line, said)
+        _, _, text = self.ask("GET", "se-01", "/metrics")
+        for lock in ("manual_rebuild", "manual_check"):
+            labels = f'{{lock_type="{lock}",outcome="granted"}} '.encode()
+            self.assertIn(b"artcache_lock_requests_total" + labels, text)
+            self.assertIn(b"artcache_lock_wait_seconds_count" + labels, text)
 
     def test_who_may_not_is_told_before_anything_else(self):
         nobody = f"/api/v1/files/{uuid.uuid4()}"
