@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // artcached: main. Reads the command line, makes a plan, runs it until a signal comes.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <artcache/json_writer.hpp>
@@ -93,11 +95,16 @@ Result<config::Plan> plan_of(const Options& options) {
     sources.file = *std::move(said);
   }
   // A demonstration is the same everywhere.
-  if (!options.demo)
+  if (!options.demo) {
     sources.environment = [](const std::string& name) -> std::optional<std::string> {
       const char* value = std::getenv(name.c_str());
       return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     };
+    for (char** one = environ; *one != nullptr; ++one) {
+      const std::string_view line(*one);
+      sources.variables.emplace_back(line.substr(0, line.find('=')));
+    }
+  }
   if (!options.data.empty())
     sources.flags.insert(sources.flags.begin(), "daemon.data=" + options.data);
   auto plan = config::make_plan(role_kinds(), sources);

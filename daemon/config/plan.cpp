@@ -207,7 +207,31 @@ class Planner {
         if (auto done = take_variables(*settings, prefix); !done) return done;
       }
     }
+    warn_of_misspelt_names();
     return {};
+  }
+
+  /// A variable that is none of ours is nobody's business, unless it looks like one.
+  void warn_of_misspelt_names() {
+    std::vector<std::string> known;
+    const auto add = [&](const Settings& settings, const std::string& prefix) {
+      for (const Setting& setting : settings.table())
+        if (!setting.variable.empty()) known.push_back(prefix + std::string(setting.variable));
+    };
+    add(plan_.daemon, "");
+    for (const Instance& one : plan_.instances)
+      for (const Settings* settings : {&one.site, &one.role}) {
+        add(*settings, "");
+        add(*settings, "ARTCACHE_" + upper(one.name) + "_");
+      }
+    const std::vector<std::string_view> names(known.begin(), known.end());
+    for (const std::string& variable : sources_.variables) {
+      const std::size_t word = variable.find('_');
+      if (word == std::string::npos || std::ranges::find(names, variable) != names.end()) continue;
+      const std::string meant = nearest(variable, names);
+      if (meant.starts_with(variable.substr(0, word + 1)))
+        plan_.warnings.push_back(variable + " is read by nobody here; did you mean " + meant + "?");
+    }
   }
 
   Result<void> take_variables(Settings& settings, const std::string& prefix) {

@@ -36,10 +36,13 @@ struct Sources {
   std::function<std::optional<std::string>(const std::string&)> environment;
   std::vector<std::string> roles;  ///< --role: without a section in the file, too
   std::vector<std::string> flags;  ///< --set: "admin.port=9000"
+  /// The names of all variables, so that one that is misspelt is warned about.
+  std::vector<std::string> variables = {};
 };
 
 /// In the environment the seeds' names count when one role runs; with several,
-/// `ARTCACHE_SE_01_PORT` does, and a bare name that is set is warned about. Errors:
+/// `ARTCACHE_SE_01_PORT` does, and a bare name that is set is warned about; so is a variable that
+/// nobody reads and that is near to one of the same first word. Errors:
 /// invalid_argument: a section or a name that nobody knows (with the one that was probably meant),
 /// a value that is none.
 Result<Plan> make_plan(std::span<const RoleKind* const> kinds, const Sources& sources);

@@ -19,6 +19,38 @@ DAEMON = ""
 PATIENCE = 30  # seconds, for what happens by itself
 
 
+# The variables of the plan for search and sync, by who reads them, with its values.
+EVENTS = {"REDIS_URL": "redis://redis:6379/0", "EVENT_CHANNEL_FILE_CREATED": "file:created",
+          "EVENT_CHANNEL_FILE_UPDATED": "file:updated",
+          "EVENT_CHANNEL_FILE_DELETED": "file:deleted"}
+VARIABLES = {
+    "element": {**EVENTS, "EVENT_PUBLISH_ENABLED": "true", "EVENT_PUBLISH_TIMEOUT": "5"},
+    "query": {**EVENTS, "EVENT_SUBSCRIBE_ENABLED": "true", "EVENT_RECONNECT_DELAY": "5",
+              "EVENT_MAX_RECONNECT_ATTEMPTS": "10", "CACHE_SYNC_BATCH_SIZE": "100",
+              "CACHE_SYNC_RETRY_ATTEMPTS": "3", "CACHE_SYNC_RETRY_DELAY": "1"},
+}
+
+
+class Environment(unittest.TestCase):
+    def printed(self, role, variables):
+        done = subprocess.run([DAEMON, "--role", role, "--print-config"], env=variables,
+                              capture_output=True, text=True, check=True)
+        return done.stdout, done.stderr
+
+    def test_every_variable_of_the_plan_is_read(self):
+        for role, variables in VARIABLES.items():
+            told, warnings = self.printed(role, variables)
+            self.assertEqual(warnings, "")
+            for name, value in variables.items():
+                line = next((one for one in told.splitlines() if one.endswith("# " + name)), "")
+                self.assertIn(value, line, f"{role}: {name}")
+
+    def test_one_that_is_misspelt_is_warned_about(self):
+        _, warnings = self.printed("query", {"EVENT_CHANEL_FILE_CREATED": "x", "EVENTS": "y"})
+        self.assertEqual(warnings, "artcached: EVENT_CHANEL_FILE_CREATED is read by nobody here; "
+                                   "did you mean EVENT_CHANNEL_FILE_CREATED?\n")
+
+
 class Search(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

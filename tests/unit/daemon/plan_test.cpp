@@ -84,6 +84,18 @@ TEST_SUITE("plan") {
     CHECK(made.warnings.front().starts_with("MOST is ignored"));
   }
 
+  TEST_CASE("a variable that is nearly one of ours is warned about, and no other") {
+    Sources all = sources("[element]\n", {{"STORAGE_MODE", "rw"}});
+    all.variables = {"STORAGE_MODE", "STORAGE_MODUS",    "CACHE_TLL",
+                     "HOME",         "STORAGE_LOCATION", "ARTCACHE_SE_01_STORAGE_MOD",
+                     "GARAGE_MODE"};
+    const Plan made = plan(all);
+    REQUIRE(made.warnings.size() == 3);
+    CHECK(made.warnings[0] == "STORAGE_MODUS is read by nobody here; did you mean STORAGE_MODE?");
+    CHECK(made.warnings[1] == "CACHE_TLL is read by nobody here; did you mean CACHE_TTL?");
+    CHECK(made.warnings[2].ends_with("did you mean ARTCACHE_SE_01_STORAGE_MODE?"));
+  }
+
   TEST_CASE("a role runs without a section when it is asked for") {
     Sources none = sources("");
     none.roles = {"element.se-07", "admin"};
