@@ -6,6 +6,7 @@
 #include <artcache/call.hpp>
 #include <artcache/export.hpp>
 #include <artcache/metadata_store.hpp>
+#include <artcache/read_bound.hpp>
 #include <artcache/record.hpp>
 #include <artcache/result.hpp>
 #include <artcache/timestamp.hpp>
@@ -179,6 +180,12 @@ class ARTCACHE_EXPORT Follower {
   /// long poll that waits is asked again at once. Without it run() finds out by itself, later.
   void wake();
   [[nodiscard]] FollowStatus status() const;
+  /// Waits until a read of the replica that begins then keeps the bound, dead letters excepted; not
+  /// longer than the call lasts, and without waiting when it has no time left. Somebody must be in
+  /// run(). Asks the source where it is when nothing newer is known. From any thread.
+  /// Errors: unavailable (it does not by the end of the call), gone (`min_position` is of another
+  /// log, or of what the source was before it was put back), cancelled, those of the source.
+  Result<void> await(const ReadBound& bound, const Call& call);
   /// Dead letters as of the last step.
   [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
 

@@ -470,4 +470,92 @@ TEST_SUITE("follower") {
     runner.join();
     CHECK(same(*pair.source, *pair.copy));
   }
+
+  TEST_CASE("an index keeps the bounds of reads that its log can vouch for, and refuses others") {
+    Pair pair;
+    put(*pair.source, 0, 3);
+    MetadataStore& index = *pair.source;
+    good(index.set_suspect("", 0, {}));
+    const Position early = good(index.head({})).position;
+    put(index, 3, 6);
+    const Position late = good(index.head({})).position;
+    const auto code_of = [&](const ReadBound& bound) {
+      const auto kept = check_bound(index, bound, {});
+      return kept ? std::optional<Errc>() : kept.error().code;
+    };
+    CHECK_FALSE(code_of({}));
+    CHECK_FALSE(code_of({.min_position = early}));
+    CHECK_FALSE(code_of({.min_position = late, .max_staleness = 0s}));
+    Position other = early;
+    SUBCASE("ahead of the head") { other.seq = late.seq + 1; }
+    SUBCASE("with another digest") { other.digest = late.digest; }
+    SUBCASE("of another log") { other.epoch += 1; }
+    CHECK(code_of({.min_position = other}) == Errc::gone);
+    good(index.set_suspect("emptied by hand", 0, {}));
+    CHECK(code_of({.min_position = early}) == Errc::unavailable);
+    CHECK(code_of({.max_staleness = 1h}) == Errc::unavailable);
+    CHECK_FALSE(code_of({}));
+  }
+
+  TEST_CASE("a replica tells by itself up to which position of its source it sees everything") {
+    Pair pair;
+    put(*pair.source, 0, 20);
+    (void)pair.catch_up();
+    const Position seen = good(pair.source->head({})).position;
+    put(*pair.source, 20, 30);
+    const Position ahead = good(pair.source->head({})).position;
+    Position other = seen;
+    other.epoch += 1;
+    const auto code_of = [&](const ReadBound& bound) {
+      return check_bound(*pair.copy, bound, {}).error().code;
+    };
+    good(check_bound(*pair.copy, {.min_position = seen}, {}));
+    CHECK(code_of({.min_position = ahead}) == Errc::unavailable);
+    CHECK(code_of({.min_position = other}) == Errc::gone);
+    CHECK(code_of({.max_staleness = 1h}) == Errc::unavailable);
+    put(*pair.copy, 5, 6, "by hand");
+    CHECK(code_of({.min_position = seen}) == Errc::unavailable);
+    (void)pair.catch_up();
+    good(check_bound(*pair.copy, {.min_position = ahead}, {}));
+  }
+
+  TEST_CASE("a read that waits for its own write sees it in the replica") {
+    Pair pair;
+    const auto sink = make_replica(*pair.copy, "source", {});
+    Follower follower(*pair.log, *sink, {.patience = 100ms}, {});
+    std::stop_source stop;
+    Call call;
+    call.stop = stop.get_token();
+    std::jthread runner([&] { CHECK(follower.run(call).error().code == Errc::cancelled); });
+    for (std::uint64_t n = 0; n < 50; ++n) {
+      put(*pair.source, n, n + 1);
+      ReadBound bound{.max_staleness = 0s};
+      if (n % 2 == 0) bound = {.min_position = good(pair.source->head({})).position};
+      good(follower.await(bound, Call{}.within(10s)));
+      CHECK(good(pair.copy->find(sample_id(n), {})));
+    }
+    stop.request_stop();
+  }
+
+  TEST_CASE("a replica that nobody keeps in step refuses bounded reads by what it knows") {
+    Pair pair;
+    put(*pair.source, 0, 20);
+    pair.sink = make_replica(*pair.copy, "source", {});
+    Follower follower(*pair.log, *pair.sink, {}, {});
+    const Call at_once = Call{}.within(0s), soon = Call{}.within(50ms);
+    CHECK(follower.await({.max_staleness = 1h}, at_once).error().code == Errc::unavailable);
+    good(follower.catch_up({}));
+    const Position seen = good(pair.source->head({})).position;
+    good(follower.await({.min_position = seen, .max_staleness = 1h}, at_once));
+    // It asks its source, and has everything still.
+    good(follower.await({.max_staleness = 0s}, Call{}.within(10s)));
+    put(*pair.source, 20, 21);
+    const Position ahead = good(pair.source->head({})).position;
+    CHECK(follower.await({.min_position = ahead}, soon).error().code == Errc::unavailable);
+    CHECK(follower.await({.max_staleness = 0s}, soon).error().code == Errc::unavailable);
+    Position other = seen;
+    SUBCASE("of another log") { other.epoch += 1; }
+    SUBCASE("of another past of this log") { other.digest += Digest(0, 1); }
+    CHECK(follower.await({.min_position = other}, soon).error().code == Errc::gone);
+  }
 }

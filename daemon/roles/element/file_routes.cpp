@@ -9,6 +9,7 @@
 #include "http/ranges.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/file_fields.hpp"
+#include "roles/element/read_bounds.hpp"
 
 namespace artcache::element {
 namespace {
@@ -287,7 +288,8 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
       .denial =
           "Service account access required. Only service accounts can perform GC operations."};
   const auto lists = [&element](Reply (*handler)(Element&, Request&)) {
-    return [&element, handler](Request& request) { return handler(element, request); };
+    return bounded(element,
+                   [&element, handler](Request& request) { return handler(element, request); });
   };
   const http::Runs quick = element.settings().embedded ? http::Runs::at_once : http::Runs::worker;
   const std::string one = "/api/v1/files/{id}";
@@ -304,23 +306,23 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
        any},
       {{.method = Method::get,
         .pattern = one,
-        .handler = of_file(element, show),
+        .handler = bounded(element, of_file(element, show)),
         .runs = quick,
         .summary = "What is known of a file"},
        any},
       {{.method = Method::get,
         .pattern = one + "/download",
-        .handler = of_file(element, download),
+        .handler = bounded(element, of_file(element, download)),
         .summary = "Its bytes, or a range of them"},
        any},
       {{.method = Method::patch,
         .pattern = one,
-        .handler = of_file(element, update),
+        .handler = positioned(element, of_file(element, update)),
         .summary = "Changes description, version, metadata, tags, retention"},
        any},
       {{.method = Method::del,
         .pattern = one,
-        .handler = of_file(element, remove),
+        .handler = positioned(element, of_file(element, remove)),
         .summary = "Removes a file"},
        removers},
       {{.method = Method::del,

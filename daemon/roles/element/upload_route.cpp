@@ -5,6 +5,7 @@
 #include "common/json_read.hpp"
 #include "http/multipart.hpp"
 #include "roles/element/element.hpp"
+#include "roles/element/read_bounds.hpp"
 #include "util/try.hpp"
 
 namespace artcache::element {
@@ -242,7 +243,8 @@ Result<void> add_upload_route(Element& element, http::Site& site) {
   http::Route route{.method = http::Method::post, .pattern = "/api/v1/files/upload"};
   route.body_most = element.settings().upload_most + kFormMost;
   route.summary = "Stores a file: multipart/form-data with a part `file`";
-  route.handler = [&element](Request& request) { return upload(element, request); };
+  route.handler =
+      positioned(element, [&element](Request& request) { return upload(element, request); });
   return site.add(element.parts().gate->protect(std::move(route), {}));
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -11,6 +12,7 @@
 
 #include "core/sync/follow_machine.hpp"
 #include "core/sync/mender.hpp"
+#include "core/sync/replica_note.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
 
@@ -89,12 +91,71 @@ class Follower::Impl {
     return status;
   }
 
+  Result<void> await(const ReadBound& bound, const Call& call) {
+    const Clock::SteadyTime begun = deps_.clock->steady();
+    std::optional<Position> goal;  // where the source was since
+    while (true) {
+      const std::uint64_t seen = steps_;
+      ARTCACHE_TRY(const Kept kept, keeps(bound, goal, begun));
+      if (kept == Kept::yes) return {};
+      const bool over = call.remaining(*deps_.clock) <= std::chrono::nanoseconds::zero();
+      if (over || call.stop.stop_requested()) return behind(bound, call);
+      if (kept == Kept::unknown) {
+        const Position before = status().position;
+        const auto head = source_.head(call);
+        if (!head && head.error().code == Errc::timed_out) return behind(bound, call);
+        if (!head) return head.error();
+        goal = head->position;
+        // Put back: what the replica shows is not what the source has.
+        if (goal->epoch == before.epoch && goal->seq < before.seq) return behind(bound, call);
+        continue;
+      }
+      std::unique_lock held(mutex_);
+      moved_.wait_for(held, call.stop, std::min(kLook, call.remaining(*deps_.clock)),
+                      [&] { return steps_ != seen; });
+    }
+  }
+
   std::vector<DeadLetter> dead_letters() const {
     const std::scoped_lock held(mutex_);
     return dead_;
   }
 
  private:
+  /// So often a wait looks again, should it be woken by nobody.
+  static constexpr std::chrono::nanoseconds kLook = std::chrono::milliseconds(10);
+
+  enum class Kept : std::uint8_t { yes, not_yet, unknown /* where the source is */ };
+
+  Result<Kept> keeps(const ReadBound& bound, const std::optional<Position>& goal,
+                     Clock::SteadyTime begun) const {
+    const std::scoped_lock held(mutex_);
+    const FollowStatus& now = machine_.status();
+    if (bound.min_position) {
+      const auto reached = sync::check_reached(now.position, *bound.min_position);
+      if (!reached && reached.error().code == Errc::gone) return reached.error();
+      if (!reached) return Kept::not_yet;
+    }
+    if (!now.proven) return Kept::not_yet;
+    if (!bound.max_staleness) return Kept::yes;
+    if (goal) {
+      const bool reached = goal->epoch == now.position.epoch && goal->seq <= now.position.seq;
+      return reached ? Kept::yes : Kept::not_yet;
+    }
+    const bool ever = current_at_ != Clock::SteadyTime();
+    return ever && begun - current_at_ <= *bound.max_staleness ? Kept::yes : Kept::unknown;
+  }
+
+  [[nodiscard]] Error behind(const ReadBound& bound, const Call& call) const {
+    if (call.stop.stop_requested()) return Error{Errc::cancelled, "follow: the call was cancelled"};
+    const FollowStatus now = status();
+    std::string text = "read: the replica is at " + to_string(now.position) + ", " +
+                       std::string(to_string(now.state));
+    if (bound.min_position) text += ", and has not got to " + to_string(*bound.min_position);
+    if (bound.max_staleness) text += ", and cannot vouch for being as fresh as was asked";
+    return Error{Errc::unavailable, text};
+  }
+
   struct Running {
     explicit Running(Impl& owner) : impl(owner) {}
     ~Running() {
@@ -119,6 +180,13 @@ class Follower::Impl {
   }
 
   Result<void> take_step(std::chrono::nanoseconds patience, const Call& call) {
+    auto taken = step(patience, call);
+    ++steps_;
+    moved_.notify_all();
+    return taken;
+  }
+
+  Result<void> step(std::chrono::nanoseconds patience, const Call& call) {
     switch (next()) {
       case Step::look:
         return look(call);
@@ -143,8 +211,15 @@ class Follower::Impl {
     const std::scoped_lock held(mutex_);
     machine_.on_standing(standing, deps_.clock->now());
     dead_ = std::move(standing.dead);
-    if (machine_.in_step()) in_step_at_ = deps_.clock->steady();
+    note_in_step();
     return {};
+  }
+
+  /// Under the mutex. What the source was last heard to have is all there.
+  void note_in_step() {
+    if (!machine_.in_step()) return;
+    in_step_at_ = deps_.clock->steady();
+    current_at_ = std::max(current_at_, asked_at_);
   }
 
   /// The replica was cut off after a batch and before the note of it: one of the rows that come
@@ -169,6 +244,7 @@ class Follower::Impl {
 
   Result<void> read(std::chrono::nanoseconds patience, const Call& call) {
     const Position position = status().position;
+    const Clock::SteadyTime asked = deps_.clock->steady();
     std::stop_source poll;
     const std::stop_callback ends(call.stop, [&] { poll.request_stop(); });
     Call polling = call;
@@ -199,7 +275,8 @@ class Follower::Impl {
     ARTCACHE_CHECK(replica_.apply(rows, call));
     const std::scoped_lock held(mutex_);
     machine_.on_rows(slice->head, rows.size(), reset != slice->rows.end());
-    if (machine_.in_step()) in_step_at_ = deps_.clock->steady();
+    asked_at_ = asked;
+    note_in_step();
     return {};
   }
 
@@ -211,9 +288,11 @@ class Follower::Impl {
   }
 
   Result<void> mend(const Call& call) {
+    const Clock::SteadyTime asked = deps_.clock->steady();
     ARTCACHE_TRY(const auto done, sync::mend(source_, replica_, call));
     const std::scoped_lock held(mutex_);
     machine_.on_mended(done.upto, done.differences);
+    asked_at_ = asked;
     return {};
   }
 
@@ -250,10 +329,14 @@ class Follower::Impl {
   const FollowSettings settings_;
   const Deps deps_;
   mutable std::mutex mutex_;
-  std::condition_variable_any wake_;
-  FollowMachine machine_;                    // guarded by mutex_
-  std::vector<DeadLetter> dead_;             // guarded by mutex_
-  Clock::SteadyTime in_step_at_;             // guarded by mutex_
+  std::condition_variable_any wake_, moved_;
+  std::atomic<std::uint64_t> steps_ = 0;
+  FollowMachine machine_;         // guarded by mutex_
+  std::vector<DeadLetter> dead_;  // guarded by mutex_
+  Clock::SteadyTime in_step_at_;  // guarded by mutex_
+  // Guarded by mutex_: before the source was asked what it was last heard of; and a moment of which
+  // the replica holds all that the source had.
+  Clock::SteadyTime asked_at_, current_at_;
   bool running_ = false;                     // guarded by mutex_
   bool woken_ = false;                       // guarded by mutex_: nothing was read since
   std::stop_source poll_{std::nostopstate};  // guarded by mutex_: of a poll that may be cut short
@@ -267,6 +350,9 @@ Follower::~Follower() = default;
 Result<void> Follower::run(const Call& call) { return impl_->run(call); }
 Result<FollowStatus> Follower::catch_up(const Call& call) { return impl_->catch_up(call); }
 void Follower::wake() { impl_->wake(); }
+Result<void> Follower::await(const ReadBound& bound, const Call& call) {
+  return impl_->await(bound, call);
+}
 FollowStatus Follower::status() const { return impl_->status(); }
 std::vector<DeadLetter> Follower::dead_letters() const { return impl_->dead_letters(); }
 

@@ -13,7 +13,6 @@ namespace {
 
 using sync::ReplicaNote;
 
-constexpr std::string_view kNoteName = "follow";
 /// Fewer records are put one by one: making tables anew for them costs more.
 constexpr std::uint64_t kBulkLeast = 1000;
 
@@ -124,7 +123,7 @@ class Replica final : public ReplicaSink {
 
   Result<void> load(const Call& call) {
     if (loaded_) return {};
-    ARTCACHE_TRY(const std::string text, index_.note(kNoteName, call));
+    ARTCACHE_TRY(const std::string text, index_.note(sync::kReplicaNote, call));
     ARTCACHE_TRY(note_, sync::parse_note(text));
     // A copy of something else: it has never followed this source.
     if (note_.source != source_) note_ = {.source = source_, .position = {}, .dead = {}};
@@ -132,7 +131,7 @@ class Replica final : public ReplicaSink {
     return {};
   }
   Result<void> save(const Call& call) {
-    return index_.set_note(kNoteName, sync::to_text(note_), 0, call);
+    return index_.set_note(sync::kReplicaNote, sync::to_text(note_), 0, call);
   }
 
   /// `refused`: it is for a record that there is an error.

@@ -7,6 +7,9 @@
 
 namespace artcache::sync {
 
+/// The name of the note.
+inline constexpr std::string_view kReplicaNote = "follow";
+
 struct ReplicaNote {
   std::string source;  ///< whose copy it is
   Position position;   ///< epoch 0: it has not got that far
@@ -20,6 +23,9 @@ struct ReplicaNote {
 };
 
 std::string to_text(const ReplicaNote& note);
+/// Whether a replica that stands there sees everything up to `wanted`.
+/// Errors: unavailable (not yet), gone (it never will).
+Result<void> check_reached(const Position& position, const Position& wanted);
 /// An empty text is an empty note. Errors: corrupt.
 Result<ReplicaNote> parse_note(std::string_view text);
 

@@ -378,6 +378,40 @@ TEST_CASE("the element tells what it is without a token") {
   CHECK(stand.ask({.target = "/api/v1/capacity", .role = ""}).at("capacity.percent_used") == "0.5");
 }
 
+TEST_CASE("answers tell a position, and a read that names one never shows less") {
+  Stand stand;
+  const auto position_of = [](const Answer& answer) {
+    return answer.header("X-Artcache-Position");
+  };
+  const auto now = [&] { return to_string(auth::must(stand.index->head({})).position); };
+  const Answer uploaded = stand.ask(Stand::upload_of("x"));
+  CHECK(position_of(uploaded) == now());
+  const std::string file = "/api/v1/files/" + uploaded.at("file_id");
+  const std::string bound = "?min_position=" + now() + "&max_staleness=0";
+  CHECK(position_of(stand.patch(file, R"({"description":"new"})")) == now());
+  for (const std::string& target : {file, file + "/download", std::string("/api/v1/files"),
+                                    std::string("/api/v1/files/search")}) {
+    CAPTURE(target);
+    const std::string words = target.ends_with("search") ? "&query=plan" : "";
+    const Answer shown = stand.get(target + bound + words);
+    CHECK(shown.status == 200);
+    CHECK(position_of(shown) == now());
+    Position other = auth::must(stand.index->head({})).position;
+    other.seq += 1;
+    const Answer refused = stand.get(target + "?min_position=" + to_string(other) + words);
+    CHECK(refused.status == 410);
+    CHECK(position_of(refused) == "none");
+    CHECK(stand.get(target + "?min_position=1/2" + words).status == 422);
+    CHECK(stand.get(target + "?max_staleness=-1" + words).status == 422);
+    CHECK(stand.get(target + "?max_staleness=soon" + words).status == 422);
+  }
+  auth::must(stand.index->set_suspect("emptied by hand", 0, {}));
+  CHECK(stand.get(file).status == 200);
+  const Answer refused = stand.get(file + "?max_staleness=3600");
+  CHECK(refused.status == 503);
+  CHECK(refused.header("Retry-After") != "none");
+}
+
 TEST_CASE("a mode changes along its ways, and is kept") {
   ElementSettings settings;
   settings.mode = ElementMode::rw;
