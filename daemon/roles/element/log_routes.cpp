@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "roles/element/element.hpp"
@@ -72,12 +73,20 @@ Reply head_of(Element& element, Request& request) {
   return framed(std::move(body));
 }
 
-Reply rows_reply(Element& element, const Position& after, const Result<LogSlice>& slice) {
+/// Of which records is told; empty: of all.
+std::string prefix_of(const Request& request) {
+  return std::string(request.query.find("prefix").value_or(std::string_view{}));
+}
+
+Reply rows_reply(Element& element, const Position& after, const std::string& prefix,
+                 const Result<LogSlice>& slice) {
   if (!slice) return refusal(element, after, slice.error());
   std::string body;
   frames::append_head(body, slice->head);
-  for (const LogRow& row : slice->rows) frames::append_row(body, row);
-  frames::append_end(body, slice->head.position);
+  for (const LogRow& row : slice->rows)
+    if (row.kind == LogRow::Kind::reset || row.record.key.starts_with(prefix))
+      frames::append_row(body, row);
+  frames::append_end(body, slice->rows.empty() ? after : slice->rows.back().position);
   return framed(std::move(body));
 }
 
@@ -96,10 +105,31 @@ Result<LogPolls::Wish> wish_of(Element& element, const Request& request) {
 void rows_after(Element& element, const Request& request, const http::Answer& answer) {
   auto wish = wish_of(element, request);
   if (!wish) return answer(wish.error());
-  wish->done = [&element, after = wish->after, answer](const Result<LogSlice>& slice) {
-    answer(rows_reply(element, after, slice));
+  wish->done = [&element, after = wish->after, prefix = prefix_of(request),
+                answer](const Result<LogSlice>& slice) {
+    answer(rows_reply(element, after, prefix, slice));
   };
   if (auto added = element.polls().add(std::move(*wish)); !added) answer(added.error());
+}
+
+/// As ChangeLog::bucket_digests(), of the records whose keys begin so.
+Result<std::vector<BucketDigest>> digests_below(MetadataStore& index, unsigned bits,
+                                                const std::string& prefix, Position* position,
+                                                const Call& call) {
+  if (prefix.empty()) return index.bucket_digests(bits, position, call);
+  std::vector<BucketDigest> buckets(std::size_t{1} << bits);
+  const auto add = [&](std::span<const KeyAndHash> rows) -> Result<void> {
+    for (const KeyAndHash& row : rows) {
+      const std::string key = to_string(row.id);
+      if (!key.starts_with(prefix)) continue;
+      BucketDigest& bucket = buckets[bits == 0 ? 0 : key_hash(key) >> (64 - bits)];
+      bucket.digest += Digest::of(key, row.hash);
+      ++bucket.count;
+    }
+    return {};
+  };
+  ARTCACHE_TRY(*position, index.scan(add, call));
+  return buckets;
 }
 
 Reply digests_of(Element& element, Request& request) {
@@ -110,7 +140,8 @@ Reply digests_of(Element& element, Request& request) {
   const auto wanted = frames::parse_buckets(*text);
   if (!wanted) return Error{Errc::invalid_argument, wanted.error().message};
   Position position;
-  const auto all = element.parts().index->bucket_digests(*bits, &position, request.call);
+  const auto all =
+      digests_below(*element.parts().index, *bits, prefix_of(request), &position, request.call);
   if (!all) return all.error();
   std::vector<BucketDigest> some;
   for (const std::uint32_t number : *wanted) {
@@ -133,10 +164,15 @@ Reply keys_of(LogSource& log, Request& request) {
   if (!buckets || !std::ranges::is_sorted(*buckets))
     return Error{Errc::invalid_argument, "buckets in ascending order are expected"};
   std::string body;
+  const std::string prefix = prefix_of(request);
+  std::vector<KeyHash> some;
   const auto told = log.keys(
       *bits, *buckets,
       [&](std::span<const KeyHash> keys) -> Result<void> {
-        frames::append_keys(body, keys);
+        some.clear();
+        std::ranges::copy_if(keys, std::back_inserter(some),
+                             [&](const KeyHash& one) { return one.key.starts_with(prefix); });
+        frames::append_keys(body, some);
         if (body.size() <= frames::kFrameMost) return {};
         return Error{Errc::invalid_argument, "too many keys: ask for fewer buckets"};
       },
@@ -165,14 +201,16 @@ Reply records_of(LogSource& log, Request& request) {
   return framed(std::move(body));
 }
 
-Reply snapshot_of(Element& element, const std::shared_ptr<std::atomic<int>>& running) {
+Reply snapshot_of(Element& element, const Request& request,
+                  const std::shared_ptr<std::atomic<int>>& running) {
   if (running->fetch_add(1) >= kSnapshotsMost) {
     --*running;
     return Error{Errc::busy, "log: too many snapshots are read already"};
   }
   http::Response response;
   response.headers.add("Content-Type", std::string(frames::kContentType));
-  response.stream = std::make_unique<LogSnapshot>(*element.parts().index, running);
+  response.stream =
+      std::make_unique<LogSnapshot>(*element.parts().index, prefix_of(request), running);
   return response;
 }
 
@@ -197,8 +235,10 @@ Result<void> add_log_routes(Element& element, http::Site& site) {
                      [&element](const Request& request, const http::Answer& answer) {
                        rows_after(element, request, answer);
                      }));
-  ARTCACHE_CHECK(add(Method::get, "snapshot", "Every record, as of one position",
-                     [&element, running](Request&) { return snapshot_of(element, running); }, {}));
+  ARTCACHE_CHECK(
+      add(Method::get, "snapshot", "Every record, as of one position",
+          [&element, running](Request& request) { return snapshot_of(element, request, running); },
+          {}));
   ARTCACHE_CHECK(add(Method::post, "digests", "Digests of buckets of records",
                      [&element](Request& request) { return digests_of(element, request); }, {}));
   ARTCACHE_CHECK(add(Method::post, "keys", "Keys and hashes in some buckets",

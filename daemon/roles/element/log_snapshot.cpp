@@ -18,8 +18,10 @@ constexpr std::chrono::milliseconds kLook{100};
 
 }  // namespace
 
-LogSnapshot::LogSnapshot(MetadataStore& index, std::shared_ptr<std::atomic<int>> running)
+LogSnapshot::LogSnapshot(MetadataStore& index, std::string prefix,
+                         std::shared_ptr<std::atomic<int>> running)
     : index_(index),
+      prefix_(std::move(prefix)),
       running_(std::move(running)),
       filler_([this](const std::stop_token& stop) { fill(stop); }) {}
 
@@ -36,7 +38,8 @@ void LogSnapshot::fill(const std::stop_token& stop) {
   auto position = index_.snapshot(
       [&](std::span<const Record> records) {
         std::string text;
-        for (const Record& record : records) frames::append_record(text, record);
+        for (const Record& record : records)
+          if (record.key.starts_with(prefix_)) frames::append_record(text, record);
         return put(std::move(text), stop);
       },
       call);

@@ -17,8 +17,8 @@ namespace artcache::element {
 /// not further ahead of the client than a few batches; it ends with the body.
 class LogSnapshot final : public http::BodySource {
  public:
-  /// Takes itself out of `running` at its end.
-  LogSnapshot(MetadataStore& index, std::shared_ptr<std::atomic<int>> running);
+  /// Of the records whose keys begin with `prefix`. Takes itself out of `running` at its end.
+  LogSnapshot(MetadataStore& index, std::string prefix, std::shared_ptr<std::atomic<int>> running);
   ~LogSnapshot() override;
   LogSnapshot(const LogSnapshot&) = delete;
   LogSnapshot& operator=(const LogSnapshot&) = delete;
@@ -31,6 +31,7 @@ class LogSnapshot final : public http::BodySource {
   Result<void> put(std::string frames, const std::stop_token& stop);
 
   MetadataStore& index_;
+  const std::string prefix_;
   const std::shared_ptr<std::atomic<int>> running_;
   util::Mutex mutex_;
   util::CondVar changed_;

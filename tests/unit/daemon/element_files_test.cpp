@@ -388,7 +388,8 @@ TEST_CASE("answers tell a position, and a read that names one never shows less")
   CHECK(position_of(uploaded) == now());
   const std::string file = "/api/v1/files/" + uploaded.at("file_id");
   const std::string bound = "?min_position=" + now() + "&max_staleness=0";
-  CHECK(position_of(stand.patch(file, R"({"description":"new"})")) == now());
+  const Answer patched = stand.patch(file, R"({"description":"new"})");
+  CHECK(position_of(patched) == now());
   for (const std::string& target : {file, file + "/download", std::string("/api/v1/files"),
                                     std::string("/api/v1/files/search")}) {
     CAPTURE(target);

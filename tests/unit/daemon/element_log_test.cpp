@@ -3,10 +3,12 @@
 
 #include <artcache/follower.hpp>
 #include <artcache/http_log.hpp>
+#include <artcache/log_frames.hpp>
 #include <functional>
 #include <thread>
 
 #include "element_stand.hpp"
+#include "support/http_client.hpp"
 #include "unit/daemon/serving.hpp"
 
 namespace artcache::element {
@@ -175,6 +177,59 @@ TEST_CASE("what is told over HTTP is what the log of the index tells") {
                                  },
                                  {}));
   CHECK(found == digests[3].count + digests[7].count);
+}
+
+/// The frames of an answer, of which the last is its end.
+std::vector<std::pair<frames::Kind, std::string>> frames_of(const test::RawAnswer& answer) {
+  REQUIRE_MESSAGE(answer.status == 200, answer.body);
+  frames::Reader reader;
+  reader.add(answer.body);
+  std::vector<std::pair<frames::Kind, std::string>> all;
+  while (const auto frame = auth::must(reader.next()))
+    all.emplace_back(frame->kind, std::string(frame->body));
+  REQUIRE_FALSE(all.empty());
+  REQUIRE(all.back().first == frames::Kind::end);
+  return all;
+}
+
+TEST_CASE("a prefix picks records by their keys, and rows say where to go on all the same") {
+  Served served;
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) ids.push_back(served.stand.upload("x"));
+  const Position head = auth::must(served.stand.index->head({})).position;
+  const std::string begin = to_string(Position{.epoch = head.epoch, .seq = 0, .digest = {}});
+  const std::string prefix = "prefix=" + ids[2];
+  const std::string token = "Authorization: Bearer " + served.token + "\r\n";
+  test::RawClient client(served.serving.port());
+  const auto get = [&](const std::string& path) {
+    return frames_of(client.ask(test::get("/api/v1/log/" + path, token)));
+  };
+  const auto post = [&](const std::string& path, const std::string& body) {
+    return frames_of(client.ask(test::post("/api/v1/log/" + path, body, token)));
+  };
+
+  const auto rows = get("rows?limit=4&after=" + begin + "&" + prefix);
+  REQUIRE(rows.size() == 3);
+  CHECK(auth::must(frames::parse_row(rows[1].second)).record.key == ids[2]);
+  const Position four = auth::must(frames::parse_end(rows[2].second));
+  CHECK(four.seq == 4);
+  const auto rest = get("rows?after=" + to_string(four) + "&" + prefix);
+  REQUIRE(rest.size() == 2);
+  CHECK(auth::must(frames::parse_end(rest[1].second)) == head);
+
+  const auto snapshot = get("snapshot?" + prefix);
+  REQUIRE(snapshot.size() == 2);
+  CHECK(auth::must(frames::parse_record(snapshot[0].second)).key == ids[2]);
+  const auto digests =
+      auth::must(frames::parse_digests(post("digests?bits=0&" + prefix, "")[0].second));
+  CHECK(digests.first == head);
+  REQUIRE(digests.second.size() == 1);
+  CHECK(digests.second[0].count == 1);
+  const auto row = auth::must(served.stand.index->find(auth::must(FileId::parse(ids[2])), {}));
+  CHECK(digests.second[0].digest == Digest::of(ids[2], row->hash));
+  const std::vector<std::uint32_t> all{0};
+  const auto keys = post("keys?bits=0&" + prefix, frames::buckets_text(all));
+  CHECK(auth::must(frames::parse_keys(keys[0].second)).at(0).key == ids[2]);
 }
 
 TEST_CASE("fifty polls wait without a worker, and a change answers all of them") {
