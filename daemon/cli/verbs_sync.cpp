@@ -5,6 +5,7 @@
 #include <artcache/http_log.hpp>
 #include <artcache/json_writer.hpp>
 #include <cstdio>
+#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -25,13 +26,31 @@ struct Source {
   std::unique_ptr<LogSource> log;
 };
 
-Result<Source> open_source(const std::string& address, const Place& place) {
+constexpr std::uintmax_t kTokenMost = 64 * 1024;
+
+/// Read before each request: whoever renews it needs to tell nobody.
+Result<std::string> token_in(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  if (file)
+    for (char c = 0; text.size() < kTokenMost && file.get(c);) text += c;
+  const auto end = text.find_last_not_of(" \t\r\n");
+  text.resize(end == std::string::npos ? 0 : end + 1);
+  if (text.empty())
+    return Error{Errc::unavailable, "--token-file: '" + path + "' holds no token at this moment"};
+  return text;
+}
+
+Result<Source> open_source(const std::string& address, const std::string& token_file,
+                           const Place& place) {
   Source source;
   const auto url = Url::parse(address);
   if (!url) return url.error();
   if (url->scheme() == "http" || url->scheme() == "https") {
     HttpLogSettings settings{.url = address, .token = {}};
-    if (const auto token = process_environment()("ARTCACHE_TOKEN"))
+    if (!token_file.empty())
+      settings.token = [token_file](const Call&) { return token_in(token_file); };
+    else if (const auto token = process_environment()("ARTCACHE_TOKEN"))
       settings.token = [token](const Call&) -> Result<std::string> { return *token; };
     auto log = open_http_log(settings, place.deps);
     if (!log) return std::move(log).error();
@@ -47,8 +66,14 @@ Result<Source> open_source(const std::string& address, const Place& place) {
 
 // --- sync ---------------------------------------------------------------------------------------
 
+void add_token_file(CLI::App& verb, std::string& path) {
+  verb.add_option("--token-file", path,
+                  "Instead of ARTCACHE_TOKEN: a file that holds the token, read again for every "
+                  "request, so that it may be renewed meanwhile");
+}
+
 struct SyncOptions : CommonOptions {
-  std::string from;
+  std::string from, token_file;
   bool follow = false, replace = false;
   std::uint32_t batch = 1000;
   double audit_seconds = 3600;
@@ -141,7 +166,7 @@ int run_sync(const SyncOptions& options) {
   if (!place) return fail(place.error());
   const auto url = Url::parse(options.from);
   if (!url) return fail(url.error().in("--from"));
-  const auto source = open_source(options.from, *place);
+  const auto source = open_source(options.from, options.token_file, *place);
   if (!source) return fail(source.error().in("--from"));
   const auto sink = make_replica(*place->index, url->redacted(), place->deps);
   if (auto may = refuse_to_overwrite(*source->log, *place->index, *sink, options, place->call);
@@ -172,6 +197,7 @@ void add_sync(CLI::App& app, int& code) {
                    "Address of the index to follow, or http://… of an element, with the token in "
                    "the environment variable ARTCACHE_TOKEN")
       ->required();
+  add_token_file(*verb, options->token_file);
   verb->add_flag("--follow", options->follow, "Goes on until Ctrl-C or --timeout");
   verb->add_flag("--replace", options->replace,
                  "Lets an index that holds entries of its own become a copy");
@@ -188,7 +214,7 @@ void add_sync(CLI::App& app, int& code) {
 // --- events -------------------------------------------------------------------------------------
 
 struct EventOptions : CommonOptions {
-  std::string from, after;
+  std::string from, token_file, after;
   bool all = false, once = false;
   std::uint64_t limit = 0;
 };
@@ -257,7 +283,7 @@ int run_tail(const EventOptions& options) {
   Url unused;
   const auto place = begin_place(common, &unused);
   if (!place) return fail(place.error());
-  const auto source = open_source(address, *place);
+  const auto source = open_source(address, options.token_file, *place);
   if (!source) return fail(source.error().in(options.from.empty() ? "--index" : "--from"));
   const auto& log = source->log;
   auto position = begin_of(*log, options, place->call);
@@ -291,6 +317,7 @@ void add_events(CLI::App& app, int& code) {
   tail->add_option("--from", options->from,
                    "Instead of --index: http://… of an element, with the token in the environment "
                    "variable ARTCACHE_TOKEN");
+  add_token_file(*tail, options->token_file);
   auto* all = tail->add_flag("--all", options->all, "Begins with the first change that there was");
   tail->add_option("--after", options->after, "Begins behind this position, as --json prints it")
       ->excludes(all);

@@ -6,16 +6,19 @@ Each ends with the digest of the element without a hand.
 
 usage: log_faults_test.py ARTCACHED ARTCACHE
 """
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -254,6 +257,58 @@ class Faults(unittest.TestCase):
         for one in (self.replica, slow):
             one.end()
             self.assertEqual(one.ids(), sorted(ids))
+
+
+    def spoil(self, ids):
+        """What the element tells of these is not what their hashes vouch for."""
+        index = next(self.element.data.rglob("se-01/index.db"))
+        with contextlib.closing(sqlite3.connect(index)) as database, database:
+            [table] = [name for (name,) in database.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%log'")]
+            for one in ids:
+                database.execute(f"UPDATE {table} SET payload = payload || x'00' "
+                                 "WHERE file_id = ?", [uuid.UUID(one).bytes])
+                self.assertEqual(database.execute("SELECT changes()").fetchone(), (1,))
+
+    def test_a_record_that_cannot_be_applied_is_named_and_holds_up_no_other(self):
+        self.begin()
+        ids = self.upload(3)
+        self.caught_up()
+        poison = self.upload(2)
+        ids += self.upload(4)
+        self.assertEqual(self.element.end(), 0)
+        self.spoil(poison)
+        self.start()
+        code, said, errors = self.replica.once()
+        self.assertEqual(code, 2, errors)
+        self.assertEqual(sorted(one["file_id"] for one in said["dead_letters"]), poison)
+        self.assertTrue(said["proven"], "in step but for those")
+        self.assertEqual(self.replica.ids(), sorted(ids))
+        # Whole ones take their places.
+        for one in poison:
+            self.element.call("PATCH", "se-01", "/api/v1/files/" + one,
+                              json_body={"description": "whole"})
+        self.assertEqual(self.caught_up()["dead_letters"], [])
+        self.assertEqual(self.replica.ids(), sorted(ids + poison))
+
+    def test_a_token_that_is_not_believed_any_more_is_renewed_in_its_file(self):
+        self.begin()
+        ids = self.upload(2)
+        token = self.folder / "token"
+        token.write_text(self.element.token + "\n")
+        self.replica.words += ["--token-file", str(token)]
+        self.replica.environment.pop("ARTCACHE_TOKEN")
+        self.replica.follow()
+        self.assertTrue(self.replica.proven_at(self.position()))
+        token.write_text("header.payload.signature")
+        self.assertTrue(eventually(lambda: self.replica.said[-1]["state"] == "waiting"))
+        self.assertIn("401", self.replica.said[-1]["last_error"])
+        token.unlink()
+        ids += self.upload(2)
+        token.write_text(self.element.fresh_token())
+        self.assertTrue(self.replica.proven_at(self.position()))
+        self.replica.end()
+        self.assertEqual(self.replica.ids(), sorted(ids))
 
 
 if __name__ == "__main__":
