@@ -281,9 +281,11 @@ class Follower::Impl {
   }
 
   Result<void> copy(const Call& call) {
+    const Clock::SteadyTime asked = deps_.clock->steady();
     ARTCACHE_TRY(const Position upto, replica_.fill(source_, call));
     const std::scoped_lock held(mutex_);
     machine_.on_copied(upto);
+    if (upto.epoch != 0) asked_at_ = asked;
     return {};
   }
 
