@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The index of an element in PostgreSQL is emptied by hand: its replicas end with its digest, and
+have everything again when it has.
+
+usage: log_database_test.py SERVICES ARTCACHED ARTCACHE
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+import uuid
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "support"), str(HERE.parent / "services")]
+from artcache_services import state  # noqa: E402
+from artcached import Artcached, eventually  # noqa: E402
+
+SERVICES = DAEMON = PROGRAM = STATE = ""
+
+
+class EmptiedByHand(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.base = state.read(STATE)["services"]["postgres"]["env"]["ARTCACHE_TEST_POSTGRES"]
+
+    def begin(self, *settings):
+        words = [word for one in settings for word in ("--set", one)]
+        self.element = Artcached(DAEMON, *words)
+        self.addCleanup(self.element.close)
+        self.element.start()
+
+    def place(self, prefix, parameters=""):
+        return f"{self.base.split('?')[0]}?prefix={prefix}{parameters}"
+
+    def psql(self, text):
+        subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", text,
+                        self.base.split("?")[0]], check=True, stdout=subprocess.DEVNULL)
+
+    def upload(self, count):
+        return [self.element.upload("x.txt", b"x" * n)["file_id"] for n in range(1, count + 1)]
+
+    def status(self):
+        """Of the query role about the element; none while it does not answer."""
+        code, _, _ = self.element.ask("GET", "query", "/api/v1/admin/sync/status")
+        if code != 200:
+            return {"in_step": False, "elements": []}
+        return self.element.call("GET", "query", "/api/v1/admin/sync/status")
+
+    def proven_with(self, ids):
+        """The query role is in step, by its digest, and finds each of these."""
+        def holds():
+            told = self.status()
+            of = [one for one in told["elements"] if one["storage_element_id"] == "se-01"]
+            return (of and of[0]["digest_matches"] and of[0]["lag_events"] == 0 and
+                    all(self.found(one) for one in ids))
+        return eventually(holds)
+
+    def found(self, file_id):
+        return self.element.ask("GET", "query", "/api/v1/files/" + file_id)[0] == 200
+
+    def test_an_index_that_is_emptied_by_hand_is_emptied_at_its_replicas_and_comes_back(self):
+        prefix = "t" + uuid.uuid4().hex[:10]
+        self.begin("element.se-01.index=" + self.place(prefix, f"&owners={self.folder}"))
+        ids = self.upload(8)
+        self.assertTrue(self.proven_with(ids))
+        copy = f"sqlite://{self.folder}/copy.db"
+
+        def sync():
+            subprocess.run([PROGRAM, "sync", "--from", self.element.address("se-01"), "--index",
+                            copy, "-q"], check=True, stdout=subprocess.DEVNULL,
+                           env={**os.environ, "ARTCACHE_TOKEN": self.element.token})
+
+        def held():
+            done = subprocess.run([PROGRAM, "list", "--index", copy, "--json", "-q", "--limit",
+                                   "0"], capture_output=True, text=True, check=True)
+            return len(done.stdout.splitlines())
+
+        sync()
+        self.assertEqual(held(), 8)
+        self.psql(f"TRUNCATE {prefix}_files CASCADE")
+        sync()
+        self.assertEqual(held(), 0, "a copy of what is there")
+        self.assertTrue(eventually(lambda: not any(map(self.found, ids))))
+        self.element.call("POST", "se-01", "/api/v1/cache/rebuild")
+        self.assertTrue(self.proven_with(ids))
+        sync()
+        self.assertEqual(held(), 8)
+
+
+if __name__ == "__main__":
+    SERVICES, DAEMON, PROGRAM = sys.argv[1:4]
+    with tempfile.TemporaryDirectory() as home:
+        STATE = home + "/services.json"
+        if subprocess.run([SERVICES, "up", "--state", STATE, "--allow-missing", "postgres"],
+                          stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            sys.exit(77)
+        try:
+            if "postgres" not in state.read(STATE)["services"]:
+                sys.exit(77)
+            unittest.main(argv=sys.argv[:1], verbosity=2)
+        finally:
+            subprocess.run([SERVICES, "down", "--state", STATE], stdout=subprocess.DEVNULL,
+                           check=False)
