@@ -76,8 +76,9 @@ TEST_SUITE("storage") {
         REQUIRE(without.result.has_value());
         CHECK(without.times == with.times);
         CHECK(without.problems.empty());
-        for (const auto& [path, stamp] : without.stamps)
-          CHECK_MESSAGE((stamp == Stamp{} || stamp == with.stamps.at(path)), path);
+        for (const auto& one : without.stamps)
+          CHECK_MESSAGE((one.second == Stamp{} || one.second == with.stamps.at(one.first)),
+                        one.first);
       }
     });
   }
