@@ -41,9 +41,14 @@ Result<void> LogWriter::reopen() {
   if (file_.empty()) return {};
   const int fd = ::open(file_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return Error{Errc::unavailable, "log: '" + file_ + "': " + std::strerror(errno)};
-  const std::scoped_lock held(mutex_);
-  const int old = std::exchange(fd_, fd);
-  if (old != STDERR_FILENO) close(old);
+  if (fd_ == STDERR_FILENO) {  // nobody writes yet
+    fd_ = fd;
+    return {};
+  }
+  const bool taken = dup3(fd, fd_, O_CLOEXEC) >= 0;
+  const int cause = errno;
+  close(fd);
+  if (!taken) return Error{Errc::unavailable, "log: '" + file_ + "': " + std::strerror(cause)};
   return {};
 }
 
@@ -56,7 +61,6 @@ void LogWriter::log(const LogRecord& record) noexcept {
     timed.fields = fields;
     std::string line = layout_ == Layout::json ? to_json(timed) : to_text(timed);
     line += '\n';
-    const std::scoped_lock held(mutex_);
     static_cast<void>(!write(fd_, line.data(), line.size()));
   } catch (...) {
     // No memory for a line: it is lost.

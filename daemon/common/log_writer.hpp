@@ -7,7 +7,6 @@
 #include <artcache/result.hpp>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,8 +23,8 @@ class LogWriter final : public Logger {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  /// A line is written with one call, so that those of several processes do not mix. One that
-  /// cannot be written is lost; the work goes on.
+  /// A line is written with one call and nothing is held meanwhile: the kernel keeps those of
+  /// several threads and processes apart. One that cannot be written is lost; the work goes on.
   void log(const LogRecord& record) noexcept override;
   [[nodiscard]] bool enabled(LogLevel level) const noexcept override { return level >= least_; }
   /// Opens the file anew, for whoever moved it away. On an error the old one stays.
@@ -39,8 +38,7 @@ class LogWriter final : public Logger {
   const Layout layout_;
   const LogLevel least_;
   const Clock& clock_;
-  std::mutex mutex_;
-  int fd_ = 2;  // guarded by mutex_
+  int fd_ = 2;  // the same number for as long as anybody may write
 };
 
 /// "debug", "INFO", "warn", "warning", "error"; nothing for anything else.

@@ -36,18 +36,26 @@ void append_number(std::string& out, double number) {
   out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr);
 }
 
+void append_escaped(std::string& out, std::string_view value) {
+  if (value.find_first_of("\n\"\\") == std::string_view::npos) {  // as nearly all are
+    out += value;
+    return;
+  }
+  for (const char c : value) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
+  }
+}
+
 std::string printed(Metrics::Labels labels) {
   std::string text;
+  text.reserve(128);
   for (const MetricLabel& label : labels) {
     text.append(text.empty() ? "" : ",").append(label.name).append("=\"");
-    for (const char c : label.value) {
-      if (c == '\n') {
-        text += "\\n";
-        continue;
-      }
-      if (c == '"' || c == '\\') text += '\\';
-      text += c;
-    }
+    append_escaped(text, label.value);
     text += '"';
   }
   return text;
@@ -67,13 +75,12 @@ void append_line(std::string& out, std::string_view name, std::string_view label
 
 }  // namespace
 
-MetricsRegistry::Series* MetricsRegistry::find(std::string_view name, Kind kind, Labels labels) {
+MetricsRegistry::Series* MetricsRegistry::find(std::string_view name, Kind kind, std::string key) {
   auto family = families_.find(name);
   if (family == families_.end())
     family = families_.emplace(std::string(name), Family{.kind = kind, .series = {}}).first;
   if (family->second.kind != kind) return nullptr;
   auto& all = family->second.series;
-  std::string key = printed(labels);
   const auto found = all.find(key);
   if (found != all.end()) return &found->second;
   if (series_ >= series_most_) return nullptr;
@@ -87,8 +94,9 @@ template <class Change>
 void MetricsRegistry::change(std::string_view name, Kind kind, Labels labels,
                              Change apply) noexcept {
   try {
+    std::string key = printed(labels);
     const std::scoped_lock held(mutex_);
-    if (Series* series = find(name, kind, labels)) apply(*series);
+    if (Series* series = find(name, kind, std::move(key))) apply(*series);
   } catch (...) {
     // No memory for a number: the work that it tells of is worth more.
   }

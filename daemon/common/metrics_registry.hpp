@@ -40,7 +40,7 @@ class MetricsRegistry final : public Metrics {
     std::map<std::string, Series, std::less<>> series;  // by labels as they are printed
   };
 
-  Series* find(std::string_view name, Kind kind, Labels labels);
+  Series* find(std::string_view name, Kind kind, std::string key);
   template <class Change>
   void change(std::string_view name, Kind kind, Labels labels, Change apply) noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <artcache/json_writer.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <charconv>
@@ -45,18 +46,28 @@ void append_integer(std::string& out, N number) {
   out.append(digits.data(), end);
 }
 
+/// Of the bytes in front that stand for themselves: nearly always all of them.
+std::size_t plain_length(std::string_view text) {
+  const auto is_plain = [](char byte) {
+    const auto c = static_cast<unsigned char>(byte);
+    return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+  };
+  return static_cast<std::size_t>(std::ranges::find_if_not(text, is_plain) - text.begin());
+}
+
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
   std::size_t i = 0;
   while (i < text.size()) {
+    const std::size_t plain = plain_length(text.substr(i));
+    out.append(text.substr(i, plain));
+    i += plain;
+    if (i == text.size()) break;
     const auto c = static_cast<unsigned char>(text[i]);
     if (c < 0x80) {
-      if (c < ' ' || c == '"' || c == '\\')
-        append_escape(out, c);
-      else
-        out.push_back(text[i]);
+      append_escape(out, c);
       ++i;
       continue;
     }
@@ -121,16 +132,17 @@ JsonWriter& JsonWriter::end_array() {
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
-  std::string json;
-  append_json_string(json, name);
-  return raw_key(json);
+  before_value();
+  append_json_string(out_, name);
+  out_.append(layout_ == Layout::indented ? ": " : ":");
+  after_key_ = true;
+  return *this;
 }
 
 JsonWriter& JsonWriter::raw_key(std::string_view json) {
   before_value();
   out_.append(json);
-  out_.push_back(':');
-  if (layout_ == Layout::indented) out_.push_back(' ');
+  out_.append(layout_ == Layout::indented ? ": " : ":");
   after_key_ = true;
   return *this;
 }
