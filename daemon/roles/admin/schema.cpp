@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sql/migrate.hpp"
+#include "util/try.hpp"
 
 namespace artcache::admin {
 namespace {
@@ -74,13 +75,33 @@ CREATE TABLE file_registry_dead_letters(
   PRIMARY KEY(storage_element_id, id));
 )";
 
+/// The original's tables bear the same names, with other types and with secrets hashed in another
+/// way: what is not ours is neither changed nor half understood. Looked for before the version is,
+/// since another artcached may be making ours meanwhile.
+Result<void> refuse_tables_of_others(sql::Connection& connection, const sql::Schema& schema) {
+  std::string foreign;
+  for (const std::string_view table : {"service_accounts", "storage_elements", "admin_users", "files"}) {
+    ARTCACHE_TRY(const bool there, connection.has_table(table));
+    if (there) foreign.append(foreign.empty() ? "'" : ", '").append(table).append("'");
+  }
+  if (foreign.empty()) return {};
+  ARTCACHE_TRY(const sql::SchemaVersions found, sql::read_versions(connection, schema));
+  if (found.version > 0) return {};
+  return Error{Errc::unsupported,
+               "admin: the database has tables of another program (" + foreign +
+                   "), such as the original's: they are left as they are; create a database of "
+                   "its own for the admin and name it in 'database', then make the accounts anew"};
+}
+
 }  // namespace
 
 Result<void> migrate(sql::Connection& connection, db::Engine engine, const Call& call) {
   const std::string version1 = db::in_words_of(engine, kVersion1);
   const std::string version2 = db::in_words_of(engine, kVersion2);
   const std::array steps{sql::Migration{1, version1}, sql::Migration{2, version2}};
-  return sql::migrate(connection, {.name = "admin", .migrations = steps}, call);
+  const sql::Schema schema{.name = "admin", .migrations = steps};
+  ARTCACHE_CHECK(refuse_tables_of_others(connection, schema));
+  return sql::migrate(connection, schema, call);
 }
 
 }  // namespace artcache::admin

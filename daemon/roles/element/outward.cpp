@@ -32,13 +32,14 @@ Result<InRedis> in_redis(const Url& url, const config::Settings& told, const std
   out.registrar = make_redis_registrar(options, std::max(life, std::chrono::seconds(1)),
                                        *deps.metrics, *deps.clock);
   if (!told.flag("events")) return out;
+  ARTCACHE_TRY(const std::uint64_t kept, changes_kept(told));
   out.outlet = make_redis_outlet(options,
                                  {.element = element,
                                   .created = told.text("events_created"),
                                   .updated = told.text("events_updated"),
                                   .deleted = told.text("events_deleted"),
                                   .stream = told.text("events_stream"),
-                                  .stream_most = told.number("events_stream_most")},
+                                  .stream_most = kept},
                                  *deps.metrics);
   return out;
 }

@@ -20,7 +20,7 @@ struct RedisEventSettings {
   std::string created = "file:created", updated = "file:updated",
               deleted = "file:deleted";  ///< channels
   std::string stream = "file-events";    ///< empty: none
-  std::uint64_t stream_most = 10'000;    ///< about so many are kept; 0: all
+  std::uint64_t stream_most = 100'000;   ///< about so many are kept; 0: all
 };
 
 /// What a channel hears: one JSON object.

@@ -79,7 +79,7 @@ Result<Opened> open_parts(const RoleContext& context) {
   if (!index_told) {
     ARTCACHE_TRY(index_told, Url::parse("sqlite://" + (context.data / "index.db").string()));
   }
-  const Url& index = *index_told;
+  ARTCACHE_TRY(const Url index, element::with_changes_kept(*index_told, *context.settings));
   ARTCACHE_TRY(opened.storage, context.backends->open_storage(storage, context.deps, context.call));
   if (index.scheme() == "sqlite") opened.storage->hide(index.path());
   ARTCACHE_TRY(opened.index, open_newest(context, index));
@@ -134,7 +134,8 @@ class ElementRole final : public Role {
         call_(context.call),
         opened_(std::move(opened)),
         keys_(context.settings->text("public_key"), ring_, deps_),
-        verifier_(ring_, *deps_.clock, {.refresh = [this] { keys_.refresh(); }}),
+        verifier_(ring_, *deps_.clock,
+                  {.refresh = [this] { keys_.refresh(); }, .metrics = deps_.metrics}),
         gate_(verifier_, deps_,
               {.limits = context.settings->flag("rate_limit") ? auth::RateLimits::on
                                                               : auth::RateLimits::off}),

@@ -6,12 +6,16 @@
 
 #include "common/percent.hpp"
 #include "roles/shared_settings.hpp"
+#include "util/try.hpp"
 
 namespace artcache::element {
 namespace {
 
 using config::Kind;
 using config::Setting;
+
+/// As an index takes it.
+constexpr std::int64_t kChangesMost = 1'000'000'000;
 
 constexpr std::array kSettings{
     Setting{.name = "storage",
@@ -183,8 +187,10 @@ constexpr std::array kSettings{
     Setting{.name = "events_stream_most",
             .variable = "EVENT_STREAM_MAXLEN",
             .kind = Kind::number,
-            .fallback = "10000",
-            .meaning = "about so many events are kept in it; 0: all"},
+            .fallback = "100000",
+            .meaning = "how many changes the index's log, and about how many events it, keeps",
+            .least = 1,
+            .most = kChangesMost},
     Setting{.name = "incremental_every",
             .variable = "SCHEDULE_INCREMENTAL_EVERY",
             .kind = Kind::duration,
@@ -282,6 +288,22 @@ Result<std::optional<Url>> redis_address(const config::Settings& told) {
   return parsed("redis_host", "redis://" + login({}, told.text("redis_password")) +
                                   told.text("redis_host") + ":" + told.text("redis_port") + "/" +
                                   told.text("redis_db"));
+}
+
+Result<std::uint64_t> changes_kept(const config::Settings& told) {
+  const auto said = static_cast<std::int64_t>(told.number("events_stream_most"));
+  ARTCACHE_TRY(const auto index, index_address(told));
+  if (!index) return static_cast<std::uint64_t>(said);
+  ARTCACHE_TRY(const std::int64_t rows, index->integer("log_rows", said, 1, kChangesMost));
+  return static_cast<std::uint64_t>(rows);
+}
+
+Result<Url> with_changes_kept(const Url& index, const config::Settings& told) {
+  if (index.parameter("log_rows")) return index;
+  ARTCACHE_TRY(const std::uint64_t kept, changes_kept(told));
+  const std::string whole = index.reveal();
+  const char join = whole.find('?') == std::string::npos ? '?' : '&';
+  return Url::parse(whole + join + "log_rows=" + std::to_string(kept));
 }
 
 }  // namespace artcache::element

@@ -8,6 +8,25 @@ namespace {
 using http::Method;
 const std::string kAccounts = "/api/v1/service-accounts/";
 
+/// As the original makes it, with an account in it.
+Result<void> make_original(sql::Connection& connection, db::Engine, const Call&) {
+  return connection.execute(
+      "CREATE TABLE service_accounts(id VARCHAR(36) PRIMARY KEY, name VARCHAR(255) NOT NULL "
+      "UNIQUE, "
+      "client_id VARCHAR(100) NOT NULL UNIQUE, client_secret_hash VARCHAR(255) NOT NULL, "
+      "secret_history TEXT);"
+      "INSERT INTO service_accounts VALUES('1', 'admin-service', 'sa_prod', '$2b$12$x', NULL)");
+}
+
+/// Whether that account is there as it was, and nothing beside its table.
+Result<void> look_at_original(sql::Connection& connection, db::Engine, const Call&) {
+  const auto ours = connection.has_table("artcache_schema");
+  CHECK((ours && !*ours));
+  return connection.execute(
+      "INSERT INTO service_accounts SELECT '2', client_secret_hash, 'other', '', NULL "
+      "FROM service_accounts WHERE id = '1' AND name = 'admin-service'");
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("admin: service accounts");
@@ -112,6 +131,23 @@ TEST_CASE("an initial account is made once, and what became of it since stays") 
   bench.reopen();
   CHECK(bench.token_for("admin-service", "Test-Password123").status == 401);
   CHECK(bench.get(kAccounts, root)["total"] == "1");
+}
+
+TEST_CASE("tables of another program are refused with what to do, and left as they are") {
+  const test::TempDir dir;
+  const test::FakeClock clock;
+  const Deps deps{.clock = &clock};
+  Options options = quick_options();
+  options.database = server_database().value_or("sqlite://" + (dir / "admin.db"));
+  must(db::Database::open(options.database, "test", make_original, deps, {}));
+  for (int i = 0; i < 2; ++i) {
+    const auto admin = Admin::open(options, deps, Fetch(), {});
+    REQUIRE_FALSE(admin);
+    CHECK(admin.error().code == Errc::unsupported);
+    CHECK(admin.error().message.find("'service_accounts'") != std::string::npos);
+    CHECK(admin.error().message.find("create a database of its own") != std::string::npos);
+  }
+  must(db::Database::open(options.database, "test", look_at_original, deps, {}));
 }
 
 TEST_SUITE_END();

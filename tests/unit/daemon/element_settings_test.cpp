@@ -50,6 +50,26 @@ TEST_SUITE("element settings") {
           "redis://:secret@redis:6379/2");
   }
 
+  TEST_CASE("the log of the index and the stream keep the same number of changes") {
+    const auto kept = [](const Told& values) {
+      const auto settings = told(values);
+      const auto index = index_address(settings);
+      REQUIRE(index);
+      const Url bare = *index ? **index : *Url::parse("sqlite:///default.db");
+      const auto whole = with_changes_kept(bare, settings);
+      const auto stream = changes_kept(settings);
+      REQUIRE(whole);
+      REQUIRE(stream);
+      CHECK(whole->parameter("log_rows") == std::to_string(*stream));
+      return *stream;
+    };
+    CHECK(kept({}) == 100'000);
+    CHECK(kept({{"events_stream_most", "5000"}}) == 5000);
+    CHECK(kept({{"events_stream_most", "5000"}, {"db_host", "postgres"}}) == 5000);
+    CHECK(kept({{"events_stream_most", "5000"}, {"index", "sqlite:///i.db?sync=off"}}) == 5000);
+    CHECK(kept({{"events_stream_most", "5000"}, {"index", "sqlite:///i.db?log_rows=70"}}) == 70);
+  }
+
   TEST_CASE("an address in one piece counts more than parts of one") {
     const auto settings = told({{"storage", "file:///whole"},
                                 {"storage_type", "s3"},
