@@ -13,6 +13,15 @@ std::int64_t nanoseconds_of(Clock::SteadyTime time) {
   return std::chrono::nanoseconds(time.time_since_epoch()).count();
 }
 
+void count_validation(Metrics& metrics, const Result<std::shared_ptr<const Claims>>& checked,
+                      Clock::SteadyTime::duration taken) {
+  const bool expired = !checked && checked.error().code == Errc::gone;
+  const MetricLabel labels[] = {{"status", checked ? "valid" : expired ? "expired" : "invalid"}};
+  metrics.count("token_validations_total", labels, 1);
+  metrics.observe("token_validation_duration_seconds", {},
+                  std::chrono::duration<double>(taken).count());
+}
+
 }  // namespace
 
 std::size_t Verifier::ByPrefix::operator()(const util::Sha256Bytes& hash) const {
@@ -67,6 +76,15 @@ void Verifier::remember(const util::Sha256Bytes& hash, Known known) {
   put(hash, std::move(known));
 }
 
+Result<std::shared_ptr<const Claims>> Verifier::check(std::string_view token, const Keys& keys) {
+  ARTCACHE_TRY(UnverifiedToken taken, take_apart(token));
+  if (!keys.verify(taken.key_id, taken.signed_part, taken.signature))
+    return Error{Errc::invalid_argument, "token: its signature is of no key that is trusted"};
+  auto claims = std::make_shared<const Claims>(std::move(taken.claims));
+  ARTCACHE_CHECK(check_times(*claims, clock_.now(), options_.leeway));
+  return claims;
+}
+
 Result<std::shared_ptr<const Claims>> Verifier::verify(std::string_view token) {
   if (token.size() > kTokenMost) return Error{Errc::invalid_argument, "token: too long"};
   refresh_when_due();
@@ -74,13 +92,11 @@ Result<std::shared_ptr<const Claims>> Verifier::verify(std::string_view token) {
   const util::Sha256Bytes hash = util::sha256(token);
   auto claims = recall(hash, keys->version);
   if (!claims) {
-    ARTCACHE_TRY(UnverifiedToken taken, take_apart(token));
-    if (!keys->verify(taken.key_id, taken.signed_part, taken.signature))
-      return Error{Errc::invalid_argument, "token: its signature is of no key that is trusted"};
-    claims = std::make_shared<const Claims>(std::move(taken.claims));
-    ARTCACHE_CHECK(check_times(*claims, clock_.now(), options_.leeway));
-    remember(hash, {claims, keys->version});
-    return claims;
+    const auto begun = clock_.steady();
+    auto checked = check(token, *keys);
+    count_validation(*options_.metrics, checked, clock_.steady() - begun);
+    if (checked) remember(hash, {*checked, keys->version});
+    return checked;
   }
   ARTCACHE_CHECK(check_times(*claims, clock_.now(), options_.leeway));
   return claims;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <artcache/clock.hpp>
+#include <artcache/metrics.hpp>
 #include <artcache/result.hpp>
 #include <atomic>
 #include <chrono>
@@ -27,6 +28,7 @@ struct VerifierOptions {
   /// Called now and then before a token is looked at, to bring the keys up to date.
   std::function<void()> refresh = {};
   std::chrono::milliseconds refresh_every{10'000};
+  Metrics* metrics = &null_metrics();
 };
 
 /// Safe to use from any thread.
@@ -51,6 +53,7 @@ class Verifier {
   };
   using Cache = std::unordered_map<util::Sha256Bytes, Known, ByPrefix>;
 
+  Result<std::shared_ptr<const Claims>> check(std::string_view token, const Keys& keys);
   void refresh_when_due();
   std::shared_ptr<const Claims> recall(const util::Sha256Bytes& hash, std::uint64_t keys_version);
   void remember(const util::Sha256Bytes& hash, Known known);

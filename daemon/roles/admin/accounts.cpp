@@ -143,17 +143,16 @@ http::Reply rotate_secret(Parts& parts, http::Request& request, Deed& deed) {
   const std::string secret = auth::random_word(32);
   const auto hash = auth::hash_secret(secret, parts.options.hash_cost);
   if (!hash) return hash.error();
-  return answer(parts.database->write(request.call,
-                                      [&](Session& s) -> Work {
-                                        ARTCACHE_TRY(ServiceAccount account,
-                                                     needed(s, deed.target));
-                                        account.secret_hash = *hash;
-                                        account.updated_at = parts.now();
-                                        account.secret_expires_at = secret_expiry(parts);
-                                        ARTCACHE_CHECK(store_account(s, account));
-                                        return account;
-                                      }),
-                secret);
+  const Work changed = parts.database->write(request.call, [&](Session& s) -> Work {
+    ARTCACHE_TRY(ServiceAccount account, needed(s, deed.target));
+    account.secret_hash = *hash;
+    account.updated_at = parts.now();
+    account.secret_expires_at = secret_expiry(parts);
+    ARTCACHE_CHECK(store_account(s, account));
+    return account;
+  });
+  if (changed) parts.deps.metrics->count("service_account_secret_rotations_total", {}, 1);
+  return answer(changed, secret);
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ Result<std::unique_ptr<Admin>> Admin::open(Options options, const Deps& deps, Ou
 Admin::Admin(Options options, const Deps& deps) : site_("admin") {
   parts_.options = std::move(options);
   parts_.deps = deps;
-  parts_.verifier = std::make_unique<auth::Verifier>(parts_.ring, *deps.clock);
+  parts_.verifier = std::make_unique<auth::Verifier>(
+      parts_.ring, *deps.clock, auth::VerifierOptions{.metrics = deps.metrics});
   parts_.gate = std::make_unique<auth::Gate>(*parts_.verifier, deps,
                                              auth::GateOptions{.limits = parts_.options.limits});
   parts_.requests = std::make_unique<auth::Limiter>(*deps.clock);

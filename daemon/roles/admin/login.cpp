@@ -64,7 +64,7 @@ http::Reply tokens_for(const Parts& parts, const AdminUser& user) {
   return token_response(parts, *pair);
 }
 
-http::Reply login(Parts& parts, http::Request& request, Deed& deed) {
+http::Reply enter(Parts& parts, http::Request& request, Deed& deed) {
   const auto allowed = parts.requests->take(request.peer, parts.options.token_requests_per_minute);
   if (!allowed.allowed) return auth::too_many(allowed);
   auto body = BodyFields::read(request);
@@ -91,6 +91,10 @@ http::Reply login(Parts& parts, http::Request& request, Deed& deed) {
   if (!who.enabled) return http::Problem{.status = 403, .detail = "Account is disabled"};
   if (auto done = note_success(parts, who.id, request.call); !done) return done.error();
   return tokens_for(parts, who);
+}
+
+http::Reply login(Parts& parts, http::Request& request, Deed& deed) {
+  return counted_attempt(parts, "admin_user", enter(parts, request, deed));
 }
 
 http::Problem no_refresh() {

@@ -76,6 +76,13 @@ Result<TokenPair> mint_pair(const Parts& parts, auth::Claims claims, std::string
   return out;
 }
 
+http::Reply counted_attempt(Parts& parts, std::string_view kind, http::Reply reply) {
+  const MetricLabel labels[] = {{"type", kind},
+                                {"status", reply.problem() == nullptr ? "success" : "failure"}};
+  parts.deps.metrics->count("auth_attempts_total", labels, 1);
+  return reply;
+}
+
 http::Response token_response(const Parts& parts, const TokenPair& pair) {
   JsonWriter json;
   json.begin_object()

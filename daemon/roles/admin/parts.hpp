@@ -110,6 +110,9 @@ Result<void> add_audit_routes(http::Site& site, Parts& parts);
 Result<void> add_file_routes(http::Site& site, Parts& parts);
 Result<void> add_cleanup_routes(http::Site& site, Parts& parts);
 
+/// One more attempt to enter, in `auth_attempts_total`, as its answer says.
+http::Reply counted_attempt(Parts& parts, std::string_view kind, http::Reply reply);
+
 /// Who may read, and who may change, what the admin is told by people.
 auth::Rule people_who_read();
 auth::Rule people_who_change();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <system_error>
 
 #include "auth/secret.hpp"
@@ -81,7 +82,20 @@ Result<void> Signing::load(const Call& call) {
   return use(std::move(keys));
 }
 
+double Signing::seconds_since(Clock::SteadyTime begun) const {
+  return std::chrono::duration<double>(deps_.clock->steady() - begun).count();
+}
+
 Result<JwtKey> Signing::rotate(const Call& call) {
+  const auto begun = deps_.clock->steady();
+  auto made = rotate_keys(call);
+  const MetricLabel labels[] = {{"status", made ? "success" : "error"}};
+  deps_.metrics->count("jwt_rotation_total", labels, 1);
+  deps_.metrics->observe("jwt_rotation_duration_seconds", {}, seconds_since(begun));
+  return made;
+}
+
+Result<JwtKey> Signing::rotate_keys(const Call& call) {
   ARTCACHE_TRY(const auth::PrivateKey key, auth::PrivateKey::generate());
   const Timestamp until = deps_.clock->now() + duration_cast<microseconds>(options_.overlap);
   ARTCACHE_TRY(JwtKey made, database_.write(call, [&](Session& s) -> Result<JwtKey> {
@@ -143,10 +157,23 @@ Result<void> Signing::use(std::vector<JwtKey> keys) {
   // Those who verify learn of a key before anything is signed with it.
   ARTCACHE_CHECK(ring_.set(std::move(trusted)));
   ARTCACHE_CHECK(publish(keys));
+  show(keys);
   const util::MutexLock lock(mutex_);
   keys_ = std::move(keys);
   signer_ = std::move(signer);
   return {};
+}
+
+void Signing::show(const std::vector<JwtKey>& keys) const {
+  const auto active = std::ranges::count_if(keys, &JwtKey::is_active);
+  deps_.metrics->gauge("jwt_total_keys", {}, static_cast<double>(keys.size()));
+  deps_.metrics->gauge("jwt_active_keys", {}, static_cast<double>(active));
+  const auto newest = std::ranges::find_if(keys, &JwtKey::is_active);
+  // One that signs for ever has no hours.
+  if (newest == keys.end() || newest->expires_at == Timestamp::max()) return;
+  const std::chrono::duration<double, std::ratio<3600>> left =
+      newest->expires_at - deps_.clock->now();
+  deps_.metrics->gauge("jwt_key_expiry_hours", {}, left.count());
 }
 
 Result<std::string> Signing::mint(const auth::Claims& claims) const {
@@ -156,7 +183,13 @@ Result<std::string> Signing::mint(const auth::Claims& claims) const {
     signer = signer_;
   }
   if (!signer) return Error{Errc::unavailable, "token: there is no key to sign with"};
-  return auth::mint(claims, *signer);
+  const auto begun = deps_.clock->steady();
+  auto token = auth::mint(claims, *signer);
+  const MetricLabel labels[] = {{"type", claims.kind}, {"status", token ? "success" : "error"}};
+  deps_.metrics->count("tokens_created_total", labels, 1);
+  deps_.metrics->observe("token_creation_duration_seconds", std::span(labels).first(1),
+                         seconds_since(begun));
+  return token;
 }
 
 std::vector<JwtKey> Signing::known() const {

@@ -51,6 +51,9 @@ class Signing {
   Result<JwtKey> add(Session& session, const auth::PrivateKey& key, std::int64_t rotation) const;
   Result<void> use(std::vector<JwtKey> keys);
   Result<void> publish(const std::vector<JwtKey>& keys) const;
+  Result<JwtKey> rotate_keys(const Call& call);
+  void show(const std::vector<JwtKey>& keys) const;
+  [[nodiscard]] double seconds_since(Clock::SteadyTime begun) const;
 
   Database& database_;
   auth::KeyRing& ring_;

@@ -137,7 +137,9 @@ Result<void> add_token_routes(http::Site& site, Parts& parts) {
                            .pattern = "/api/v1/auth/token",
                            .handler = audited(parts, "token.create",
                                               [&parts](http::Request& request, Deed& deed) {
-                                                return give_token(parts, request, deed);
+                                                return counted_attempt(
+                                                    parts, "service_account",
+                                                    give_token(parts, request, deed));
                                               }),
                            .body_most = 64 * 1024,
                            .summary = "A token for a service account"}));

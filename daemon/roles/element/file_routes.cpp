@@ -9,6 +9,7 @@
 #include "http/ranges.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/file_fields.hpp"
+#include "roles/element/file_work.hpp"
 #include "roles/element/read_bounds.hpp"
 
 namespace artcache::element {
@@ -40,16 +41,23 @@ Reply show(Element& element, const FileId& id, Request& request) {
 /// Keeps the service for as long as the file is sent.
 class FileBody final : public http::BodySource {
  public:
-  FileBody(std::shared_ptr<Services> services, std::unique_ptr<Download> download)
-      : services_(std::move(services)), download_(std::move(download)) {}
+  FileBody(const Element& element, std::shared_ptr<Services> services,
+           std::unique_ptr<Download> download)
+      : element_(element), services_(std::move(services)), download_(std::move(download)) {}
   Result<std::size_t> read(std::span<std::byte> into, const Call& call) override {
-    return download_->read(into, call);
+    if (!work_) work_.emplace(element_, services_->mode, FileWork::Kind::download);
+    auto got = download_->read(into, call);
+    if (got && *got > 0) work_->add_bytes(*got);
+    if (got && *got == 0) work_->succeed();
+    return got;
   }
   [[nodiscard]] std::optional<std::uint64_t> length() const override { return download_->size(); }
 
  private:
+  const Element& element_;
   std::shared_ptr<Services> services_;
   std::unique_ptr<Download> download_;
+  std::optional<FileWork> work_;  // from the first byte on: a HEAD reads none
 };
 
 http::Representation representation_of(const FileEntry& entry) {
@@ -69,7 +77,7 @@ std::string content_type_of(const FileEntry& entry) {
   return type;
 }
 
-Reply send(std::shared_ptr<Services> services, const FileEntry& entry,
+Reply send(const Element& element, std::shared_ptr<Services> services, const FileEntry& entry,
            const http::Selection& selection, Request& request) {
   using Kind = http::Selection::Kind;
   const http::Representation there = representation_of(entry);
@@ -94,7 +102,7 @@ Reply send(std::shared_ptr<Services> services, const FileEntry& entry,
     response.status = 206;
     response.headers.add("Content-Range", http::content_range(selection, there.size));
   }
-  response.stream = std::make_unique<FileBody>(std::move(services), std::move(*download));
+  response.stream = std::make_unique<FileBody>(element, std::move(services), std::move(*download));
   return response;
 }
 
@@ -110,7 +118,7 @@ Reply download(Element& element, const FileId& id, Request& request) {
     return Problem{.status = 416,
                    .detail = "The range begins behind the end of the file",
                    .headers = {{"Content-Range", http::content_range(selection, there.size)}}};
-  return send(std::move(services), row->entry, selection, request);
+  return send(element, std::move(services), row->entry, selection, request);
 }
 
 // --- Update and removal -------------------------------------------------------------------------
@@ -159,8 +167,10 @@ Reply remove(Element& element, const FileId& id, Request& request) {
                    .detail = "File deletion not allowed in " +
                              std::string(to_string(services->mode)) +
                              " mode. Only EDIT mode allows deletion."};
+  FileWork work(element, services->mode, FileWork::Kind::removal);
   const auto removed = services->files.remove(id, request.call);
   if (!removed) return file_problem(id, removed.error());
+  work.succeed();
   return http::Response{.status = 204};
 }
 
@@ -235,8 +245,10 @@ Reply collect(Element& element, const FileId& id, Request& request) {
   JsonObject body(text->empty() ? "{}" : std::move(*text));
   const auto reason = body.text("reason");
   if (!body.problems().empty()) return unprocessable(body.problems());
+  FileWork work(element, element.services()->mode, FileWork::Kind::removal);
   const auto removed = element.unrestricted().files.remove(id, request.call);
   if (!removed && removed.error().code != Errc::not_found) return file_problem(id, removed.error());
+  work.succeed();
   JsonWriter json;
   json.begin_object()
       .member("status", removed ? "deleted" : "already_deleted")

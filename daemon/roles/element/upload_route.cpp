@@ -5,6 +5,7 @@
 #include "common/json_read.hpp"
 #include "http/multipart.hpp"
 #include "roles/element/element.hpp"
+#include "roles/element/file_work.hpp"
 #include "roles/element/read_bounds.hpp"
 #include "util/try.hpp"
 
@@ -215,6 +216,7 @@ std::optional<Problem> refuse_early(const Element& element, ElementMode mode,
 
 Reply upload(Element& element, Request& request) {
   const auto services = element.services();
+  FileWork work(element, services->mode, FileWork::Kind::upload);
   if (auto problem = refuse_early(element, services->mode, request)) return std::move(*problem);
   const auto missing = unprocessable("body", "file", "Field required", "missing");
   const auto type = request.headers.find("Content-Type");
@@ -234,6 +236,8 @@ Reply upload(Element& element, Request& request) {
   wanted.at_end = [&form](UploadRequest& whole) { return form.read_rest(whole); };
   const auto row = services->files.upload(wanted, form, request.call);
   if (!row) return upload_problem(form, row.error());
+  work.add_bytes(row->entry.file_size);
+  work.succeed();
   return created(element, *row);
 }
 

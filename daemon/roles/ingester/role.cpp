@@ -120,7 +120,8 @@ class IngesterRole final : public Role {
         admin_(context.settings->text("admin")),
         database_(std::move(database)),
         keys_(context.settings->text("public_key"), ring_, deps_),
-        verifier_(ring_, *deps_.clock, {.refresh = [this] { keys_.refresh(); }}),
+        verifier_(ring_, *deps_.clock,
+                  {.refresh = [this] { keys_.refresh(); }, .metrics = deps_.metrics}),
         gate_(verifier_, deps_,
               {.limits = context.settings->flag("rate_limit") ? auth::RateLimits::on
                                                               : auth::RateLimits::off}),
