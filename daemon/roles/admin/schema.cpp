@@ -80,7 +80,8 @@ CREATE TABLE file_registry_dead_letters(
 /// since another artcached may be making ours meanwhile.
 Result<void> refuse_tables_of_others(sql::Connection& connection, const sql::Schema& schema) {
   std::string foreign;
-  for (const std::string_view table : {"service_accounts", "storage_elements", "admin_users", "files"}) {
+  for (const std::string_view table :
+       {"service_accounts", "storage_elements", "admin_users", "files"}) {
     ARTCACHE_TRY(const bool there, connection.has_table(table));
     if (there) foreign.append(foreign.empty() ? "'" : ", '").append(table).append("'");
   }

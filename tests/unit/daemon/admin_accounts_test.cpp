@@ -141,7 +141,7 @@ TEST_CASE("tables of another program are refused with what to do, and left as th
   options.database = server_database().value_or("sqlite://" + (dir / "admin.db"));
   must(db::Database::open(options.database, "test", make_original, deps, {}));
   for (int i = 0; i < 2; ++i) {
-    const auto admin = Admin::open(options, deps, Fetch(), {});
+    const auto admin = Admin::open(options, deps, Outside(), {});
     REQUIRE_FALSE(admin);
     CHECK(admin.error().code == Errc::unsupported);
     CHECK(admin.error().message.find("'service_accounts'") != std::string::npos);
