@@ -45,7 +45,8 @@ NGINX = """
 daemon off; user {user}; worker_processes auto; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 2048; }}
 http {{
-  access_log {folder}/access.log; sendfile on; default_type application/json; keepalive_requests 1000000000;
+  access_log {folder}/access.log;
+  sendfile on; default_type application/json; keepalive_requests 1000000000;
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{
@@ -334,8 +335,8 @@ class Bench:
                 time.sleep(0.02)
             for one in running:
                 one.result()
-        self.row(f"memory with {UPLOADS} uploads of {size} MiB at once", most[0], 0, "MiB", 200, 100,
-                 False)
+        self.row(f"memory with {UPLOADS} uploads of {size} MiB at once", most[0], 0, "MiB", 200,
+                 100, False)
 
 
 def main():
