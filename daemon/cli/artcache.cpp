@@ -59,7 +59,8 @@ int become_artcached(char** arguments) {
     execv(beside.c_str(), arguments);
   }
   execvp("artcached", arguments);
-  return fail({Errc::unavailable, std::string("artcached: ") + std::strerror(errno)});
+  return fail({Errc::unavailable, std::string("serve: artcached: ") + std::strerror(errno) +
+                                      "; it has to be beside this program or in the PATH"});
 }
 
 }  // namespace
