@@ -114,8 +114,8 @@ TEST_CASE("an element whose log was seen further ahead than it is compares itsel
                      .freshness = {},
                      .base = {},
                      .as_of = {}};
-  const std::vector<std::string_view> unscanned{
-      auth::must(index.scanned_paths_of(change.id, {})).at(0).path};
+  const auto scanned = auth::must(index.scanned_paths_of(change.id, {}));
+  const std::vector<std::string_view> unscanned{scanned.at(0).path};
   auth::must(index.apply({.changes = {&change, 1}, .unscanned = unscanned}, {}));
   Position seen = auth::must(index.head({})).position;
   SUBCASE("to a number that was never given") { seen.seq += 5; }
