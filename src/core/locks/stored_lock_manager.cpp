@@ -228,6 +228,9 @@ Result<LockEdit> StoredLockManager::decide(Attempt& attempt, const LockRows& row
                                            Durability durability) {
   ARTCACHE_TRY(const ElementLocks locks, decode(rows));
   attempt.granted = false;
+  // What was decided before was not kept. Its fence may by now be that of a holder who was killed
+  // while the server was granting, and our kernel lock would make that one look alive.
+  attempt.owner_lock.release();
   attempt.sent = moment(rows, attempt.asked);
   see(attempt, rows, locks);
   if (attempt.decision.grant && durability != Durability::now) {
