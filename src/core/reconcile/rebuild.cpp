@@ -528,16 +528,17 @@ Result<void> Rebuild::join_beside_stale() {
 }
 
 Result<Rebuild::Stale> Rebuild::find_stale(const Step& step) const {
-  Stale stale;
+  Stale stale{.paths = {}, .all = true};
   const auto look = [&](std::span<const ScannedFile> files) -> Result<void> {
     for (const ScannedFile& file : files)
       if (!found_.has_path(file.id, file.path)) stale.paths.push_back(file.path);
-    if (stale.paths.size() > kStaleMost) return Error{Errc::conflict, "enough for now"};
+    stale.all = stale.paths.size() <= kStaleMost;
+    // Only to end the scan: that it was this is told by `all`.
+    if (!stale.all) return Error{Errc::cancelled, "enough for now"};
     return step();
   };
   const auto looked = context_.index.scan_table(request_.folder, look, call_);
-  if (!looked && looked.error().code != Errc::conflict) return looked.error();
-  stale.all = looked.has_value();
+  if (!looked && stale.all) return looked.error();
   return stale;
 }
 
