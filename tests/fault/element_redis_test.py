@@ -2,7 +2,7 @@
 """An element of artcached and its Redis, which is killed, restarted and emptied: where it is found,
 and what it tells.
 
-usage: element_redis_test.py ARTCACHED, run by redis_fault.sh
+usage: element_redis_test.py ARTCACHED, run by own_server.sh
 """
 
 import json

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs a test with one server that nobody else uses: own_server.sh SERVICES NAME COMMAND...
-# Skips (77) where it cannot run.
+# Runs a test with servers that nobody else uses, and which it may kill by the two variables it is
+# given: own_server.sh SERVICES "NAME..." COMMAND... Skips (77) where they cannot run.
 set -euo pipefail
-services=$1 name=$2
+services=$1
+read -ra names <<<"$2"
 shift 2
 folder=$(mktemp -d)
 state=$folder/state.json
@@ -12,5 +13,8 @@ clean_up() {
   rm -rf "$folder"
 }
 trap clean_up EXIT
-"$services" up --state "$state" --allow-missing "$name"
-"$services" run --state "$state" --need "$name" -- "$@"
+"$services" up --state "$state" --allow-missing "${names[@]}"
+export ARTCACHE_TEST_SERVICES=$services ARTCACHE_TEST_SERVICES_STATE=$state
+needs=()
+for name in "${names[@]}"; do needs+=(--need "$name"); done
+"$services" run --state "$state" "${needs[@]}" -- "$@"

@@ -18,7 +18,7 @@ namespace {
 void server(const std::string& verb) {
   const char* program = std::getenv("ARTCACHE_TEST_SERVICES");
   const char* state = std::getenv("ARTCACHE_TEST_SERVICES_STATE");
-  REQUIRE_MESSAGE((program != nullptr && state != nullptr), "run by postgres_fault.sh");
+  REQUIRE_MESSAGE((program != nullptr && state != nullptr), "run by own_server.sh");
   const std::string command =
       std::string(program) + " " + verb.substr(0, verb.find(' ')) + " --state " + state +
       (verb.find(' ') == std::string::npos ? "" : verb.substr(verb.find(' '))) +
