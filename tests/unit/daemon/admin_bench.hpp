@@ -17,13 +17,13 @@
 #include <vector>
 
 #include "auth/jwt.hpp"
-#include "borrowed_log.hpp"
 #include "common/json_object.hpp"
 #include "roles/admin/admin.hpp"
 #if ARTCACHE_WITH_POSTGRES
 #include "sql/postgres/connection.hpp"
 #endif
 #include "support/fake_clock.hpp"
+#include "support/passing_log.hpp"
 #include "support/temp_dir.hpp"
 #include "tokens.hpp"
 
@@ -122,7 +122,7 @@ class Bench {
     outside.open_log = [this](const std::string& url,
                               const Token&) -> Result<std::unique_ptr<LogSource>> {
       if (const auto at = logs.find(url); at != logs.end())
-        return std::unique_ptr<LogSource>(std::make_unique<test::Borrowed>(*at->second));
+        return std::unique_ptr<LogSource>(std::make_unique<test::PassingLog>(*at->second));
       return Error{Errc::invalid_argument, "no such element"};
     };
     admin_ = must(Admin::open(options_, {.clock = &clock}, std::move(outside), {}));

@@ -94,9 +94,9 @@ TEST_CASE("differences are found by digests and only they are fetched") {
         auth::must(served.stand.index->head({})).position.digest);
 }
 
-/// Waits until it holds; false after ten seconds.
+/// Waits until it holds; false after a minute.
 bool eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 6000; ++i) {
     if (holds()) return true;
     std::this_thread::sleep_for(10ms);
   }

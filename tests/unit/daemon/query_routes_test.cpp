@@ -5,13 +5,13 @@
 #include <stop_token>
 #include <thread>
 
-#include "borrowed_log.hpp"
 #include "common/json_object.hpp"
 #include "daemon.hpp"
 #include "query_bench.hpp"
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
 #include "roles/table.hpp"
+#include "support/passing_log.hpp"
 #include "support/scripted_http.hpp"
 #include "text_body.hpp"
 #include "util/json_scan.hpp"
@@ -19,7 +19,7 @@
 using namespace artcache;
 using namespace artcache::query;
 using namespace std::chrono_literals;
-using test::Borrowed;
+using test::PassingLog;
 using test::sample_entry;
 using test::sample_id;
 
@@ -52,7 +52,7 @@ class Stand {
     const replica::OpenLog open = [this](const Owner& owner) -> Result<std::unique_ptr<LogSource>> {
       const auto at = sources.find(owner.element);
       if (at == sources.end()) return Error{Errc::invalid_argument, "no such element"};
-      return std::unique_ptr<LogSource>(std::make_unique<Borrowed>(at->second->log()));
+      return std::unique_ptr<LogSource>(std::make_unique<PassingLog>(at->second->log()));
     };
     parts.fleet = std::make_unique<replica::Fleet>(
         replica::Replica{

@@ -2,6 +2,7 @@
 #include <random>
 
 #include "query_bench.hpp"
+#include "support/passing_log.hpp"
 
 using namespace artcache;
 using namespace artcache::query;
@@ -9,53 +10,6 @@ using test::sample_entry;
 using test::sample_id;
 
 namespace {
-
-/// Passes on what a source tells, with the payload of one file broken.
-class Garbler final : public LogSource {
- public:
-  Garbler(LogSource& from, std::string key) : from_(from), key_(std::move(key)) {}
-  [[nodiscard]] std::string name() const override { return from_.name(); }
-  Result<IndexHead> head(const Call& call) override { return from_.head(call); }
-  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
-                              std::chrono::nanoseconds patience, const Call& call) override {
-    auto slice = from_.read_after(position, limit, patience, call);
-    if (slice)
-      for (LogRow& row : slice->rows) garble(row.record);
-    return slice;
-  }
-  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
-    return from_.snapshot(
-        [&](std::span<const Record> records) {
-          std::vector<Record> copy(records.begin(), records.end());
-          for (Record& record : copy) garble(record);
-          return sink(copy);
-        },
-        call);
-  }
-  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
-                                                   const Call& call) override {
-    return from_.bucket_digests(bits, position, call);
-  }
-  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
-                    const Call& call) override {
-    return from_.keys(bits, buckets, sink, call);
-  }
-  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
-                                                     const Call& call) override {
-    auto found = from_.records(keys, call);
-    if (found)
-      for (auto& record : *found)
-        if (record) garble(*record);
-    return found;
-  }
-
- private:
-  void garble(Record& record) const {
-    if (record.key == key_ && !record.payload.empty()) record.payload.back() ^= 1;
-  }
-  LogSource& from_;
-  const std::string key_;
-};
 
 std::vector<LogRow> rows_of(Source& source) {
   return must(source.index().read_after({.epoch = source.head().position.epoch, .digest = {}}, 1000,
@@ -154,7 +108,7 @@ TEST_SUITE("query sink") {
     for (std::uint64_t n = 0; n < 5; ++n) source->put(sample_entry(n));
     const auto sink = bench.sink("se-01");
     const std::string poison = to_string(sample_id(3));
-    Garbler garbler(source->log(), poison);
+    test::SpoilingLog garbler(source->log(), poison);
     const FollowStatus status = Bench::catch_up(garbler, *sink);
     CHECK(status.proven);
     CHECK(status.dead_letters == 1);
@@ -199,7 +153,7 @@ TEST_SUITE("query sink") {
     FileEntry later = sample_entry(3);
     later.description = "newer";
     source->put(later);
-    Garbler garbler(source->log(), to_string(sample_id(3)));
+    test::SpoilingLog garbler(source->log(), to_string(sample_id(3)));
     CHECK(Bench::catch_up(garbler, *sink).dead_letters == 1);
     CHECK(bench.find(sample_id(3)).at(0).entry == sample_entry(3));
     CHECK(must(sink->standing({})).dead.at(0).kept == content_hash(sample_entry(3)));

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// A log source that passes on what another one tells, for tests that change some of it.
+#pragma once
+
+#include <artcache/follower.hpp>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace artcache::test {
+
+/// `from` is somebody else's, and outlives it.
+class PassingLog : public LogSource {
+ public:
+  explicit PassingLog(LogSource& from) : from_(from) {}
+  [[nodiscard]] std::string name() const override { return from_.name(); }
+  Result<IndexHead> head(const Call& call) override { return from_.head(call); }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    return from_.read_after(position, limit, patience, call);
+  }
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    return from_.snapshot(sink, call);
+  }
+  Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
+                                                   const Call& call) override {
+    return from_.bucket_digests(bits, position, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    return from_.keys(bits, buckets, sink, call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    return from_.records(keys, call);
+  }
+
+ private:
+  LogSource& from_;
+};
+
+/// Passes everything on, but spoils the payload of one key.
+class SpoilingLog : public PassingLog {
+ public:
+  SpoilingLog(LogSource& real, std::string key) : PassingLog(real), key_(std::move(key)) {}
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    auto slice = PassingLog::read_after(position, limit, patience, call);
+    if (slice)
+      for (LogRow& row : slice->rows) spoil(row.record);
+    return slice;
+  }
+  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
+    return PassingLog::snapshot(
+        [&](std::span<const Record> records) {
+          std::vector<Record> spoiled(records.begin(), records.end());
+          for (Record& record : spoiled) spoil(record);
+          return sink(spoiled);
+        },
+        call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    auto found = PassingLog::records(keys, call);
+    if (found)
+      for (auto& record : *found)
+        if (record) spoil(*record);
+    return found;
+  }
+
+ private:
+  void spoil(Record& record) const {
+    if (record.key == key_ && !record.payload.empty()) record.payload.back() ^= 1;
+  }
+  std::string key_;
+};
+
+}  // namespace artcache::test
