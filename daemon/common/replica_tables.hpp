@@ -79,6 +79,14 @@ class Standings {
   std::string_view standing_, dead_;
 };
 
+/// Of a column that holds one; zeros where the original has left none.
+ContentHash hash_of(sql::Bytes bytes);
+
+/// For Tables::scan_files(): `text` selects key and hash of the element $1 behind the key $2, by
+/// key, at most $3 of them.
+Result<void> scan_by_key(Session& session, std::string_view text, std::string_view element,
+                         const std::function<void(std::string_view, const ContentHash&)>& visit);
+
 /// The files themselves, as the role wants them. One object serves all elements and threads.
 class Tables {
  public:

@@ -9,13 +9,13 @@ namespace {
 
 using db::Row;
 
+constexpr std::int64_t kScanAtOnce = 10'000;
+
 std::optional<ContentHash> hash_at(Row& row) {
   const bool none = row.is_null();
   const sql::Bytes bytes = row.bytes();
   if (none) return std::nullopt;
-  ContentHash hash;
-  std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
-  return hash;
+  return hash_of(bytes);
 }
 
 BuriedLetter read_dead(Row row) {
@@ -36,6 +36,31 @@ std::optional<sql::Bytes> bytes_of(const std::optional<ContentHash>& hash) {
 }
 
 }  // namespace
+
+ContentHash hash_of(sql::Bytes bytes) {
+  ContentHash hash;
+  std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
+  return hash;
+}
+
+Result<void> scan_by_key(Session& session, std::string_view text, std::string_view element,
+                         const std::function<void(std::string_view, const ContentHash&)>& visit) {
+  std::string last;
+  std::int64_t read = kScanAtOnce;
+  while (read == kScanAtOnce) {
+    read = 0;
+    std::string next;
+    const auto see = [&](Row row) -> Result<void> {
+      next = row.text();
+      visit(next, hash_of(row.bytes()));
+      ++read;
+      return {};
+    };
+    ARTCACHE_CHECK(session.each(text, see, element, last, kScanAtOnce));
+    last = std::move(next);
+  }
+  return {};
+}
 
 Result<Standing> Standings::find(Session& session, std::string_view element) const {
   struct Texts {

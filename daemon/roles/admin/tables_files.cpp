@@ -12,16 +12,9 @@ namespace {
 using replica::Held;
 using replica::Owner;
 
-constexpr std::int64_t kScanAtOnce = 10'000;
 constexpr std::string_view kColumns =
     "f.content, f.content_hash, f.storage_element_id, f.deleted_at, f.deletion_reason, "
     "f.deleted_by";
-
-ContentHash hash_of(sql::Bytes bytes) {
-  ContentHash hash;
-  std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
-  return hash;
-}
 
 std::int64_t rank_of(const FileEntry& entry) {
   if (entry.retention_policy == "permanent") return 0;
@@ -111,7 +104,9 @@ Result<std::vector<Held>> FileTables::find_held(Session& session, std::string_vi
                                                 std::span<const std::string> keys) const {
   std::vector<Held> out;
   for (const std::string& key : keys) {
-    const auto read = [&](Row row) { return Held{.key = key, .hash = hash_of(row.bytes())}; };
+    const auto read = [&](Row row) {
+      return Held{.key = key, .hash = replica::hash_of(row.bytes())};
+    };
     ARTCACHE_TRY(auto held,
                  session.one("SELECT content_hash FROM files WHERE storage_element_id = $1 "
                              "AND file_id = $2 AND content_hash IS NOT NULL",
@@ -165,24 +160,11 @@ Result<void> FileTables::remove_files(Session& session, std::string_view element
 Result<void> FileTables::scan_files(
     Session& session, std::string_view element,
     const std::function<void(std::string_view, const ContentHash&)>& visit) const {
-  std::string last;
-  std::int64_t read = kScanAtOnce;
-  while (read == kScanAtOnce) {
-    read = 0;
-    std::string next;
-    const auto see = [&](Row row) -> Result<void> {
-      next = row.text();
-      visit(next, hash_of(row.bytes()));
-      ++read;
-      return {};
-    };
-    ARTCACHE_CHECK(
-        session.each("SELECT file_id, content_hash FROM files WHERE storage_element_id = $1 "
-                     "AND file_id > $2 AND content_hash IS NOT NULL ORDER BY file_id LIMIT $3",
-                     see, element, last, kScanAtOnce));
-    last = std::move(next);
-  }
-  return {};
+  return replica::scan_by_key(
+      session,
+      "SELECT file_id, content_hash FROM files WHERE storage_element_id = $1 "
+      "AND file_id > $2 AND content_hash IS NOT NULL ORDER BY file_id LIMIT $3",
+      element, visit);
 }
 
 // --- Reading ------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@
 namespace artcache::query {
 namespace {
 
-constexpr std::int64_t kScanAtOnce = 10'000;
 constexpr char kBetweenTags = '\x1f';
 
 std::vector<std::string> split(std::string_view text) {
@@ -148,27 +147,11 @@ Result<void> QueryTables::remove_files(Session& session, std::string_view elemen
 Result<void> QueryTables::scan_files(
     Session& session, std::string_view element,
     const std::function<void(std::string_view, const ContentHash&)>& visit) const {
-  std::string last;
-  std::int64_t read = kScanAtOnce;
-  while (read == kScanAtOnce) {
-    read = 0;
-    std::string next;
-    const auto see = [&](Row row) -> Result<void> {
-      next = row.text();
-      ContentHash hash;
-      const sql::Bytes bytes = row.bytes();
-      std::copy_n(bytes.begin(), std::min(bytes.size(), hash.bytes.size()), hash.bytes.begin());
-      visit(next, hash);
-      ++read;
-      return {};
-    };
-    ARTCACHE_CHECK(session.each(
-        "SELECT id, content_hash FROM file_metadata_cache WHERE storage_element_id = $1 "
-        "AND id > $2 ORDER BY id LIMIT $3",
-        see, element, last, kScanAtOnce));
-    last = std::move(next);
-  }
-  return {};
+  return replica::scan_by_key(
+      session,
+      "SELECT id, content_hash FROM file_metadata_cache WHERE storage_element_id = $1 "
+      "AND id > $2 ORDER BY id LIMIT $3",
+      element, visit);
 }
 
 }  // namespace

@@ -134,11 +134,7 @@ Result<std::vector<Held>> find_held(Session& session, std::string_view element,
     ARTCACHE_TRY(const bool found, s->step());
     if (!found) return out;
     Held& held = out.emplace_back(Held{.key = std::string(s->text(0)), .hash = {}});
-    if (s->is_null(1)) continue;
-    const sql::Bytes hash = s->blob(1);
-    held.hash.emplace();
-    std::copy_n(hash.begin(), std::min(hash.size(), held.hash->bytes.size()),
-                held.hash->bytes.begin());
+    if (!s->is_null(1)) held.hash = replica::hash_of(s->blob(1));
   }
 }
 

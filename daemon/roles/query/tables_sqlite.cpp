@@ -70,10 +70,8 @@ Result<std::vector<Held>> find_held(Session& session, std::string_view element,
   std::vector<Held> out;
   for (const std::string& key : keys) {
     const auto read = [&](Row row) {
-      Held held{.key = key, .hash = ContentHash(), .entry = row.number()};
-      const sql::Bytes hash = row.bytes();
-      std::copy_n(hash.begin(), std::min(hash.size(), held.hash->bytes.size()),
-                  held.hash->bytes.begin());
+      Held held{.key = key, .hash = {}, .entry = row.number()};
+      held.hash = replica::hash_of(row.bytes());
       const sql::Bytes content = row.bytes();
       held.content.assign(content.begin(), content.end());
       return held;
