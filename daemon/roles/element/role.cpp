@@ -6,12 +6,12 @@
 #include <artcache/url.hpp>
 #include <utility>
 
-#include "auth/keys.hpp"
 #include "common/s3_environment.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/outward.hpp"
 #include "roles/element/schedule.hpp"
 #include "roles/element/settings.hpp"
+#include "roles/trust.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
@@ -133,18 +133,13 @@ class ElementRole final : public Role {
       : deps_(context.deps),
         call_(context.call),
         opened_(std::move(opened)),
-        keys_(context.settings->text("public_key"), ring_, deps_),
-        verifier_(ring_, *deps_.clock,
-                  {.refresh = [this] { keys_.refresh(); }, .metrics = deps_.metrics}),
-        gate_(verifier_, deps_,
-              {.limits = context.settings->flag("rate_limit") ? auth::RateLimits::on
-                                                              : auth::RateLimits::off}),
+        trust_(*context.settings, deps_),
         site_(context.instance),
         element_(std::move(settings), {.storage = opened_.storage.get(),
                                        .index = opened_.index.get(),
                                        .locks = opened_.locks.get(),
                                        .claims = opened_.claims.get(),
-                                       .gate = &gate_,
+                                       .gate = &trust_.gate(),
                                        .deps = deps_}) {}
 
   Result<void> open(const RoleContext& context) {
@@ -159,8 +154,7 @@ class ElementRole final : public Role {
   }
   http::Site& site() override { return site_; }
   Result<void> start() override {
-    // The admin of this process may have made its keys just now.
-    keys_.refresh();
+    trust_.start();
     ARTCACHE_CHECK(element_.start(call_));
     scheduler_->start();
     outward_->start(endpoint_.empty() ? addresses_(instance_) : endpoint_);
@@ -171,7 +165,7 @@ class ElementRole final : public Role {
     element_.stop();  // ends a run that the scheduler waits for
     scheduler_->stop();
   }
-  Result<void> reload() override { return keys_.reload(); }
+  Result<void> reload() override { return trust_.reload(); }
 
   std::vector<HealthPart> health(const Call& call) override {
     std::vector<HealthPart> parts;
@@ -184,8 +178,7 @@ class ElementRole final : public Role {
     note("index", head ? nullptr : &head.error());
     const auto sign = opened_.storage->stat("health", call);
     note("storage", sign ? nullptr : &sign.error());
-    const bool keys = !ring_.keys()->all.empty();
-    parts.push_back({.name = "keys", .state = keys ? "ok" : "none", .works = keys});
+    parts.push_back(trust_.health());
     outward_->append_health(parts);
     scheduler_->append_health(parts);
     return parts;
@@ -195,10 +188,7 @@ class ElementRole final : public Role {
   const Deps deps_;
   const Call call_;
   const Opened opened_;
-  auth::KeyRing ring_;
-  auth::KeyFiles keys_;
-  auth::Verifier verifier_;
-  auth::Gate gate_;
+  Trust trust_;
   http::Site site_;
   element::Element element_;
   std::unique_ptr<element::Scheduler> scheduler_;

@@ -7,12 +7,12 @@
 #include <optional>
 #include <utility>
 
-#include "auth/keys.hpp"
 #include "common/database.hpp"
 #include "roles/ingester/finalizer.hpp"
 #include "roles/ingester/schema.hpp"
 #include "roles/ingester/sources.hpp"
 #include "roles/shared_settings.hpp"
+#include "roles/trust.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
@@ -119,12 +119,7 @@ class IngesterRole final : public Role {
         addresses_(context.addresses),
         admin_(context.settings->text("admin")),
         database_(std::move(database)),
-        keys_(context.settings->text("public_key"), ring_, deps_),
-        verifier_(ring_, *deps_.clock,
-                  {.refresh = [this] { keys_.refresh(); }, .metrics = deps_.metrics}),
-        gate_(verifier_, deps_,
-              {.limits = context.settings->flag("rate_limit") ? auth::RateLimits::on
-                                                              : auth::RateLimits::off}),
+        trust_(*context.settings, deps_),
         http_({.stall = context.settings->duration("stall"), .idle_most = 64}, *deps_.clock),
         token_({.admin = [this] { return admin_address(); },
                 .client_id = context.settings->text("client_id"),
@@ -139,7 +134,7 @@ class IngesterRole final : public Role {
                .elements = &elements_,
                .client = &client_,
                .database = database_.get(),
-               .gate = &gate_},
+               .gate = &trust_.gate()},
         finalizer_(parts_),
         site_(context.instance) {}
 
@@ -149,8 +144,7 @@ class IngesterRole final : public Role {
   }
   http::Site& site() override { return site_; }
   Result<void> start() override {
-    // The admin of this process may have made its keys just now.
-    keys_.refresh();
+    trust_.start();
     elements_.start();
     finalizer_.start();
     return {};
@@ -159,7 +153,7 @@ class IngesterRole final : public Role {
     finalizer_.stop();
     elements_.stop();
   }
-  Result<void> reload() override { return keys_.reload(); }
+  Result<void> reload() override { return trust_.reload(); }
 
   std::vector<HealthPart> health(const Call& call) override {
     std::vector<HealthPart> parts;
@@ -168,8 +162,7 @@ class IngesterRole final : public Role {
     parts.push_back({.name = "database",
                      .state = cleanups ? "ok" : std::string(to_string(cleanups.error().code)),
                      .works = cleanups.has_value()});
-    const bool keys = !ring_.keys()->all.empty();
-    parts.push_back({.name = "keys", .state = keys ? "ok" : "none", .works = keys});
+    parts.push_back(trust_.health());
     std::size_t healthy = 0;
     for (const ingester::ElementView& element : elements_.now()) healthy += element.healthy ? 1 : 0;
     parts.push_back({.name = "storage_elements",
@@ -197,10 +190,7 @@ class IngesterRole final : public Role {
   const Addresses addresses_;
   const std::string admin_;
   const std::unique_ptr<db::Database> database_;
-  auth::KeyRing ring_;
-  auth::KeyFiles keys_;
-  auth::Verifier verifier_;
-  auth::Gate gate_;
+  Trust trust_;
   web::HttpClient http_;
   ServiceToken token_;
   ingester::ElementClient client_;
@@ -241,8 +231,8 @@ Result<void> demo_ingester(std::string_view, const std::filesystem::path& root,
     return settings.was_said(name) ? Result<void>() : settings.put(name, std::move(value), "demo");
   };
   ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
-  ARTCACHE_CHECK(say("client_id", "sa_prod_admin_service_11710636"));
-  ARTCACHE_CHECK(say("client_secret", "Test-Password123"));
+  ARTCACHE_CHECK(say("client_id", std::string(kDemoClient)));
+  ARTCACHE_CHECK(say("client_secret", std::string(kDemoSecret)));
   return say("elements", "se-01,se-02,se-03");
 }
 

@@ -8,13 +8,13 @@
 #include <thread>
 #include <utility>
 
-#include "auth/keys.hpp"
 #include "common/service_token.hpp"
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
 #include "roles/query/redis_ear.hpp"
 #include "roles/query/schema.hpp"
 #include "roles/shared_settings.hpp"
+#include "roles/trust.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
@@ -123,12 +123,11 @@ query::EarSettings ear_settings(const config::Settings& told) {
   return out;
 }
 
-auth::GateOptions gate_options(const config::Settings& told) {
-  return {.wording = {.missing = "Authorization header missing",
-                      .wrong_scheme = "Invalid authorization header format",
-                      .invalid = "Invalid token",
-                      .expired = "Token expired"},
-          .limits = told.flag("rate_limit") ? auth::RateLimits::on : auth::RateLimits::off};
+auth::Wording wording() {
+  return {.missing = "Authorization header missing",
+          .wrong_scheme = "Invalid authorization header format",
+          .invalid = "Invalid token",
+          .expired = "Token expired"};
 }
 
 class QueryRole final : public Role {
@@ -138,10 +137,7 @@ class QueryRole final : public Role {
       : deps_(context.deps),
         told_(*context.settings),
         addresses_(context.addresses),
-        keys_(told_.text("public_key"), ring_, deps_),
-        verifier_(ring_, *deps_.clock,
-                  {.refresh = [this] { keys_.refresh(); }, .metrics = deps_.metrics}),
-        gate_(verifier_, deps_, gate_options(told_)),
+        trust_(told_, deps_, wording()),
         site_(context.instance),
         http_({.ca = told_.text("ca")}, *deps_.clock),
         token_({.admin = [this] { return admin(); },
@@ -151,7 +147,7 @@ class QueryRole final : public Role {
         named_(std::move(named)) {
     parts_.deps = deps_;
     parts_.database = std::move(database);
-    parts_.gate = &gate_;
+    parts_.gate = &trust_.gate();
     parts_.http = &http_;
     parts_.token = [this](const Call& call) { return token_.get(call); };
     parts_.reject_token = [this](std::string_view token) { token_.reject(token); };
@@ -178,8 +174,7 @@ class QueryRole final : public Role {
 
   http::Site& site() override { return site_; }
   Result<void> start() override {
-    // The admin of this process may have made its keys just now.
-    keys_.refresh();
+    trust_.start();
     if (ear_) ear_->start();
     finder_ = std::jthread([this](std::stop_token stop) { find_elements(stop); });
     return {};
@@ -196,17 +191,16 @@ class QueryRole final : public Role {
     }
     parts_.fleet->stop();
   }
-  Result<void> reload() override { return keys_.reload(); }
+  Result<void> reload() override { return trust_.reload(); }
 
   std::vector<HealthPart> health(const Call& call) override {
     const auto found = parts_.database->read(
         call, [](query::Session& session) { return query::standings().find(session, ""); });
-    const bool keys = !ring_.keys()->all.empty();
     std::vector<HealthPart> parts{
         {.name = "database",
          .state = found ? "ok" : std::string(to_string(found.error().code)),
          .works = found.has_value()},
-        {.name = "keys", .state = keys ? "ok" : "none", .works = keys}};
+        trust_.health()};
     // Without it changes arrive all the same.
     if (ear_) parts.push_back({.name = "redis", .state = ear_->state()});
     // An element that is away makes search older, not useless.
@@ -306,10 +300,7 @@ class QueryRole final : public Role {
   const Deps deps_;
   const config::Settings& told_;
   const Addresses addresses_;
-  auth::KeyRing ring_;
-  auth::KeyFiles keys_;
-  auth::Verifier verifier_;
-  auth::Gate gate_;
+  Trust trust_;
   http::Site site_;
   web::HttpClient http_;
   ServiceToken token_;
@@ -348,8 +339,8 @@ Result<void> demo_query(std::string_view, const std::filesystem::path& root,
   };
   ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
   ARTCACHE_CHECK(say("elements", "se-01,se-02,se-03"));
-  ARTCACHE_CHECK(say("client_id", "sa_prod_admin_service_11710636"));
-  return say("client_secret", "Test-Password123");
+  ARTCACHE_CHECK(say("client_id", std::string(kDemoClient)));
+  return say("client_secret", std::string(kDemoSecret));
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whom a role believes: the keys that its operator names, and the gate that stands on them.
+#pragma once
+
+#include <artcache/backends.hpp>
+#include <artcache/result.hpp>
+
+#include "auth/guard.hpp"
+#include "auth/keys.hpp"
+#include "auth/verifier.hpp"
+#include "common/operations.hpp"
+#include "config/settings.hpp"
+
+namespace artcache {
+
+/// For roles that sign nothing themselves, which are all but the admin. Reads the settings
+/// `public_key` and `rate_limit`. Keys that are changed in their place are noticed by themselves.
+/// Safe to use from any thread.
+class Trust {
+ public:
+  Trust(const config::Settings& told, const Deps& deps, auth::Wording wording = {});
+
+  /// Lives as long as this does.
+  auth::Gate& gate() { return gate_; }
+  /// For Role::start(): the admin of this process may have made its keys just now. What is wrong
+  /// with them is in the log, and in health() while there is none.
+  void start() noexcept { files_.refresh(); }
+  /// For Role::reload().
+  Result<void> reload() { return files_.reload(); }
+  [[nodiscard]] HealthPart health() const;
+
+ private:
+  auth::KeyRing ring_;
+  auth::KeyFiles files_;
+  auth::Verifier verifier_;
+  auth::Gate gate_;
+};
+
+}  // namespace artcache
