@@ -19,19 +19,58 @@ ServiceToken::ServiceToken(ServiceAccount account, web::HttpClient& http, const 
     : account_(std::move(account)), http_(http), deps_(deps) {}
 
 Result<std::string> ServiceToken::get(const Call& call) {
+  const auto begun = deps_.clock->steady();
   // Held while the admin is asked: whoever else needs a token then would have to ask as well.
   const util::MutexLock lock(mutex_);
+  auto token = current(call);
+  count("auth_token_requests_total", "status", token ? "success" : "error");
+  observe("auth_token_acquisition_duration_seconds", begun);
+  if (!token) return token;
+  given_ += 1;
+  const MetricLabel labels[] = {{"site", account_.site}};
+  deps_.metrics->gauge("auth_token_cache_hit_rate", labels, given_at_once_ / given_);
+  const std::chrono::duration<double> left = token_.end - deps_.clock->steady();
+  deps_.metrics->gauge("auth_token_ttl_seconds", labels, left.count());
+  return token;
+}
+
+Result<std::string> ServiceToken::current(const Call& call) {
   const auto now = deps_.clock->steady();
-  if (!token_.text.empty() && now < token_.renew) return token_.text;
-  auto fresh = ask(call.within(kPatience, *deps_.clock));
-  if (fresh) {
-    token_ = *std::move(fresh);
-    return token_.text;
+  if (token_.text.empty() || now >= token_.renew) {
+    auto fresh = renewed(call.within(kPatience, *deps_.clock));
+    if (fresh) {
+      count("auth_token_source_total", "source", "admin_module");
+      token_ = *std::move(fresh);
+      return token_.text;
+    }
+    if (token_.text.empty() || now >= token_.end) return std::move(fresh).error().in("token");
+    // Not with every request of those to come.
+    token_.renew = now + kPatience;
   }
-  if (token_.text.empty() || now >= token_.end) return std::move(fresh).error().in("token");
-  // Not with every request of those to come.
-  token_.renew = now + kPatience;
+  count("auth_token_source_total", "source", "cache");
+  given_at_once_ += 1;
   return token_.text;
+}
+
+Result<ServiceToken::Token> ServiceToken::renewed(const Call& call) const {
+  const auto begun = deps_.clock->steady();
+  auto fresh = ask(call);
+  count("auth_token_refresh_total", "status", fresh ? "success" : "error");
+  observe("auth_token_refresh_duration_seconds", begun);
+  if (!fresh) count("auth_errors_total", "error_type", to_string(fresh.error().code));
+  return fresh;
+}
+
+void ServiceToken::count(std::string_view name, std::string_view label,
+                         std::string_view value) const {
+  const MetricLabel labels[] = {{"site", account_.site}, {label, value}};
+  deps_.metrics->count(name, labels, 1);
+}
+
+void ServiceToken::observe(std::string_view name, Clock::SteadyTime begun) const {
+  const MetricLabel labels[] = {{"site", account_.site}};
+  const std::chrono::duration<double> took = deps_.clock->steady() - begun;
+  deps_.metrics->observe(name, labels, took.count());
 }
 
 void ServiceToken::reject(std::string_view token) {

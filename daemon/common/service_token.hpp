@@ -17,6 +17,7 @@ namespace artcache {
 struct ServiceAccount {
   std::function<std::string()> admin;  ///< "http://admin:8000", asked for each token
   std::string client_id, secret;
+  std::string site;  ///< whose it is, in the metrics: "ingester"
 };
 
 /// Safe to use from any thread.
@@ -36,13 +37,19 @@ class ServiceToken {
     std::string text;
     Clock::SteadyTime renew{}, end{};
   };
+  Result<std::string> current(const Call& call) ARTCACHE_REQUIRES(mutex_);
+  Result<Token> renewed(const Call& call) const;
   Result<Token> ask(const Call& call) const;
+  void count(std::string_view name, std::string_view label, std::string_view value) const;
+  void observe(std::string_view name, Clock::SteadyTime begun) const;
 
   const ServiceAccount account_;
   web::HttpClient& http_;
   const Deps deps_;
   util::Mutex mutex_;
   Token token_ ARTCACHE_GUARDED_BY(mutex_);
+  double given_ ARTCACHE_GUARDED_BY(mutex_) = 0;  // how often, and how often without the admin
+  double given_at_once_ ARTCACHE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace artcache

@@ -82,8 +82,42 @@ class Metrics(unittest.TestCase):
             "GET", "se-01", FILES, headers={"Authorization": "Bearer x"}))
         self.moved('jwt_rotation_total{status="success"}', 1, lambda: self.daemon.call(
             "POST", "admin", "/api/v1/jwt-keys/rotate"))
+        self.assertEqual(self.value(
+            'jwt_rotation_lock_attempts_total{status="acquired"}'), 0)  # for those by the clock
         self.assertEqual(self.value("jwt_active_keys"), 1)
         self.assertEqual(self.value("jwt_total_keys"), 2)
+
+    def test_the_admin_tells_how_it_is(self):
+        self.assertRegex(self.text(), r'(?m)^admin_module_info\{version="\d+\.\d+[^"]*"\} 1$')
+        self.assertTrue(eventually(lambda: self.value("admin_module_database_status") == 1, 10))
+        self.moved('admin_module_health_checks_total{status="ready"}', 1,
+                   lambda: self.daemon.ask("GET", "admin", "/health/ready"))
+        person = {"Authorization": "Bearer " + self.daemon.call(
+            "POST", "admin", "/api/v1/admin-auth/login", headers={"Authorization": ""},
+            json_body={"username": "admin", "password": ACCOUNT["client_secret"]})["access_token"]}
+        made = []
+        self.assertTrue(eventually(lambda: self.value("service_accounts_active") > 0, 10))
+        self.moved("service_accounts_active", 1, lambda: made.append(self.daemon.call(
+            "POST", "admin", "/api/v1/service-accounts", 201, headers=person,
+            json_body={"name": "counted", "role": "USER"})))
+        self.moved("service_accounts_active", -1, lambda: self.daemon.call(
+            "DELETE", "admin", f"/api/v1/service-accounts/{made[0]['id']}", 204, headers=person))
+
+    def test_tokens_that_the_roles_get_for_themselves_are_counted(self):
+        said = 'site="ingester",'
+        count = self.value
+        self.grows(f'auth_token_requests_total{{{said}status="success"}}',
+                   lambda: self.daemon.upload("a.txt", b"a", role="ingester",
+                                              retention_policy="permanent"))
+        self.assertGreaterEqual(count(f'auth_token_refresh_total{{{said}status="success"}}'), 1)
+        self.assertGreaterEqual(count(f'auth_token_source_total{{{said}source="admin_module"}}'), 1)
+        self.assertGreaterEqual(count(f'auth_token_source_total{{{said}source="cache"}}'), 1)
+        own = '{site="ingester"}'
+        self.assertGreater(count("auth_token_ttl_seconds" + own), 60)
+        self.assertGreater(count("auth_token_cache_hit_rate" + own), 0)
+        self.assertLess(count("auth_token_cache_hit_rate" + own), 1)
+        for name in ("acquisition", "refresh"):
+            self.assertGreaterEqual(count(f"auth_token_{name}_duration_seconds_count{own}"), 1)
 
     def test_the_documents_name_all_that_it_shows(self):
         shown = set(re.findall(r"^# TYPE (\S+)", self.text(), re.MULTILINE))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/admin/admin.hpp"
 
+#include <artcache/version.hpp>
 #include <utility>
 
 #include "roles/admin/accounts.hpp"
@@ -80,6 +81,8 @@ Result<void> Admin::add_routes() {
 }
 
 Result<void> Admin::start() {
+  const MetricLabel labels[] = {{"version", version()}};
+  parts_.deps.metrics->gauge("admin_module_info", labels, 1);
   cleaner_.start();
   if (!tender_.joinable()) tender_ = std::jthread([this](std::stop_token stop) { tend(stop); });
   return {};
@@ -105,6 +108,7 @@ void Admin::tend(std::stop_token stop) {
   auto trimmed = parts_.deps.clock->steady();
   while (!stop.stop_requested()) {
     report("keys", parts_.signing->tend(call));
+    report("accounts", measure(call));
     // Before those are asked that may be slow to answer.
     report("file registry", follow_elements(parts_, call));
     report("storage elements", sync_stale_elements(parts_, call));
@@ -116,6 +120,18 @@ void Admin::tend(std::stop_token stop) {
     const util::MutexLock lock(mutex_);
     if (!stop.stop_requested()) wake_.wait_for(mutex_, kTendEvery);
   }
+}
+
+Result<void> Admin::measure(const Call& call) {
+  const auto active = parts_.database->read(call, count_active_accounts);
+  show_database(active.has_value());
+  ARTCACHE_CHECK(active);
+  parts_.deps.metrics->gauge("service_accounts_active", {}, static_cast<double>(*active));
+  return {};
+}
+
+void Admin::show_database(bool answers) {
+  parts_.deps.metrics->gauge("admin_module_database_status", {}, answers ? 1 : 0);
 }
 
 Result<void> Admin::trim(const Call& call) {
@@ -143,6 +159,9 @@ std::vector<HealthPart> Admin::health(const Call& call) {
   const auto keys = parts_.database->read(brief, [](Session& s) { return list_keys(s); });
   std::vector<HealthPart> parts{
       {.name = "database", .state = keys ? "ok" : keys.error().message, .works = keys.has_value()}};
+  const MetricLabel labels[] = {{"status", keys ? "ready" : "not_ready"}};
+  parts_.deps.metrics->count("admin_module_health_checks_total", labels, 1);
+  show_database(keys.has_value());
   // An element that is away makes the registry older, not useless.
   if (parts_.fleet)
     for (const auto& one : parts_.fleet->all())

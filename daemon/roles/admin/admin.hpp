@@ -44,6 +44,8 @@ class Admin final : public Role {
   void open_registry(Outside outside);
   Result<void> add_routes();
   void tend(std::stop_token stop);
+  Result<void> measure(const Call& call);
+  void show_database(bool answers);
   Result<void> trim(const Call& call);
   void report(std::string_view what, const Result<void>& done);
 

@@ -86,23 +86,30 @@ double Signing::seconds_since(Clock::SteadyTime begun) const {
   return std::chrono::duration<double>(deps_.clock->steady() - begun).count();
 }
 
-Result<JwtKey> Signing::rotate(const Call& call) {
+Result<JwtKey> Signing::rotate(const Call& call) { return rotate(call, {}); }
+
+Result<JwtKey> Signing::rotate(const Call& call, std::string_view instead_of) {
   const auto begun = deps_.clock->steady();
-  auto made = rotate_keys(call);
+  auto made = rotate_keys(call, instead_of);
+  if (!made && made.error().code == Errc::conflict) return made;  // nothing was to be done
   const MetricLabel labels[] = {{"status", made ? "success" : "error"}};
   deps_.metrics->count("jwt_rotation_total", labels, 1);
   deps_.metrics->observe("jwt_rotation_duration_seconds", {}, seconds_since(begun));
   return made;
 }
 
-Result<JwtKey> Signing::rotate_keys(const Call& call) {
+Result<JwtKey> Signing::rotate_keys(const Call& call, std::string_view instead_of) {
   ARTCACHE_TRY(const auth::PrivateKey key, auth::PrivateKey::generate());
   const Timestamp until = deps_.clock->now() + duration_cast<microseconds>(options_.overlap);
   ARTCACHE_TRY(JwtKey made, database_.write(call, [&](Session& s) -> Result<JwtKey> {
     ARTCACHE_TRY(const auto keys, list_keys(s));
+    const Error late{Errc::conflict, "keys: another process was faster"};
+    if (!instead_of.empty() && (keys.empty() || keys.front().version != instead_of)) return late;
     const std::int64_t count = keys.empty() ? 0 : keys.front().rotation_count;
     ARTCACHE_TRY(JwtKey added, add(s, key, count + 1));
-    ARTCACHE_CHECK(retire_other_keys(s, added.version, until));
+    ARTCACHE_TRY(const std::int64_t retired, retire_other_keys(s, added.version, until));
+    // Where writers do not exclude each other, the row of the old key does.
+    if (!instead_of.empty() && retired == 0) return late;
     ARTCACHE_CHECK(forget_retired_keys(s));
     return added;
   }));
@@ -117,7 +124,12 @@ Result<void> Signing::tend(const Call& call) {
   const std::vector<JwtKey> keys = known();
   const auto age = deps_.clock->now() - keys.front().created_at;
   if (age < options_.rotate_every) return {};
-  ARTCACHE_CHECK(rotate(call));
+  const auto made = rotate(call, keys.front().version);
+  const bool lost = !made && made.error().code == Errc::conflict;
+  const MetricLabel labels[] = {{"status", made ? "acquired" : lost ? "lost" : "error"}};
+  deps_.metrics->count("jwt_rotation_lock_attempts_total", labels, 1);
+  if (lost) return load(call);
+  ARTCACHE_CHECK(made);
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "auth/jwt.hpp"
@@ -38,7 +39,8 @@ class Signing {
   Result<void> load(const Call& call);
   /// A new key signs from now on. Errors: as load().
   Result<JwtKey> rotate(const Call& call);
-  /// rotate() when the newest key is old enough, else load().
+  /// rotate() when the newest key is old enough, else load(). Of several processes that find it too
+  /// old one makes the next.
   Result<void> tend(const Call& call);
 
   /// Errors: unavailable (nothing was loaded yet).
@@ -51,7 +53,9 @@ class Signing {
   Result<JwtKey> add(Session& session, const auth::PrivateKey& key, std::int64_t rotation) const;
   Result<void> use(std::vector<JwtKey> keys);
   Result<void> publish(const std::vector<JwtKey>& keys) const;
-  Result<JwtKey> rotate_keys(const Call& call);
+  /// Errors: conflict (another key is the newest than the one to be replaced, if any is named).
+  Result<JwtKey> rotate(const Call& call, std::string_view instead_of);
+  Result<JwtKey> rotate_keys(const Call& call, std::string_view instead_of);
   void show(const std::vector<JwtKey>& keys) const;
   [[nodiscard]] double seconds_since(Clock::SteadyTime begun) const;
 

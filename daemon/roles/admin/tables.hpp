@@ -48,6 +48,7 @@ Result<std::optional<ServiceAccount>> find_account(Session& session, std::string
 /// By client_id, or by the unique name.
 Result<std::optional<ServiceAccount>> find_client(Session& session, std::string_view client);
 Result<Listing<ServiceAccount>> list_accounts(Session& session, const Page& page);
+Result<std::int64_t> count_active_accounts(Session& session);
 Result<std::int64_t> store_account(Session& session, const ServiceAccount& account);
 Result<std::int64_t> remove_account(Session& session, std::string_view id);
 Result<std::int64_t> note_use(Session& session, std::string_view id, Timestamp now);

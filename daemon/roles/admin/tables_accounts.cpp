@@ -85,6 +85,10 @@ Result<Listing<ServiceAccount>> list_accounts(Session& session, const Page& page
   return out;
 }
 
+Result<std::int64_t> count_active_accounts(Session& session) {
+  return session.count("SELECT count(*) FROM service_accounts WHERE status = 'ACTIVE'");
+}
+
 Result<std::int64_t> store_account(Session& session, const ServiceAccount& a) {
   return session.run(
       "UPDATE service_accounts SET name = $1, description = $2, client_secret_hash = $3, "

@@ -16,15 +16,16 @@ http::Problem invalid_client() {
 
 /// Whether this account gives a token for this secret now. Slow in any case, so that the time
 /// tells nobody which accounts there are.
-bool may_enter(const std::optional<ServiceAccount>& account, const std::string& secret,
-               Timestamp now) {
+bool may_enter(const Parts& parts, const std::optional<ServiceAccount>& account,
+               const std::string& secret) {
   if (!account) {
     auth::waste_a_check(secret);
     return false;
   }
-  const bool right = auth::is_secret(secret, account->secret_hash);
-  const bool expired = account->secret_expires_at && *account->secret_expires_at <= now;
-  return right && account->status == "ACTIVE" && !expired;
+  if (!auth::is_secret(secret, account->secret_hash) || account->status != "ACTIVE") return false;
+  const bool expired = account->secret_expires_at && *account->secret_expires_at <= parts.now();
+  if (expired) parts.deps.metrics->count("service_account_expired_secrets_total", {}, 1);
+  return !expired;
 }
 
 auth::Claims claims_of(const ServiceAccount& account) {
@@ -56,7 +57,7 @@ http::Reply give_token(Parts& parts, http::Request& request, Deed& deed) {
   const auto account =
       parts.database->read(request.call, [&](Session& s) { return find_client(s, client); });
   if (!account) return account.error();
-  if (!may_enter(*account, secret, parts.now())) {
+  if (!may_enter(parts, *account, secret)) {
     parts.failures->take(caller, parts.options.token_failures_per_minute);
     return invalid_client();
   }

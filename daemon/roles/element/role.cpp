@@ -124,7 +124,8 @@ std::optional<ServiceAccount> account_of(const RoleContext& context) {
       .admin = [url = told.text("admin"),
                 here = context.addresses] { return url.empty() ? here("admin") : url; },
       .client_id = told.text("client_id"),
-      .secret = told.text("client_secret")};
+      .secret = told.text("client_secret"),
+      .site = context.instance};
 }
 
 class ElementRole final : public Role {

@@ -123,7 +123,8 @@ class IngesterRole final : public Role {
         http_({.stall = context.settings->duration("stall"), .idle_most = 64}, *deps_.clock),
         token_({.admin = [this] { return admin_address(); },
                 .client_id = context.settings->text("client_id"),
-                .secret = context.settings->text("client_secret")},
+                .secret = context.settings->text("client_secret"),
+                .site = context.instance},
                http_, deps_),
         client_(http_, token_),
         elements_({.poll_every = std::min<std::chrono::nanoseconds>(

@@ -142,7 +142,8 @@ class QueryRole final : public Role {
         http_({.ca = told_.text("ca")}, *deps_.clock),
         token_({.admin = [this] { return admin(); },
                 .client_id = told_.text("client_id"),
-                .secret = told_.text("client_secret")},
+                .secret = told_.text("client_secret"),
+                .site = context.instance},
                http_, deps_),
         named_(std::move(named)) {
     parts_.deps = deps_;

@@ -174,6 +174,7 @@ class Bench {
   void answer_info(std::string json) { info_ = std::move(json); }
   Admin& admin() { return *admin_; }
   [[nodiscard]] const test::TempDir& dir() const { return dir_; }
+  [[nodiscard]] const std::string& database() const { return options_.database; }
 
   test::FakeClock clock;
   /// What elements answer to requests about files; empty: they are away.

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 #include <fstream>
+#include <list>
+#include <thread>
 
 #include "admin_bench.hpp"
+#include "roles/admin/schema.hpp"
+#include "support/counted_metrics.hpp"
 
 namespace artcache::admin {
 namespace {
@@ -147,6 +151,33 @@ TEST_CASE("after a rotation new tokens have a new key and old ones hold until th
   bench.reopen();
   CHECK(bench.get("/api/v1/jwt-keys/history", bench.service_token())["total"] == "1");
   CHECK_FALSE(std::filesystem::exists(dir / ("keys/" + key_of(old) + ".pem")));
+}
+
+TEST_CASE("of several processes that find the key too old one makes the next") {
+  Bench bench;
+  test::CountedMetrics metrics;
+  const Deps deps{.clock = &bench.clock, .metrics = &metrics};
+  const auto database = must(Database::open(bench.database(), "admin", migrate, deps, {}));
+  constexpr int kProcesses = 4, kRounds = 3;
+  std::list<auth::KeyRing> rings;
+  std::list<Signing> all;
+  for (int i = 0; i < kProcesses; ++i)
+    all.emplace_back(*database, rings.emplace_back(), deps,
+                     SigningOptions{.rotate_every = std::chrono::hours(24)});
+  for (int round = 1; round <= kRounds; ++round) {
+    bench.clock.advance(std::chrono::hours(25));
+    {
+      std::vector<std::jthread> threads;
+      for (Signing& one : all) threads.emplace_back([&one] { CHECK(one.tend({})); });
+    }
+    for (Signing& one : all) REQUIRE(one.load({}));
+    const std::vector<JwtKey> keys = all.front().known();
+    CHECK(keys.front().rotation_count == round);
+    CHECK(std::ranges::count_if(keys, &JwtKey::is_active) == 1);
+  }
+  CHECK(metrics.of("jwt_rotation_total success") == kRounds);
+  CHECK(metrics.of("jwt_rotation_lock_attempts_total acquired") == kRounds);
+  CHECK(metrics.of("jwt_rotation_lock_attempts_total error") == 0);
 }
 
 TEST_CASE("keys and accounts are still there after a restart") {
