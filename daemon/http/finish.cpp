@@ -52,8 +52,8 @@ void add_cors(Headers& headers, const Request& request, const Site& site) {
   if (!origin || !origin_is_allowed(site.cors, *origin)) return;
   headers.set("Access-Control-Allow-Origin", std::string(*origin));
   headers.set("Access-Control-Expose-Headers",
-              "X-Request-ID, ETag, Content-Disposition, Content-Range, Retry-After, "
-              "X-Artcache-Position");
+              "X-Request-ID, ETag, Location, Content-Disposition, Content-Range, Retry-After, "
+              "X-Artcache-Position, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset");
 }
 
 void compress(Response& response, const Request& request, const Site& site) {

@@ -111,7 +111,12 @@ Reply download(Element& element, const FileId& id, Request& request) {
   const auto row = services->files.metadata(id, request.call);
   if (!row) return file_problem(id, row.error());
   const http::Representation there = representation_of(row->entry);
-  const http::Selection selection = http::select(request.headers, there);
+  http::Selection selection = http::select(request.headers, there);
+  // A range is of what GET sends.
+  using Kind = http::Selection::Kind;
+  if (request.method == Method::head &&
+      (selection.kind == Kind::part || selection.kind == Kind::beyond))
+    selection = {};
   if (selection.kind == http::Selection::Kind::failed)
     return Problem{.status = 412, .detail = "The file is another one by now"};
   if (selection.kind == http::Selection::Kind::beyond)

@@ -196,6 +196,11 @@ TEST_CASE("a download may be a range, or nothing new") {
   const Answer beyond = with("Range", "bytes=10-");
   CHECK(beyond.status == 416);
   CHECK(beyond.header("Content-Range") == "bytes */10");
+  const Answer head = stand.ask({.method = http::Method::head,
+                                 .target = target,
+                                 .headers = {{"Range", "bytes=10-"}}});  // which is for GET alone
+  CHECK(head.status == 200);
+  CHECK(head.header("Content-Range") == "none");
   const std::string etag = stand.get(target).header("ETag");
   const Answer same = with("If-None-Match", etag);
   CHECK(same.status == 304);
