@@ -16,6 +16,7 @@ import sys
 import threading
 import unittest
 import urllib.error
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support")]
@@ -196,6 +197,45 @@ class Kills(unittest.TestCase):
         self.nothing_by_half(30)
         rebuilt = self.daemon.call("POST", "se-01", "/api/v1/cache/rebuild")
         self.assertEqual(rebuilt["statistics"]["entries_created"], 30)
+
+    def test_a_stop_amid_an_upload_and_a_rebuild_loses_neither(self):
+        count = 20_000
+        self.multiply(self.daemon.upload("one.bin", b"x")["file_id"], count - 1)
+        content = random.randbytes(300_000)
+        body, headers = form("slow.bin", content)
+        with socket.create_connection(("127.0.0.1", self.daemon.ports["se-01"])) as wire:
+            wire.sendall(self.head(len(body), headers) + body[:1000])
+            job = self.daemon.call("POST", "se-01", "/api/v1/cache/rebuild?async=1", 202)
+            self.assertTrue(eventually(lambda: self.daemon.call("GET", "se-01", job["status_url"])
+                                       ["progress"]["processed"] > 0))
+            self.daemon.child.send_signal(signal.SIGTERM)
+            wire.sendall(body[1000:])
+            answer = http.client.HTTPResponse(wire)
+            answer.begin()
+            self.assertEqual(answer.status, 201)
+            file_id = json.loads(answer.read())["file_id"]
+        self.assertEqual(self.daemon.child.wait(timeout=60), 0)
+        self.daemon.end()
+        # The first was that of the new index.
+        finished = self.daemon.log.read_text().count("rebuild completed | element_id=se-01") == 2
+        self.daemon.start()
+        _, _, body = self.daemon.ask("GET", "se-01", f"/api/v1/files/{file_id}/download")
+        self.assertEqual(hashlib.sha256(body).digest(), hashlib.sha256(content).digest())
+        rebuilt = self.daemon.call("POST", "se-01", "/api/v1/cache/rebuild")["statistics"]
+        self.assertEqual(rebuilt["entries_created"], count + 1)
+        if not finished:  # the work that was done is not done again
+            self.assertLess(rebuilt["sidecars_opened"], count)
+        self.nothing_by_half(count + 1)
+
+    def multiply(self, file_id, count):
+        """More files of the same content, put there by hand."""
+        [sidecar] = self.files.rglob(f"*{file_id}*.attr.json")
+        text, suffix = sidecar.read_text(), ".attr.json"
+        for _ in range(count):
+            other = str(uuid.uuid4())
+            name = sidecar.name.replace(file_id, other)
+            (sidecar.parent / name).write_text(text.replace(file_id, other))
+            (sidecar.parent / name.removesuffix(suffix)).write_bytes(b"x")
 
     def head(self, length, headers):
         return (f"POST /api/v1/files/upload HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
