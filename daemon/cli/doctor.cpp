@@ -22,11 +22,11 @@ constexpr std::array<Remedy, kFindingKinds> kRemedies{{
     {FindingKind::stale, "artcache rebuild --incremental"},
     {FindingKind::expired, "artcache cleanup"},
     {FindingKind::unreadable, "mend or remove the sidecar, then: artcache rebuild --incremental"},
-    {FindingKind::missing_data, "restore the data file from a backup, or remove its sidecar"},
-    {FindingKind::orphan_data, "artcache repair --from index, if its entry is still there"},
-    {FindingKind::size_mismatch, "restore the data file from a backup"},
-    {FindingKind::bad_checksum, "restore the data file from a backup"},
-    {FindingKind::pending, "open the element again: what was cut short is finished or undone"},
+    {FindingKind::missing_data, "restore the data file from a backup, or: artcache rm ID"},
+    {FindingKind::orphan_data, "artcache repair --from index; without an entry: remove the file"},
+    {FindingKind::size_mismatch, "restore the data file from a backup, or: artcache rm ID"},
+    {FindingKind::bad_checksum, "restore the data file from a backup, or: artcache rm ID"},
+    {FindingKind::pending, "artcache repair"},
 }};
 
 struct State {
@@ -111,7 +111,8 @@ void print_state(const Place& place, const State& state) {
     std::printf("lock         %s of '%s' on %s: %s %s\n",
                 std::string(to_string(holder.lock_class)).c_str(), holder.element.c_str(),
                 holder.host.c_str(), holder.operation.c_str(), holder.progress.c_str());
-  std::printf("\nwhat a check may find, and what mends it:\n");
+  std::printf(
+      "\nwhat a check may find, and what mends it, with the same --index and its --storage:\n");
   for (const Remedy& remedy : kRemedies)
     std::printf("  %-14s %s\n", std::string(to_string(remedy.kind)).c_str(),
                 std::string(remedy.command).c_str());

@@ -123,12 +123,28 @@ void add_sample(CLI::App& app, int& exit_code) {
   });
 }
 
+/// What to do, where the error itself cannot know it.
+const char* advice_on(Errc code) {
+  switch (code) {
+    case Errc::busy:
+      return "try again when it has ended; `artcache locks list` shows who holds what";
+    case Errc::lease_lost:
+      return "another one has taken over meanwhile; run it again if that one does not do the same";
+    case Errc::no_space:
+      return "make room and run it again; what was there before is whole";
+    default:
+      return nullptr;
+  }
+}
+
 }  // namespace
 
 void print_line(const std::string& text) { std::printf("%s\n", text.c_str()); }
 
 int fail(const Error& error) {
   std::fprintf(stderr, "artcache: %s\n", to_string(error).c_str());
+  if (const char* advice = advice_on(error.code); advice != nullptr)
+    std::fprintf(stderr, "artcache: %s\n", advice);
   return exit_code(error.code);
 }
 

@@ -52,15 +52,6 @@ class FileSource final : public ByteSource {
   const std::string name_;
 };
 
-FileService make_service(const Place& place, const CommonOptions& options,
-                         std::optional<std::uint64_t> capacity = {}) {
-  FileSettings settings;
-  settings.element = options.element;
-  settings.mode = parse_element_mode(options.mode).value_or(ElementMode::edit);
-  settings.capacity_bytes = capacity;
-  return {*place.storage, *place.index, *place.claims, std::move(settings), place.deps};
-}
-
 // --- put ----------------------------------------------------------------------------------------
 
 struct PutOptions : CommonOptions {
@@ -103,7 +94,7 @@ int run_put(const PutOptions& options) {
   if (!file) return fail(file.error().in("put"));
   auto place = open_place(options, Needs::index_and_storage);
   if (!place) return fail(place.error());
-  FileService files = make_service(
+  FileService files = make_file_service(
       *place, options, options.max_size > 0 ? std::optional(options.max_size) : std::nullopt);
   FileSource source(file->get(), options.file);
   const auto row = files.upload(*request, source, place->call);
@@ -142,7 +133,7 @@ int run_rm(const RemoveOptions& options) {
   if (!id) return fail(id.error().in("rm"));
   auto place = open_place(options, Needs::index_and_storage);
   if (!place) return fail(place.error());
-  FileService files = make_service(*place, options);
+  FileService files = make_file_service(*place, options);
   if (const auto removed = files.remove(*id, place->call); !removed) return fail(removed.error());
   if (options.as_json)
     print_line(JsonWriter().begin_object().member("removed", to_string(*id)).end_object().str());
@@ -172,9 +163,18 @@ Result<void> write_all(Download& download, std::FILE* file, const std::string& n
 
 }  // namespace
 
+FileService make_file_service(const Place& place, const CommonOptions& options,
+                              std::optional<std::uint64_t> capacity) {
+  FileSettings settings;
+  settings.element = options.element;
+  settings.mode = parse_element_mode(options.mode).value_or(ElementMode::edit);
+  settings.capacity_bytes = capacity;
+  return {*place.storage, *place.index, *place.claims, std::move(settings), place.deps};
+}
+
 Result<void> write_content(const Place& place, const CommonOptions& options, const FileId& id,
                            const std::string& name) {
-  FileService files = make_service(place, options);
+  FileService files = make_file_service(place, options);
   const auto download = files.download(id, {.verify = Verify::yes}, place.call);
   if (!download) return download.error();
   std::error_code unknown;

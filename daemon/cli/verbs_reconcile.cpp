@@ -4,6 +4,7 @@
 #include <artcache/json_writer.hpp>
 #include <cstdio>
 
+#include "cli/files.hpp"
 #include "cli/place.hpp"
 #include "cli/verbs.hpp"
 
@@ -179,9 +180,20 @@ struct RepairOptions : CommonOptions {
   bool dry_run = false;
 };
 
+/// Uploads and removals that were cut short are finished or undone; of the living they are left.
+int settle_pending(const Place& place, const RepairOptions& options) {
+  if (options.dry_run) return kDone;
+  const auto settled = make_file_service(place, options).recover(place.call);
+  if (!settled) return stopped(settled.error());
+  for (const std::string& text : settled->left)
+    std::fprintf(stderr, "artcache: %s\n", text.c_str());
+  return kDone;
+}
+
 int run_repair(const RepairOptions& options) {
   auto place = open_place(options, Needs::index_and_storage);
   if (!place) return fail(place.error());
+  if (const int code = settle_pending(*place, options); code != kDone) return code;
   const RepairRequest request{
       .from = options.from == "index" ? RepairFrom::index : RepairFrom::storage,
       .dry_run = options.dry_run ? DryRun::yes : DryRun::no,

@@ -77,13 +77,13 @@ int run_watch(const WatchOptions& options) {
     std::fflush(stdout);
   };
   const auto ended = place->service->watch(request, place->call);
-  if (!ended) {
-    const bool helps =
-        ended.error().code == Errc::unsupported || ended.error().code == Errc::no_space;
-    if (helps) std::fprintf(stderr, "artcache: --rescan-every SECONDS goes on without notices\n");
-    return fail(ended.error());
-  }
-  return kDone;
+  if (ended) return kDone;
+  const Error& error = ended.error();
+  // There is no room for watches; on the disk there is.
+  if (error.code != Errc::unsupported && error.code != Errc::no_space) return fail(error);
+  std::fprintf(stderr, "artcache: %s\nartcache: --rescan-every SECONDS goes on without notices\n",
+               to_string(error).c_str());
+  return exit_code(error.code);
 }
 
 }  // namespace

@@ -61,6 +61,9 @@ std::vector<Figure> codec_figures(const Options& options);
 std::vector<Figure> index_figures(const Options& options);
 std::vector<Figure> load_figures(const Options& options);
 std::vector<Figure> reconcile_figures(const Options& options);
+std::vector<Figure> scale_figures(const Options& options);
+/// Runs the program artcache, which must stand beside this one.
+std::vector<Figure> memory_figures(const Options& options);
 std::vector<Figure> watch_figures(const Options& options);
 std::vector<Figure> locks_figures(const Options& options);
 std::vector<Figure> files_figures(const Options& options);

@@ -105,8 +105,8 @@ int main(int argc, char** argv) {
   app.add_option("--files", options.files, "Files in the sample store")->capture_default_str();
   app.add_option(
       "--only", options.only,
-      "Only groups that begin with this (codec, storage, index, load, reconcile, watch, locks,"
-      " files, follow, postgres, s3)");
+      "Only groups that begin with this (memory, codec, storage, index, load, reconcile, scale,"
+      " watch, locks, files, follow, postgres, s3)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -116,11 +116,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "measuring %s ...\n", group.c_str());
     for (Figure& figure : measure(options)) figures.push_back(std::move(figure));
   };
+  // First: a child counts what this process has in memory when it begins.
+  add("memory", memory_figures);
   add("codec", codec_figures);
   add("storage", storage_figures);
   add("index", index_figures);
   add("load", load_figures);
   add("reconcile", reconcile_figures);
+  add("scale", scale_figures);
   add("watch", watch_figures);
   add("locks", locks_figures);
   add("files", files_figures);

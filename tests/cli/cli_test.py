@@ -146,6 +146,25 @@ class Verbs(unittest.TestCase):
         self.assertIn("not_found", missing.stderr)
         self.assertEqual(run("search", "zzzzzz", "--index", self.index).returncode, 4)
 
+    def test_what_was_cut_short_is_pending_until_a_repair_settles_it(self):
+        put = subprocess.Popen([PROGRAM, "put", "-", "--name", "half.txt", *self.both(), "-q"],
+                               stdin=subprocess.PIPE)
+        put.stdin.write(b"half of it")
+        put.stdin.flush()
+        while not json.loads(run("check", *self.both(), "--json", "-q").stdout)["pending_count"]:
+            self.assertIsNone(put.poll())
+        put.kill()
+        put.wait()
+        put.stdin.close()
+        done = run("check", *self.both(), "-q", check=0)
+        self.assertRegex(done.stdout, "pending +1")
+        self.assertRegex(run("doctor", *self.both()[2:], check=0).stdout,
+                         "pending +artcache repair\n")
+        run("repair", *self.both(), "--dry-run", "-q", check=0)
+        self.assertRegex(run("check", *self.both(), "-q", check=0).stdout, "pending +1")
+        run("repair", *self.both(), "-q", check=0)
+        self.assertNotIn("pending", run("check", *self.both(), "-q", check=0).stdout)
+
     def test_doctor_and_locks_say_how_the_index_is(self):
         state = json.loads(run("doctor", "--index", self.index, "--json", check=0).stdout)
         self.assertTrue(state["trusted"] and state["digest_agrees"])
@@ -175,6 +194,8 @@ class Verbs(unittest.TestCase):
         busy = run("rebuild", *self.both(), "-q")
         self.assertEqual(busy.returncode, 3)
         self.assertIn("Cannot acquire lock", busy.stderr)
+        self.assertIn("manual_rebuild is held by 'full rebuild'", busy.stderr)
+        self.assertIn("artcache locks list", busy.stderr)
         slow.send_signal(signal.SIGINT)
         _, err = slow.communicate(timeout=20)
         self.assertNotEqual(slow.returncode, 0)

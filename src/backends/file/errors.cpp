@@ -2,6 +2,7 @@
 #include "backends/file/errors.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -46,6 +47,10 @@ std::string cause_of(Errno code) {
     case ENXIO:
     case ENODEV:
       return "is no regular file";
+    case EACCES:
+    case EPERM:
+      return std::generic_category().message(code) + ": user " + std::to_string(::geteuid()) +
+             " needs access to it";
     default:
       return std::generic_category().message(code);
   }

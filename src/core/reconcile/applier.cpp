@@ -194,8 +194,7 @@ Result<void> Applier::yield_to_twin(const Opened& file) {
   const FileId id = file.put->entry.id;
   ARTCACHE_TRY(const auto rows, context_.index.briefs({&id, 1}, session_.call()));
   if (!rows.front()) return {};
-  ARTCACHE_TRY(const auto stands,
-               context_.storage.stat(rows.front()->sidecar_path, session_.call()));
+  ARTCACHE_TRY(const bool stands, context_.may_stand(rows.front()->sidecar_path, session_.call()));
   if (stands) return {};
   ARTCACHE_CHECK(replace(id, *rows.front()));
   return {};

@@ -18,6 +18,8 @@ namespace {
 
 /// Log rows looked at for what changed while a check ran; beyond, the report says so.
 constexpr std::size_t kTouchedMost = 100'000;
+/// Data files and sidecars whose paths are held at once, because something is wrong with them.
+constexpr std::size_t kNamesAtOnce = 100'000;
 
 std::uint64_t random_seed() {
   std::array<std::uint8_t, 8> bytes{};
@@ -71,7 +73,10 @@ class Check final : public WalkTaker {
   Result<void> scan_rows();
   Result<void> confirm_orphans();
   Result<void> name_data_files();
-  Result<void> name_data_file(std::string_view path, bool is_sidecar);
+  Result<void> name_some(std::span<const NameTable::Name> names);
+  Result<void> name_promised(std::span<const std::string> sidecars);
+  Result<void> name_unpromised(const std::string& path);
+  [[nodiscard]] bool is_pending(std::string_view data) const;
   Result<void> drop_touched();
   Result<std::unordered_set<FileId>> touched();
   void find(Finding finding);
@@ -162,6 +167,8 @@ Result<void> Check::listed(std::span<const ListedFile> sidecars,
       open[i] = 1;
       continue;
     }
+    if (first_walk_ && is_misnamed(known.path, known.id))
+      tally_.message(misnamed_text(known.path, known.id));
     found_.add(known.id, known.hash, known.path);
     names_.add_sidecar(found_.hash_of(data_path_of(sidecars[i].path)), rows[n]->file_size);
   }
@@ -207,6 +214,7 @@ Result<void> Check::look_at(const Opened& file, const std::optional<RowBrief>& r
     return {};
   }
   const FileId& id = file.put->entry.id;
+  if (file.misnamed) tally_.message(misnamed_text(file.path, id));
   if (!row) {
     find({FindingKind::orphan_attr, id, file.path, "the index has no such entry"});
   } else if (row->hash != file.put->hash) {
@@ -220,9 +228,9 @@ Result<void> Check::look_at(const Opened& file, const std::optional<RowBrief>& r
 Result<bool> Check::is_twin(const std::string& path, const PreparedEntry& put,
                             const RowBrief& row) {
   if (row.sidecar_path == path || put.entry.updated_at > row.updated_at) return false;
-  ARTCACHE_TRY(const auto stands, context_.storage.stat(row.sidecar_path, call_));
+  ARTCACHE_TRY(const bool stands, context_.may_stand(row.sidecar_path, call_));
   if (stands) tally_.message("'" + path + "' tells of the same id as '" + row.sidecar_path + "'");
-  return stands.has_value();
+  return stands;
 }
 
 /// Every entry against what was found: which have no sidecar, and which have expired.
@@ -267,56 +275,78 @@ Result<void> Check::confirm_orphans() {
 
 // --- Data files ---------------------------------------------------------------------------------
 
-/// Lists again, and looks closely at the names that something is wrong with.
+/// Lists again, and looks closely at the names that something is wrong with: so many at once as
+/// memory is there for, however much is wrong.
 Result<void> Check::name_data_files() {
   const auto names = names_.conspicuous();
-  if (names.empty()) return {};
-  std::vector<std::string> paths;
+  for (std::size_t at = 0; at < names.size(); at += kNamesAtOnce)
+    ARTCACHE_CHECK(name_some(names.subspan(at, std::min(kNamesAtOnce, names.size() - at))));
+  return {};
+}
+
+Result<void> Check::name_some(std::span<const NameTable::Name> names) {
+  std::vector<std::string> sidecars, others;
   const auto look = [&](const ListBatch& batch) -> Result<void> {
     for (const ListedFile& file : batch.files) {
       const bool sidecar = is_sidecar_path(file.path);
       const std::string_view data = sidecar ? data_path_of(file.path) : file.path;
-      if (!names.contains(found_.hash_of(data) & ~std::uint64_t{1})) continue;
+      const std::uint64_t name = found_.hash_of(data) & ~std::uint64_t{1};
+      if (!std::ranges::binary_search(names, name, {}, &NameTable::Name::hash)) continue;
       const util::MutexLock lock(mutex_);
-      paths.emplace_back(file.path);
+      (sidecar ? sidecars : others).emplace_back(file.path);
     }
     return {};
   };
-  ARTCACHE_CHECK(context_.storage.list({.what = ListWhat::all}, look, call_));
-  for (const std::string& path : paths) {
-    ARTCACHE_CHECK(pause());
-    const bool sidecar = is_sidecar_path(path);
-    ARTCACHE_CHECK(name_data_file(sidecar ? data_path_of(path) : std::string_view(path), sidecar));
+  ARTCACHE_CHECK(context_.storage.list({.what = ListWhat::all, .stamps = ListStamps::not_needed},
+                                       look, call_));
+  for (std::size_t at = 0; at < sidecars.size(); at += kChunk)
+    ARTCACHE_CHECK(
+        name_promised(std::span(sidecars).subspan(at, std::min(kChunk, sidecars.size() - at))));
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (i % kChunk == 0) ARTCACHE_CHECK(pause());
+    ARTCACHE_CHECK(name_unpromised(others[i]));
   }
   return {};
 }
 
-Result<void> Check::name_data_file(std::string_view path, bool is_sidecar) {
-  const std::string sidecar = std::string(path) + std::string(kSidecarSuffix);
-  if (intents_.contains(std::string(path)) || intents_.contains(sidecar)) return {};
-  const auto data = context_.storage.stat(path, call_);
-  if (!data) {
-    if (is_sidecar) tally_.not_seen(path, data.error());
-    return {};
-  }
-  if (!is_sidecar) {
-    ARTCACHE_TRY(const auto stands, context_.storage.stat(sidecar, call_));
-    if (*data && !stands)
-      find({FindingKind::orphan_data, std::nullopt, std::string(path), "it has no sidecar"});
-    return {};
-  }
-  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(), {{sidecar}}, call_));
-  const Opened& file = chunk.files.front();
-  if (!file.put) return {};
-  const FileEntry& entry = file.put->entry;
-  if (!*data) {
-    find({FindingKind::missing_data, entry.id, std::string(path), "the data file is gone"});
-  } else if ((*data)->stamp.size != entry.file_size) {
-    find({FindingKind::size_mismatch, entry.id, std::string(path),
-          "it has " + std::to_string((*data)->stamp.size) + " bytes, its sidecar says " +
-              std::to_string(entry.file_size)});
+/// Whether the data files that sidecars tell of are there, and as large as they say.
+Result<void> Check::name_promised(std::span<const std::string> sidecars) {
+  ARTCACHE_CHECK(pause());
+  std::vector<Wanted> wanted;
+  for (const std::string& sidecar : sidecars)
+    if (!is_pending(data_path_of(sidecar))) wanted.push_back({sidecar});
+  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(), std::move(wanted), call_));
+  for (const Opened& file : chunk.files) {
+    if (!file.put) continue;
+    const FileEntry& entry = file.put->entry;
+    const std::string path(data_path_of(file.path));
+    const auto data = context_.storage.stat(path, call_);
+    if (!data) {
+      tally_.not_seen(path, data.error());
+    } else if (!*data) {
+      find({FindingKind::missing_data, entry.id, path, "the data file is gone"});
+    } else if ((*data)->stamp.size != entry.file_size) {
+      find({FindingKind::size_mismatch, entry.id, path,
+            "it has " + std::to_string((*data)->stamp.size) + " bytes, its sidecar says " +
+                std::to_string(entry.file_size)});
+    }
   }
   return {};
+}
+
+/// Whether a data file has no sidecar.
+Result<void> Check::name_unpromised(const std::string& path) {
+  if (is_pending(path)) return {};
+  const auto data = context_.storage.stat(path, call_);
+  if (!data || !*data) return {};
+  ARTCACHE_TRY(const bool stands, context_.may_stand(path + std::string(kSidecarSuffix), call_));
+  if (!stands) find({FindingKind::orphan_data, std::nullopt, path, "it has no sidecar"});
+  return {};
+}
+
+bool Check::is_pending(std::string_view data) const {
+  return intents_.contains(std::string(data)) ||
+         intents_.contains(std::string(data).append(kSidecarSuffix));
 }
 
 // --- Findings -----------------------------------------------------------------------------------

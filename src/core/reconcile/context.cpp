@@ -23,6 +23,14 @@ WalkPlan Context::plan() const {
           .clock = deps.clock};
 }
 
+Result<bool> Context::may_stand(std::string_view path, const Call& call) const {
+  const auto found = storage.stat(path, call);
+  if (found) return found->has_value();
+  if (found.error().code == Errc::unsupported || found.error().code == Errc::unavailable)
+    return true;
+  return found.error();
+}
+
 void Context::log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields,
                   const Call& call) const {
   if (!deps.logger->enabled(level)) return;
@@ -50,6 +58,7 @@ void Tally::not_seen(std::string_view path, const Error& error) {
   std::string text = to_string(error);
   {
     const util::MutexLock lock(mutex_);
+    if (unseen_folders_.covers(util::folder_of(path))) return;
     if (++unseen_ == 1) first_unseen_ = std::string(path) + ": " + text;
   }
   message(std::move(text));
@@ -59,6 +68,14 @@ void Tally::not_seen(const ListProblem& problem) {
   if (problem.error.code == Errc::not_found) return;
   if (problem.error.code == Errc::unsupported) return message(to_string(problem.error));
   not_seen(problem.path, problem.error);
+  const util::MutexLock lock(mutex_);
+  unseen_folders_.add_folder(problem.path);
+}
+
+void Tally::not_seen(const RunVerdict& part) {
+  if (part.complete()) return;
+  const util::MutexLock lock(mutex_);
+  if (++unseen_ == 1) first_unseen_ = part.not_seen;
 }
 
 MessageList Tally::messages() const {

@@ -14,6 +14,7 @@
 #include "core/reconcile/session.hpp"
 #include "core/reconcile/walk.hpp"
 #include "util/mutex.hpp"
+#include "util/path_set.hpp"
 
 namespace artcache::reconcile {
 
@@ -32,6 +33,9 @@ struct Context {
     return {now(), settings.ttl_hours.value_or(default_ttl_hours(settings.mode))};
   }
   [[nodiscard]] WalkPlan plan() const;
+  /// False only where there is no such file for certain: a link or a folder that may not be looked
+  /// into is no reason to take an entry away, or to give up all the rest.
+  [[nodiscard]] Result<bool> may_stand(std::string_view path, const Call& call) const;
   void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields,
            const Call& call) const;
 };
@@ -40,6 +44,8 @@ struct Context {
 /// from any thread.
 class Tally {
  public:
+  static constexpr std::size_t kUnseenFoldersMost = 1000;
+
   explicit Tally(const Context& context) : context_(context) {}
 
   void message(std::string text);
@@ -47,8 +53,11 @@ class Tally {
   [[nodiscard]] bool is_full() const;
   /// A part of the storage that nothing is known of: the verdict is not complete.
   void not_seen(std::string_view path, const Error& error);
-  /// The same for what a listing skipped; links and what vanished hide nothing.
+  /// The same for what a listing skipped; links and what vanished hide nothing. It stands for all
+  /// that lies below it: of that nothing more is told.
   void not_seen(const ListProblem& problem);
+  /// What a part of this operation did not see, and has told of.
+  void not_seen(const RunVerdict& part);
 
   [[nodiscard]] MessageList messages() const;
   /// Empty when everything was seen.
@@ -60,6 +69,7 @@ class Tally {
   MessageList list_ ARTCACHE_GUARDED_BY(mutex_);
   std::uint64_t unseen_ ARTCACHE_GUARDED_BY(mutex_) = 0;
   std::string first_unseen_ ARTCACHE_GUARDED_BY(mutex_);
+  util::PathSet unseen_folders_ ARTCACHE_GUARDED_BY(mutex_){kUnseenFoldersMost};
 };
 
 /// Tells people how far a run has come: a sink of progress, and log lines.

@@ -18,24 +18,23 @@ void NameTable::insert(std::uint64_t hash, std::uint64_t size) {
   std::erase_if(names_, [this](const Name& name) { return !holds(name.hash); });
 }
 
-std::unordered_set<std::uint64_t> NameTable::conspicuous() {
+std::span<const NameTable::Name> NameTable::conspicuous() {
   std::ranges::sort(names_, {}, &Name::hash);
-  std::unordered_set<std::uint64_t> found;
+  std::size_t kept = 0;
+  const auto keep = [&](std::size_t i) {
+    names_[kept++] = {names_[i].hash & ~kSidecar, names_[i].size};
+  };
   for (std::size_t i = 0; i < names_.size();) {
     const std::uint64_t name = names_[i].hash & ~kSidecar;
     // A data file sorts in front of its sidecar.
     const bool pair =
         i + 1 < names_.size() && names_[i].hash == name && names_[i + 1].hash == (name | kSidecar);
-    if (!pair) {
-      found.insert(name);
-      ++i;
-      continue;
-    }
-    const std::uint64_t claimed = names_[i + 1].size;
-    if (claimed != kUnknownSize && claimed != names_[i].size) found.insert(name);
-    i += 2;
+    const std::uint64_t claimed = pair ? names_[i + 1].size : kUnknownSize;
+    if (!pair || (claimed != kUnknownSize && claimed != names_[i].size)) keep(i);
+    i += pair ? 2 : 1;
   }
-  return found;
+  names_.resize(kept);
+  return names_;
 }
 
 }  // namespace artcache::reconcile

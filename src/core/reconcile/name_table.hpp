@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <unordered_set>
 #include <vector>
 
 namespace artcache::reconcile {
@@ -15,6 +14,11 @@ namespace artcache::reconcile {
 class NameTable {
  public:
   static constexpr std::uint64_t kUnknownSize = ~std::uint64_t{0};
+
+  struct Name {
+    std::uint64_t hash;  ///< the lowest bit tells a sidecar
+    std::uint64_t size;
+  };
 
   explicit NameTable(std::size_t most) : most_(most) {}
 
@@ -27,14 +31,12 @@ class NameTable {
     insert(name | kSidecar, claimed_size);
   }
 
-  /// The names of this part that something is wrong with. Ends adding.
-  std::unordered_set<std::uint64_t> conspicuous();
+  /// The names of this part that something is wrong with, in order, in the memory of all of them:
+  /// until begin(). Ends adding.
+  std::span<const Name> conspicuous();
 
  private:
   static constexpr std::uint64_t kSidecar = 1;
-  struct Name {
-    std::uint64_t hash, size;
-  };
 
   // The lowest bits are flags of those who make the hash, the highest ones spread as well.
   [[nodiscard]] bool holds(std::uint64_t hash) const {

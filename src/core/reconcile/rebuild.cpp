@@ -252,7 +252,7 @@ Result<bool> Rebuild::may_switch() {
   for (const Row& row : absent_) {
     ARTCACHE_TRY(const auto briefs, context_.index.briefs({&row.id, 1}, call_));
     if (!briefs.front()) continue;
-    ARTCACHE_TRY(const auto stands, context_.storage.stat(briefs.front()->sidecar_path, call_));
+    ARTCACHE_TRY(const bool stands, context_.may_stand(briefs.front()->sidecar_path, call_));
     if (stands) return false;
   }
   statistics_.entries_deleted = absent_.size();
@@ -397,6 +397,8 @@ void Rebuild::note_found(const Chunk& chunk) {
 
 Result<void> Rebuild::opened(Chunk& chunk) {
   if (first_walk_) meter_.add(chunk.files.size());
+  for (const Opened& file : chunk.files)
+    if (file.misnamed) tally_.message(misnamed_text(file.path, file.id()));
   if (bulk_ != nullptr) {
     note_found(chunk);
     ARTCACHE_CHECK(add_to_bulk(chunk));

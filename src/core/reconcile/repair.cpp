@@ -77,7 +77,11 @@ class Repair {
       return "the element is in mode " + std::string(to_string(context_.settings.mode));
     ARTCACHE_TRY(const auto row, context_.index.find(*orphan.id, session_.call()));
     if (!row) return std::string("the entry is gone by now");
-    ARTCACHE_TRY(const auto data, context_.storage.stat(row->entry.data_path(), session_.call()));
+    const auto found = context_.storage.stat(row->entry.data_path(), session_.call());
+    if (!found &&
+        (found.error().code == Errc::unsupported || found.error().code == Errc::unavailable))
+      return to_string(found.error());
+    ARTCACHE_TRY(const auto data, found);
     if (!data) return std::string("its data file is gone too");
     if (data->stamp.size != row->entry.file_size)
       return std::string("its data file has another size");
@@ -99,8 +103,7 @@ class Repair {
     for (const std::string& text : rest.errors.texts)
       if (request_.dry_run == DryRun::yes) tally_.message(text);
     if (request_.dry_run == DryRun::yes) report_.errors = tally_.messages();
-    if (!rest.verdict.complete())
-      tally_.not_seen("", Error{Errc::unavailable, rest.verdict.not_seen});
+    tally_.not_seen(rest.verdict);
     return {};
   }
 

@@ -93,7 +93,7 @@ class Walk {
   }
 
   Result<void> listed_batch(const ListBatch& batch) {
-    for (const ListProblem& problem : batch.problems) taker_.not_seen(problem);
+    ARTCACHE_CHECK(problems(batch.problems));
     if (plan_.list.what == ListWhat::sidecars) return sidecars(batch.files);
     std::vector<ListedFile> sidecar_files, others;
     for (const ListedFile& file : batch.files)
@@ -102,15 +102,46 @@ class Walk {
     return sidecars(sidecar_files);
   }
 
+  /// What has the name of a sidecar and cannot be read, a link or a pipe, is a broken one: its
+  /// entry is not without a sidecar. Anything else may hide what nobody knows of.
+  Result<void> problems(std::span<const ListProblem> problems) {
+    std::vector<ListedFile> broken;
+    std::vector<const Error*> errors;
+    for (const ListProblem& problem : problems) {
+      if (problem.error.code != Errc::unsupported || !is_sidecar_path(problem.path)) {
+        taker_.not_seen(problem);
+        continue;
+      }
+      broken.push_back({.path = problem.path, .stamp = {}, .modified = {}});
+      errors.push_back(&problem.error);
+    }
+    if (broken.empty()) return {};
+    ARTCACHE_TRY(auto scanned, scanned_of(broken));
+    std::vector<char> open(broken.size(), 0);
+    ARTCACHE_CHECK(taker_.listed(broken, scanned, open));
+    Chunk chunk;
+    for (std::size_t i = 0; i < broken.size(); ++i) {
+      if (open[i] == 0) continue;
+      Opened& file = chunk.files.emplace_back();
+      file.path = broken[i].path;
+      file.known = std::move(scanned[i]);
+      file.put = *errors[i];
+    }
+    if (chunk.files.empty() || chunks_.push_one(std::move(chunk))) return {};
+    return Error{Errc::cancelled, "walk: the listing was ended"};
+  }
+
+  Result<std::vector<std::optional<ScannedFile>>> scanned_of(std::span<const ListedFile> files) {
+    if (!plan_.scanned) return std::vector<std::optional<ScannedFile>>(files.size());
+    std::vector<std::string_view> paths;
+    paths.reserve(files.size());
+    for (const ListedFile& file : files) paths.push_back(file.path);
+    return plan_.scanned(paths, ending_.call());
+  }
+
   Result<void> sidecars(std::span<const ListedFile> files) {
     if (files.empty()) return {};
-    std::vector<std::optional<ScannedFile>> scanned(files.size());
-    if (plan_.scanned) {
-      std::vector<std::string_view> paths;
-      paths.reserve(files.size());
-      for (const ListedFile& file : files) paths.push_back(file.path);
-      ARTCACHE_TRY(scanned, plan_.scanned(paths, ending_.call()));
-    }
+    ARTCACHE_TRY(auto scanned, scanned_of(files));
     std::vector<char> open(files.size(), 0);
     ARTCACHE_CHECK(taker_.listed(files, scanned, open));
     std::vector<Wanted> wanted;
@@ -165,6 +196,7 @@ void decode_into(Opened& file, std::string_view bytes, bool drop_known) {
     file.put = std::move(decoded).error();
     return;
   }
+  file.misnamed = is_misnamed(file.path, entry.id);
   file.dropped = drop_known && file.known && file.known->stamp == file.stamp &&
                  file.known->id == entry.id && file.known->hash == content_hash(entry);
   if (file.dropped) return;
@@ -172,7 +204,32 @@ void decode_into(Opened& file, std::string_view bytes, bool drop_known) {
   if (!file.is_as_known()) attr::finish_preparing(*file.put);
 }
 
+constexpr std::size_t kIdLength = 36;
+
+/// Our names end in `_ID.extension`, before the suffix of a sidecar.
+std::string_view id_in_name(std::string_view path) {
+  const std::size_t at = path.rfind('_') + 1;  // 0: there is none
+  std::string_view tail = path.substr(at);
+  if (at == 0 || tail.size() <= kIdLength || tail[kIdLength] != '.') return {};
+  tail = tail.substr(0, kIdLength);
+  return tail[8] == '-' && tail[13] == '-' && tail[18] == '-' && tail[23] == '-'
+             ? tail
+             : std::string_view();
+}
+
 }  // namespace
+
+bool is_misnamed(std::string_view path, const FileId& id) {
+  const std::string_view text = id_in_name(path);
+  if (text.empty()) return false;
+  const auto named = FileId::parse(text);
+  return named && *named != id;
+}
+
+std::string misnamed_text(std::string_view path, const FileId& id) {
+  return "'" + std::string(path) + "' tells of " + to_string(id) +
+         ", which counts, and not of the id in its name: rename it, or mend its file_id";
+}
 
 Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call) {
   Chunk chunk;

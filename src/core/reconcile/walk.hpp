@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace artcache::reconcile {
@@ -34,12 +35,21 @@ struct Opened {
   Result<PreparedEntry> put = Error{};
   /// With WalkPlan::drop_known: it says under an equal stamp what `known` tells. `put` is not set.
   bool dropped = false;
+  bool misnamed = false;  ///< see is_misnamed()
 
+  /// Of one that could be read.
+  [[nodiscard]] const FileId& id() const { return dropped ? known->id : put->entry.id; }
   /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp).
   [[nodiscard]] bool is_as_known() const {
     return known && put && known->id == put->entry.id && known->hash == put->hash;
   }
 };
+
+/// Its file is named after another id than the one that its text tells, which is the one that
+/// counts. A name without an id is a name like any other.
+[[nodiscard]] bool is_misnamed(std::string_view path, const FileId& id);
+/// What to tell people of that.
+[[nodiscard]] std::string misnamed_text(std::string_view path, const FileId& id);
 
 struct Chunk {
   std::uint64_t as_of = 0;  ///< where the index stood before any of them was read

@@ -39,8 +39,7 @@ Meaning unreadable(const SqliteFailure& failure) {
     return {Errc::unavailable,
             "its log needs to be read by somebody who may write: open it once with write access"};
   if (failure.primary() == SQLITE_READONLY)
-    return {Errc::unavailable,
-            "the file, or its folder, cannot be written: give write access, or open it read-only"};
+    return {Errc::unavailable, "the file, or its folder, cannot be written: give write access"};
   return {Errc::unavailable, os_text(failure) +
                                  ": the file and its folder must be readable, and "
                                  "writable for a writer"};

@@ -140,9 +140,8 @@ Result<void> SqliteConnection::prepare_for_use(const SqliteOptions& options) {
     ARTCACHE_CHECK(choose_wal());
     // SQLite opens what it may not write without a word.
     if (sqlite3_db_readonly(db_.get(), "main") == 1)
-      return Error{Errc::unavailable, "sqlite: open '" + path_ +
-                                          "': the file cannot be written: "
-                                          "give write access, or open it read-only"};
+      return Error{Errc::unavailable,
+                   "sqlite: open '" + path_ + "': the file cannot be written: give write access"};
   }
   // Reads the header and the whole schema, so what is no database ends here.
   ARTCACHE_CHECK(execute("SELECT 1 FROM sqlite_master LIMIT 1"));

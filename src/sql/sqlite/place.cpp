@@ -76,8 +76,7 @@ Result<void> check_folder(const SqliteOptions& options, const std::string& folde
     return failed(Errc::unavailable, options.path,
                   "folder '" + folder + "' cannot be written (" +
                       std::generic_category().message(errno) +
-                      "): SQLite keeps its log beside the database; give write access, or open "
-                      "it read-only");
+                      "): SQLite keeps its log beside the database; give write access");
   return {};
 }
 
@@ -95,8 +94,7 @@ Result<void> check_file(const SqliteOptions& options) {
   if (::access(options.path.c_str(), R_OK) != 0)
     return failed(Errc::unavailable, options.path, "the file cannot be read: give read access");
   if (options.mode != SqliteMode::read_only && ::access(options.path.c_str(), W_OK) != 0)
-    return failed(Errc::unavailable, options.path,
-                  "the file cannot be written: give write access, or open it read-only");
+    return failed(Errc::unavailable, options.path, "the file cannot be written: give write access");
   return {};
 }
 

@@ -165,7 +165,7 @@ TEST_SUITE("sql open") {
       const auto writer = try_open(folder / "x.db");
       return !writer && writer.error().code == Errc::unavailable &&
              contains(writer.error(), "cannot be written") &&
-             contains(writer.error(), "open it read-only");
+             contains(writer.error(), "give write access");
     }));
     CHECK(as_nobody([&] {
       auto reader = try_open(folder / "x.db", SqliteMode::read_only);
@@ -197,7 +197,7 @@ TEST_SUITE("sql open") {
     CHECK(as_nobody([&] {
       const auto writer = try_open(folder / "x.db");
       return !writer && writer.error().code == Errc::unavailable &&
-             contains(writer.error(), "open it read-only");
+             contains(writer.error(), "give write access");
     }));
     CHECK(as_nobody([&] {
       const auto reader = try_open(folder / "x.db", SqliteMode::read_only);
