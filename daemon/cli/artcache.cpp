@@ -28,25 +28,66 @@ std::size_t letters_in_common(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(in_a - a.begin());
 }
 
+/// The name that a word was probably meant to be; empty when none is near.
+std::string nearest(std::string_view word, const std::vector<std::string>& names) {
+  std::string_view best;
+  std::size_t most = 1;  // a single letter in common says nothing
+  for (const std::string& name : names)
+    if (const std::size_t common = letters_in_common(word, name); common > most) {
+      most = common;
+      best = name;
+    }
+  return std::string(best);
+}
+
 /// What to say of a first word that is no verb: CLI11 would only miss one.
 std::optional<std::string> unknown_verb(const CLI::App& app,
                                         const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return std::nullopt;
   const std::string& word = arguments.front();
-  std::string nearest, all;
-  std::size_t most = 1;  // a single letter in common says nothing
+  std::vector<std::string> names;
+  std::string all;
   for (const CLI::App* verb : app.get_subcommands({})) {
-    const std::string& name = verb->get_name();
-    if (name == word) return std::nullopt;
-    all.append(all.empty() ? "" : ", ").append(name);
-    if (const std::size_t common = letters_in_common(word, name); common > most) {
-      most = common;
-      nearest = name;
-    }
+    names.push_back(verb->get_name());
+    if (names.back() == word) return std::nullopt;
+    all.append(all.empty() ? "" : ", ").append(names.back());
   }
   std::string text = "there is no verb '" + word + "'";
-  if (!nearest.empty()) text += "; did you mean '" + nearest + "'?";
+  if (const std::string meant = nearest(word, names); !meant.empty())
+    text += "; did you mean '" + meant + "'?";
   return text + "\nVerbs: " + all + "\nRun with --help for more information.";
+}
+
+/// What to say of a word that a verb does not take.
+std::string unexpected_word(const CLI::App& app) {
+  const CLI::App* verb = &app;
+  std::string path = "artcache";
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+    path += " " + verb->get_name();
+  }
+  const std::string word = app.remaining(true).front();
+  if (!word.starts_with("--"))
+    return "`" + path + "` does not take '" + word + "'; `" + path + " --help` tells what it takes";
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb->get_options({}))
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  std::string text = "`" + path + "` has no option '" + word + "'; ";
+  if (const std::string meant = nearest(word.substr(2), names); !meant.empty())
+    text += "did you mean '--" + meant + "'? ";
+  return text + "`" + path + " --help` lists them";
+}
+
+/// No number of ours may be negative; CLI11 would take -1 for a very large one.
+void refuse_negative_numbers(CLI::App& app) {
+  const auto check = [](const std::string& text) {
+    return text.starts_with('-') ? "'" + text + "' is less than 0" : std::string();
+  };
+  for (CLI::Option* option : app.get_options({}))
+    if (const std::string& type = option->get_type_name();
+        type.starts_with("UINT") || type.starts_with("FLOAT"))
+      option->check(check);
+  for (CLI::App* verb : app.get_subcommands({})) refuse_negative_numbers(*verb);
 }
 
 /// Becomes artcached, which lies beside this program or is in the PATH. Returns when it cannot.
@@ -82,6 +123,7 @@ int main(int argc, char** argv) {
 
   int exit_code = cli::kDone;
   cli::add_verbs(app, exit_code);
+  cli::refuse_negative_numbers(app);
   app.add_subcommand("serve", "Serves over HTTP, as artcached does");
   auto arguments = cli::with_config_file({argv + 1, argv + argc});
   if (!arguments) {
@@ -96,6 +138,9 @@ int main(int argc, char** argv) {
     // CLI11 takes them from the back.
     std::ranges::reverse(*arguments);
     app.parse(std::move(*arguments));
+  } catch (const CLI::ExtrasError&) {
+    std::fprintf(stderr, "artcache: %s\n", cli::unexpected_word(app).c_str());
+    return cli::kUsage;
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" that exit with 0; everything else is wrong usage.
     return app.exit(error) == 0 ? cli::kDone : cli::kUsage;

@@ -114,7 +114,6 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
       ->envname("ARTCACHE_ELEMENT");
   verb.add_option("--timeout", options.timeout_seconds,
                   "Gives up after so many seconds; 0 for never")
-      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb.add_flag("--json", options.as_json, "The answer as JSON");
   auto* quiet = verb.add_flag("-q,--quiet", options.quiet, "Nothing but the answer and warnings");

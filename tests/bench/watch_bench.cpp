@@ -6,7 +6,6 @@
 #include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
 #include <atomic>
-#include <cstdio>
 #include <mutex>
 #include <thread>
 
@@ -114,9 +113,11 @@ struct Index {
 std::vector<Figure> watch_figures(const Options& options) {
   const SampleStore store(options.folder, options.files);
   const std::string path = options.folder + "/artcache-bench-watch.db";
-  for (const char* suffix : {"", "-wal", "-shm", "-peers"}) std::remove((path + suffix).c_str());
-  // In a process of its own, so that its memory does not count for what follows.
-  (void)peak_memory_of([&] { must(Index(path, store.storage()).service.rebuild_full({}, {})); });
+  // The index of the last run is kept, since making it is not what is measured. In a process of its
+  // own, so that its memory does not count for what follows.
+  (void)peak_memory_of([&] {
+    must(Index(path, store.storage()).service.rebuild_incremental({.prune = Prune::yes}, {}));
+  });
   const Chosen chosen(store.storage(), options.files);
   const double memory = peak_memory_of([&] {
     Index index(path, store.storage());

@@ -213,6 +213,27 @@ class Verbs(unittest.TestCase):
         self.assertIn("Exit codes", run("--help").stdout)
         self.assertIn("--incremental", run("rebuild", "--help", check=0).stdout)
 
+    def test_a_misspelt_option_is_told_which_one_was_meant(self):
+        done = run("rebuild", *self.both(), "--incremntal", check=64)
+        self.assertIn("`artcache rebuild` has no option '--incremntal'; "
+                      "did you mean '--incremental'?", done.stderr)
+        done = run("locks", "list", "--index", self.index, "--elemnt", "a", check=64)
+        self.assertIn("`artcache locks list` has no option '--elemnt'; did you mean '--element'?",
+                      done.stderr)
+        done = run("rebuild", *self.both(), "--zap", check=64)
+        self.assertNotIn("did you mean", done.stderr)
+        self.assertIn("`artcache rebuild --help`", done.stderr)
+        done = run("doctor", "--index", self.index, "now", check=64)
+        self.assertIn("does not take 'now'", done.stderr)
+
+    def test_no_number_may_be_negative(self):
+        for arguments in (["list", "--index", self.index, "--limit", "-3"],
+                          ["search", "report", "--index", self.index, "--offset", "-1"],
+                          ["check", *self.both(), "--timeout", "-1"],
+                          ["rebuild", *self.both(), "--files-per-second=-5"]):
+            done = run(*arguments, check=64)
+            self.assertRegex(done.stderr, "'-[0-9]' is less than 0")
+
     def test_a_misspelt_verb_is_told_which_one_was_meant(self):
         for word, meant in (("rebuilt", "rebuild"), ("lok", "locks"), ("sampel", "sample")):
             done = run(word, "--json", check=64)
