@@ -34,7 +34,8 @@ void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp no
     json.value(to_string(*status.gone_since));
   else
     json.null();
-  json.member("last_error", follow.last_error)
+  json.member("source_suspect", follow.source_suspect)
+      .member("last_error", follow.last_error)
       .member("dead_letters", std::uint64_t{follow.dead_letters})
       .member("applied", follow.applied)
       .member("snapshots", follow.snapshots)
@@ -120,6 +121,14 @@ FollowingStatus Following::status() const {
   const util::MutexLock lock(naming_);
   out.gone_since = gone_since_;
   return out;
+}
+
+Result<bool> Following::owns(std::uint64_t epoch, const Call& call) const {
+  const FollowStatus now = follower_.status();
+  if (now.position.epoch == epoch || now.source.epoch == epoch) return true;
+  // It may have been made anew a moment ago, and the client may have heard of that first.
+  ARTCACHE_TRY(const IndexHead head, log_->head(call));
+  return head.position.epoch == epoch;
 }
 
 Result<Synced> Following::sync_full(const Call& call) {
@@ -227,6 +236,41 @@ std::vector<FollowingStatus> Fleet::statuses(const Call& call) const {
   }
   std::ranges::sort(out, {}, [](const FollowingStatus& s) { return s.element.element; });
   return out;
+}
+
+Result<void> Fleet::await(const ReadBound& bound, std::string_view element,
+                          const Call& call) const {
+  std::vector<std::shared_ptr<Following>> asked = all();
+  if (!element.empty()) {
+    asked.assign(1, find(element));
+    if (!asked.front())
+      return Error{Errc::not_found, "Storage element " + std::string(element) + " not found"};
+  }
+  if (bound.min_position) ARTCACHE_CHECK(await_position(asked, *bound.min_position, call));
+  if (!bound.max_staleness) return {};
+  for (const auto& one : asked)
+    if (auto kept = one->await({.max_staleness = bound.max_staleness}, call); !kept)
+      return Error{kept.error().code, one->element().element + ": " + kept.error().message};
+  return {};
+}
+
+Result<void> Fleet::await_position(const std::vector<std::shared_ptr<Following>>& asked,
+                                   const Position& position, const Call& call) {
+  std::optional<Error> unsure;
+  for (const auto& one : asked) {
+    const auto owns = one->owns(position.epoch, call);
+    if (!owns) unsure = Error{Errc::unavailable, to_string(owns.error())};
+    if (!owns || !*owns) continue;
+    // Of a log that is newer than the one the replica is of: that is on its way.
+    const bool newer = one->status().follow.position.epoch != position.epoch;
+    auto kept = one->await({.min_position = position}, call);
+    if (!kept && kept.error().code == Errc::gone && newer)
+      return Error{Errc::unavailable, kept.error().message};
+    return kept;
+  }
+  if (unsure) return std::move(*unsure);
+  return Error{Errc::gone,
+               "read: position " + to_string(position) + " is of no element that is followed here"};
 }
 
 void Fleet::wake() {

@@ -60,6 +60,13 @@ class Following {
 
   [[nodiscard]] const Owner& element() const { return element_; }
   [[nodiscard]] FollowingStatus status() const;
+  /// As Follower::await().
+  Result<void> await(const ReadBound& bound, const Call& call) {
+    return follower_.await(bound, call);
+  }
+  /// Whether a position of that epoch is of this element's log, as is known here or as the element
+  /// says when it is not. Errors: those of the element.
+  Result<bool> owns(std::uint64_t epoch, const Call& call) const;
   /// Compares everything there is with the element and makes the differences good. Waits for
   /// another one. Errors: those of the element and of the database.
   Result<Synced> sync_full(const Call& call);
@@ -110,12 +117,20 @@ class Fleet {
   /// Of all, by id; also of those that are in the tables and that nobody has named so far, as far
   /// as the tables can be read.
   [[nodiscard]] std::vector<FollowingStatus> statuses(const Call& call) const;
+  /// Waits until a read of the tables that begins then keeps the bound, for not longer than the
+  /// call lasts: `min_position` by the element whose log it is of, `max_staleness` by all that are
+  /// followed, or both by the one that is named. Errors: gone (a position of none of these logs),
+  /// unavailable (not yet), not_found (no such element), cancelled, those of the elements.
+  Result<void> await(const ReadBound& bound, std::string_view element, const Call& call) const;
   /// All of them ask their elements for news.
   void wake();
   /// How far each is behind its element, as gauges.
   void measure() const;
 
  private:
+  static Result<void> await_position(const std::vector<std::shared_ptr<Following>>& asked,
+                                     const Position& position, const Call& call);
+
   const Replica replica_;
   const OpenLog open_;
   const FollowSettings settings_;

@@ -44,11 +44,16 @@ bool takes_body(const Route& route) {
 
 void append_parameters(JsonWriter& json, const Route& route) {
   const auto names = names_in(route.pattern);
-  if (names.empty()) return;
+  if (names.empty() && route.query.empty()) return;
   json.key("parameters").begin_array();
   for (const std::string_view name : names) {
     json.begin_object().member("name", name).member("in", "path").member("required", true);
     json.key("schema").begin_object().member("type", "string").end_object().end_object();
+  }
+  for (const QueryField& field : route.query) {
+    json.begin_object().member("name", field.name).member("in", "query").member("required", false);
+    json.member("description", field.meaning);
+    json.key("schema").begin_object().member("type", field.type).end_object().end_object();
   }
   json.end_array();
 }
@@ -75,10 +80,9 @@ void append_responses(JsonWriter& json, const Route& route) {
     append_refusal(json, "403", "A token without the role that this needs");
   }
   if (!names_in(route.pattern).empty()) append_refusal(json, "404", "There is no such thing");
-  if (takes_body(route)) {
-    append_refusal(json, "413", "A body that is longer than allowed");
+  if (takes_body(route)) append_refusal(json, "413", "A body that is longer than allowed");
+  if (takes_body(route) || !route.query.empty())
     append_refusal(json, "422", "A body or parameter that is not what it must be");
-  }
   append_refusal(json, "default", "What else went wrong");
   json.end_object();
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,11 @@ using LateHandler = std::function<void(const Request&, Answer)>;
 /// body is read and before anything is told about what exists. Runs on the I/O thread.
 using Guard = std::function<std::optional<Problem>(Request&)>;
 
+/// A field of a query, for the OpenAPI document. The handler reads it.
+struct QueryField {
+  std::string_view name, type, meaning;  ///< type: "string", "number", …
+};
+
 struct Route {
   Method method = Method::get;
   /// `/api/v1/files/{id}`; `{name}` is one part of the path. A last `/` is as good as none.
@@ -44,6 +50,7 @@ struct Route {
   Guard guard = {};  ///< none: open to everybody
   std::uint64_t body_most = 1024 * 1024;
   std::string summary = {};  ///< one line for people: the OpenAPI document and --routes
+  std::span<const QueryField> query = {};  ///< of a lasting array: those that need a word
 };
 
 /// What a site allows its clients. A value of 0 means no limit.

@@ -45,7 +45,8 @@ class OpenApi(unittest.TestCase):
                 self.assertNotIn((role, operation["operationId"]), seen)
                 seen.add((role, operation["operationId"]))
                 self.assertTrue(operation["summary"])
-                names = [one["name"] for one in operation.get("parameters", [])]
+                names = [one["name"] for one in operation.get("parameters", [])
+                         if one["in"] == "path"]
                 self.assertEqual([f"{{{name}}}" for name in names],
                                  [part for part in path.split("/") if part.startswith("{")])
 
@@ -64,6 +65,23 @@ class OpenApi(unittest.TestCase):
                 elif method == "GET":
                     self.assertEqual(status // 100, 2, body)
                     self.assertIn("2XX", responses)
+
+    def test_a_read_that_keeps_bounds_says_so_and_refuses_one_that_it_cannot_read(self):
+        kept = set()
+        for role, path, method, operation in self.operations():
+            names = {one["name"] for one in operation.get("parameters", [])
+                     if one["in"] == "query"}
+            if not names:
+                continue
+            kept.add(role)
+            with self.subTest(role=role, path=path):
+                self.assertEqual(names, {"min_position", "max_staleness"})
+                path = path.replace("{id}", str(uuid.uuid4()))
+                status, _, body = self.daemon.ask(method, role, path + "?min_position=soon")
+                self.assertEqual(status, 422)
+                self.assertIn(b"min_position", body)
+                self.assertIn("422", operation["responses"])
+        self.assertEqual(kept, {"se-01", "se-02", "se-03", "query"})
 
     def test_an_answer_about_what_is_not_there_is_one_of_those_told(self):
         for role, path, method, operation in self.operations():

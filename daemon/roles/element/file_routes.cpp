@@ -6,6 +6,7 @@
 
 #include "common/entry_json.hpp"
 #include "common/json_read.hpp"
+#include "common/read_bounds.hpp"
 #include "http/ranges.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/file_fields.hpp"
@@ -314,23 +315,27 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
       {{.method = Method::get,
         .pattern = "/api/v1/files",
         .handler = lists(list),
-        .summary = "Files, the newest first"},
+        .summary = "Files, the newest first",
+        .query = kBoundFields},
        any},
       {{.method = Method::get,
         .pattern = "/api/v1/files/search",
         .handler = lists(search),
-        .summary = "Files by the words of their names and descriptions"},
+        .summary = "Files by the words of their names and descriptions",
+        .query = kBoundFields},
        any},
       {{.method = Method::get,
         .pattern = one,
         .handler = bounded(element, of_file(element, show)),
         .runs = quick,
-        .summary = "What is known of a file"},
+        .summary = "What is known of a file",
+        .query = kBoundFields},
        any},
       {{.method = Method::get,
         .pattern = one + "/download",
         .handler = bounded(element, of_file(element, download)),
-        .summary = "Its bytes, or a range of them"},
+        .summary = "Its bytes, or a range of them",
+        .query = kBoundFields},
        any},
       {{.method = Method::patch,
         .pattern = one,

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "common/read_bounds.hpp"
 #include "roles/query/query.hpp"
 
 namespace artcache::query {
@@ -178,8 +179,9 @@ Result<void> add_download_routes(http::Site& site, Parts& parts) {
     ARTCACHE_CHECK(site.add(parts.gate->protect(
         {.method = Method::get,
          .pattern = pattern,
-         .handler = [&parts](Request& request) { return download(parts, request); },
-         .summary = "The bytes of a file, or a range of them"},
+         .handler = bounded(parts, [&parts](Request& request) { return download(parts, request); }),
+         .summary = "The bytes of a file, or a range of them",
+         .query = kBoundFields},
         {})));
   return {};
 }

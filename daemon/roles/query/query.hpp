@@ -32,6 +32,7 @@ struct Parts {
   /// Somebody did not believe this token.
   std::function<void(std::string_view)> reject_token = [](std::string_view) {};
   std::chrono::nanoseconds search_most{std::chrono::seconds(30)};
+  std::chrono::nanoseconds bound_most{std::chrono::seconds(1)};    ///< until a bound is kept
   std::chrono::nanoseconds answer_most{std::chrono::seconds(30)};  ///< for an element to answer
 };
 
@@ -39,6 +40,10 @@ struct Parts {
 Result<void> add_search_routes(http::Site& site, Parts& parts);
 Result<void> add_download_routes(http::Site& site, Parts& parts);
 Result<void> add_sync_routes(http::Site& site, Parts& parts);
+
+/// A read that keeps the bound of its query, which it waits for, or is refused: 410 when the
+/// position is of no element that is followed, 503 when the bound is not kept by then.
+http::Handler bounded(Parts& parts, http::Handler handler);
 
 /// The `{id}` of the path, or the 422 that says that it is none.
 std::variant<FileId, http::Problem> path_id(const http::Request& request);

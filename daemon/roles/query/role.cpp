@@ -89,6 +89,10 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "1h",
             .meaning = "how often the tables are compared with the elements"},
+    Setting{.name = "bound_timeout",
+            .kind = Kind::duration,
+            .fallback = "1s",
+            .meaning = "how long a read waits until its min_position or max_staleness is kept"},
     Setting{.name = "search_timeout",
             .variable = "SEARCH_TIMEOUT",
             .kind = Kind::duration,
@@ -153,6 +157,7 @@ class QueryRole final : public Role {
     parts_.token = [this](const Call& call) { return token_.get(call); };
     parts_.reject_token = [this](std::string_view token) { token_.reject(token); };
     parts_.search_most = told_.duration("search_timeout");
+    parts_.bound_most = told_.duration("bound_timeout");
     parts_.answer_most = told_.duration("download_timeout");
     parts_.fleet = std::make_unique<replica::Fleet>(
         replica::Replica{parts_.database.get(), &query::replica_tables(), kNames},

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/json_read.hpp"
+#include "common/read_bounds.hpp"
 #include "roles/query/query.hpp"
 #include "roles/query/search_fields.hpp"
 
@@ -142,9 +143,10 @@ Result<void> add_search_routes(http::Site& site, Parts& parts) {
                        std::string summary) {
     return site.add(parts.gate->protect({.method = method,
                                          .pattern = std::move(pattern),
-                                         .handler = std::move(handler),
+                                         .handler = bounded(parts, std::move(handler)),
                                          .body_most = kBodyMost,
-                                         .summary = std::move(summary)},
+                                         .summary = std::move(summary),
+                                         .query = kBoundFields},
                                         {}));
   };
   const http::Handler by_url = [&parts](Request& request) {

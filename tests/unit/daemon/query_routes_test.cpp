@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -19,7 +21,6 @@
 using namespace artcache;
 using namespace artcache::query;
 using namespace std::chrono_literals;
-using test::PassingLog;
 using test::sample_entry;
 using test::sample_id;
 
@@ -38,6 +39,25 @@ struct Answer {
   }
 };
 
+/// A log that may be away.
+class Reached final : public test::PassingLog {
+ public:
+  Reached(LogSource& log, const std::atomic<bool>& away) : PassingLog(log), away_(away) {}
+  Result<IndexHead> head(const Call& call) override {
+    if (away_) return Error{Errc::unavailable, "the element does not answer"};
+    return PassingLog::head(call);
+  }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    if (away_) return Error{Errc::unavailable, "the element does not answer"};
+    return PassingLog::read_after(position, limit, std::min(patience, kLook), call);
+  }
+
+ private:
+  static constexpr std::chrono::nanoseconds kLook = 20ms;  // until it sees that it is away
+  const std::atomic<bool>& away_;
+};
+
 /// A query role without a port, following two indexes of this process.
 class Stand {
  public:
@@ -52,7 +72,7 @@ class Stand {
     const replica::OpenLog open = [this](const Owner& owner) -> Result<std::unique_ptr<LogSource>> {
       const auto at = sources.find(owner.element);
       if (at == sources.end()) return Error{Errc::invalid_argument, "no such element"};
-      return std::unique_ptr<LogSource>(std::make_unique<PassingLog>(at->second->log()));
+      return std::unique_ptr<LogSource>(std::make_unique<Reached>(at->second->log(), away));
     };
     parts.fleet = std::make_unique<replica::Fleet>(
         replica::Replica{
@@ -101,6 +121,7 @@ class Stand {
 
   Bench bench;
   std::map<std::string, std::unique_ptr<Source>> sources;
+  std::atomic<bool> away = false;  ///< both elements are
   auth::KeyRing ring;
   auth::Verifier verifier{ring, system_clock()};
   auth::Gate gate;
@@ -319,6 +340,58 @@ TEST_SUITE("query routes") {
     while (stand.get(target).status == 200 && std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(2ms);
     CHECK(stand.get(target).status == 404);
+  }
+
+  TEST_CASE("a read that names a position shows what is there up to it, or is refused") {
+    Stand stand;
+    stand.parts.bound_most = 20s;
+    stand.follow();
+    stand.sources["se-02"]->put(sample_entry(8));
+    Position position = stand.sources["se-02"]->head().position;
+    const std::string file = "/api/v1/files/" + to_string(sample_id(8));
+    const auto at = [](const Position& one) { return "?min_position=" + to_string(one); };
+    CHECK(stand.get(file + at(position)).status == 200);
+    for (std::uint64_t n = 20; n < 30; ++n) {
+      stand.sources["se-02"]->put(sample_entry(n));
+      const std::string bound = at(stand.sources["se-02"]->head().position);
+      const std::string words = "&limit=1&storage_element_id=se-02";
+      CHECK(stand.get("/api/v1/files/search" + bound + words)
+                .has("\"total\":" + std::to_string(n - 18)));
+      CHECK(stand.ask(http::Method::post, "/api/search" + bound, "{}").status == 200);
+    }
+    stand.parts.bound_most = 20ms;
+    position.seq += 1000;
+    const Answer later = stand.get(file + at(position));
+    CHECK(later.status == 503);
+    CHECK(later.header("Retry-After") != "none");
+    const std::string of_the_other = at(position) + "&storage_element_id=se-01";
+    CHECK(stand.get(file + of_the_other).status == 410);
+    position.epoch += 1;
+    for (const std::string& target :
+         {file, file + "/download", std::string("/api/v1/files/search")})
+      CHECK(stand.get(target + at(position)).status == 410);
+    CHECK(stand.get(file + "?min_position=1/2").status == 422);
+    CHECK(stand.get(file + "?max_staleness=-1").status == 422);
+    CHECK(stand.get(file + "?max_staleness=0&storage_element_id=se-09").status == 404);
+  }
+
+  TEST_CASE("a read that must be fresh is refused while an element cannot be asked") {
+    Stand stand;
+    stand.parts.bound_most = 20s;
+    stand.follow();
+    stand.sources["se-01"]->put(sample_entry(8));
+    const std::string file = "/api/v1/files/" + to_string(sample_id(8));
+    CHECK(stand.get(file + "?max_staleness=0").status == 200);
+    stand.away = true;
+    CHECK(stand.get(file).status == 200);
+    CHECK(stand.get(file + "?max_staleness=0").status == 503);
+    CHECK(stand.get(file + "?max_staleness=3600").status == 200);
+    Position unknown = stand.sources["se-01"]->head().position;
+    unknown.epoch += 1;
+    CHECK(stand.get(file + "?min_position=" + to_string(unknown)).status == 503);
+    stand.away = false;
+    CHECK(stand.get(file + "?max_staleness=0").status == 200);
+    CHECK(stand.get(file + "?min_position=" + to_string(unknown)).status == 410);
   }
 
   TEST_CASE("a full comparison tells what it has changed") {
