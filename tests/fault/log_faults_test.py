@@ -151,6 +151,9 @@ class Faults(unittest.TestCase):
         page = self.element.call("GET", "se-01", "/api/v1/files?limit=1000")
         return sorted(one["file_id"] for one in page["files"])
 
+    def noticed(self):
+        return self.element.log.read_text().count("The index was put back; it is compared")
+
     def trusted(self):
         index = next(self.element.data.rglob("se-01/index.db"))
         done = subprocess.run([PROGRAM, "doctor", "--index", f"sqlite://{index}", "--json"],
@@ -226,6 +229,29 @@ class Faults(unittest.TestCase):
         ids += self.upload(1)
         self.caught_up()
         self.assertEqual(self.replica.ids(), sorted(ids))
+
+    def test_an_index_that_is_put_back_twice_under_a_running_element_is_noticed_each_time(self):
+        self.begin()
+        ids = self.upload(5)
+        index = next(self.element.data.rglob("se-01/index.db"))
+
+        def copy(source, target):
+            with contextlib.closing(sqlite3.connect(source)) as one, \
+                    contextlib.closing(sqlite3.connect(target, timeout=30)) as other:
+                one.backup(other)
+
+        copy(index, self.folder / "older")
+        ids = sorted(ids + self.upload(4))
+        self.caught_up()
+        for times in (1, 2, 3):
+            copy(self.folder / "older", index)
+            code, _, errors = self.replica.once()
+            self.assertEqual(code, 0, errors)
+            self.assertTrue(eventually(lambda times=times: self.noticed() == times), f"time {times}")
+            self.assertTrue(eventually(lambda: self.listed() == ids), f"time {times}")
+            self.assertTrue(eventually(self.trusted))
+            self.caught_up()
+            self.assertEqual(self.replica.ids(), ids)
 
     def test_a_log_that_was_trimmed_below_a_replica_costs_a_comparison(self):
         index = f"sqlite://{self.folder}/element.db?log_rows=20"

@@ -86,7 +86,9 @@ Reply rows_reply(Element& element, const Position& after, const std::string& pre
   for (const LogRow& row : slice->rows)
     if (row.kind == LogRow::Kind::reset || row.record.key.starts_with(prefix))
       frames::append_row(body, row);
-  frames::append_end(body, slice->rows.empty() ? after : slice->rows.back().position);
+  const Position& upto = slice->rows.empty() ? after : slice->rows.back().position;
+  element.told(upto);
+  frames::append_end(body, upto);
   return framed(std::move(body));
 }
 
