@@ -29,6 +29,9 @@ constexpr std::array<Remedy, kFindingKinds> kRemedies{{
     {FindingKind::pending, "artcache repair"},
 }};
 
+/// What mends an index that is not trusted, or that does not add up.
+constexpr std::string_view kDistrusted = "artcache rebuild";
+
 struct State {
   IndexHead head;
   Position counted;  // where the rows were added up
@@ -82,7 +85,7 @@ void print_json(const State& state) {
       .member("locks_held", state.holders.size());
   json.key("remedies").begin_object();
   for (const Remedy& remedy : kRemedies) json.member(to_string(remedy.kind), remedy.command);
-  json.end_object();
+  json.member("suspect", kDistrusted).member("wrong digest", kDistrusted).end_object();
   print_line(std::move(json.end_object()).str());
 }
 
@@ -116,8 +119,9 @@ void print_state(const Place& place, const State& state) {
   for (const Remedy& remedy : kRemedies)
     std::printf("  %-14s %s\n", std::string(to_string(remedy.kind)).c_str(),
                 std::string(remedy.command).c_str());
-  if (!head.suspect_reason.empty()) std::printf("  %-14s %s\n", "suspect", "artcache rebuild");
-  if (!state.sums_agree()) std::printf("  %-14s %s\n", "wrong digest", "artcache rebuild");
+  const std::string mended(kDistrusted);
+  if (!head.suspect_reason.empty()) std::printf("  %-14s %s\n", "suspect", mended.c_str());
+  if (!state.sums_agree()) std::printf("  %-14s %s\n", "wrong digest", mended.c_str());
 }
 
 int run_doctor(const CommonOptions& options) {

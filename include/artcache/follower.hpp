@@ -152,6 +152,8 @@ struct FollowStatus {
   /// last compared.
   bool proven = false;
   std::optional<Timestamp> proven_at;
+  /// Why the source may not hold what it should, as it said when it was last read; empty: it does.
+  std::string source_suspect;
   std::string last_error;
   std::uint64_t applied = 0, snapshots = 0, mendings = 0, mended = 0, failures = 0;
   std::size_t dead_letters = 0;

@@ -5,7 +5,9 @@ have everything again when it has.
 
 usage: log_database_test.py SERVICES ARTCACHED ARTCACHE
 """
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,15 @@ class EmptiedByHand(unittest.TestCase):
         subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", text,
                         self.base.split("?")[0]], check=True, stdout=subprocess.DEVNULL)
 
+    def checks(self):
+        return json.loads(self.element.ask("GET", "se-01", "/health/ready")[2])["checks"]
+
+    def trusted(self):
+        """The gauge; nothing while there is none."""
+        text = self.element.ask("GET", "se-01", "/metrics")[2].decode()
+        found = re.search(r'storage_index_trusted\{storage_element_id="se-01".*\} (\d)', text)
+        return found and found[1]
+
     def upload(self, count):
         return [self.element.upload("x.txt", b"x" * n)["file_id"] for n in range(1, count + 1)]
 
@@ -60,14 +71,21 @@ class EmptiedByHand(unittest.TestCase):
                     all(self.found(one) for one in ids))
         return eventually(holds)
 
+    def source_suspect(self):
+        [told] = [one for one in self.status()["elements"]
+                  if one["storage_element_id"] == "se-01"]
+        return told["source_suspect"]
+
     def found(self, file_id):
         return self.element.ask("GET", "query", "/api/v1/files/" + file_id)[0] == 200
 
     def test_an_index_that_is_emptied_by_hand_is_emptied_at_its_replicas_and_comes_back(self):
         prefix = "t" + uuid.uuid4().hex[:10]
-        self.begin("element.se-01.index=" + self.place(prefix, f"&owners={self.folder}"))
+        index = self.place(prefix, f"&owners={self.folder}")
+        self.begin("element.se-01.index=" + index, "element.se-01.report_interval=1s")
         ids = self.upload(8)
         self.assertTrue(self.proven_with(ids))
+        self.assertNotIn("index_suspect", self.checks())
         copy = f"sqlite://{self.folder}/copy.db"
 
         def sync():
@@ -86,10 +104,33 @@ class EmptiedByHand(unittest.TestCase):
         sync()
         self.assertEqual(held(), 0, "a copy of what is there")
         self.assertTrue(eventually(lambda: not any(map(self.found, ids))))
+        # It is told everywhere, with what mends it, and is left to whoever has done it.
+        said = self.checks()["index_suspect"]
+        self.assertIn("truncated by hand", said)
+        self.assertIn("POST /api/v1/cache/rebuild", said)
+        self.assertTrue(eventually(lambda: self.trusted() == "0"))
+        self.assertTrue(eventually(lambda: "truncated" in self.source_suspect()))
+        done = subprocess.run([PROGRAM, "doctor", "--index", index, "--json"],
+                              capture_output=True, text=True, check=False)
+        told = json.loads(done.stdout)
+        self.assertEqual((done.returncode, told["trusted"], told["remedies"]["suspect"]),
+                         (2, False, "artcache rebuild"))
         self.element.call("POST", "se-01", "/api/v1/cache/rebuild")
         self.assertTrue(self.proven_with(ids))
         sync()
         self.assertEqual(held(), 8)
+        self.assertNotIn("index_suspect", self.checks())
+        self.assertTrue(eventually(lambda: self.trusted() == "1"))
+
+    def test_a_schedule_fills_an_index_that_was_emptied_by_hand(self):
+        prefix = "t" + uuid.uuid4().hex[:10]
+        self.begin("element.se-01.index=" + self.place(prefix, f"&owners={self.folder}"),
+                   "element.se-01.incremental_every=1s")
+        ids = self.upload(5)
+        self.assertTrue(self.proven_with(ids))
+        self.psql(f"TRUNCATE {prefix}_files CASCADE")
+        self.assertTrue(eventually(lambda: "index_suspect" not in self.checks()))
+        self.assertTrue(self.proven_with(ids))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = (ROOT / "packaging/prometheus/artcache-sync.rules.yml").read_text()
 TESTS = (ROOT / "packaging/prometheus/artcache-sync.test.yml").read_text()
 DASHBOARD = json.loads((ROOT / "packaging/grafana/artcache-sync.json").read_text())
-METRIC = re.compile(r"\b(?:artstore|qm)_[a-z_]+")
+METRIC = re.compile(r"\b(?:artstore|qm|storage_index)_[a-z_]+")
 # What follows elements begins the names of its metrics as the role says that has it.
 FIRST_PART = re.compile(r'\.metrics = "([a-z_]+)"')
 OTHER_PART = re.compile(r'\b(?:gauge|append|metric)\("([a-z_]+)"')

@@ -47,6 +47,7 @@ class Meter final : public Registrar {
     set("storage_threshold_full_percent", kFull);
     set("storage_health_status", 1);
     set("storage_files_total", said.room.files);
+    set("storage_index_trusted", said.room.index_trusted ? 1 : 0);
     const std::array about{labels[0], labels[1], MetricLabel{"version", said.settings->version},
                            MetricLabel{"storage_type", said.settings->storage_type}};
     metrics_.gauge("storage_element_info", about, 1);

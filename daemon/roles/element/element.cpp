@@ -2,6 +2,7 @@
 #include "roles/element/element.hpp"
 
 #include <algorithm>
+#include <artcache/follower.hpp>
 #include <cmath>
 #include <utility>
 
@@ -142,16 +143,38 @@ Result<void> Element::change_mode(ElementMode to, const Call& call) {
   return {};
 }
 
-void Element::rewound(const Position& seen, const Call& from) {
-  {
-    // Other followers, and slower ones, come with the same news.
+void Element::told(const Position& upto) {
+  const util::MutexLock held(mutex_);
+  if (upto.epoch != told_.epoch || upto.seq > told_.seq) told_ = upto;
+}
+
+Result<bool> Element::is_news(const Position& seen, const Call& from) {
+  const Position told = [&] {
     const util::MutexLock held(mutex_);
-    if (seen.seq <= rewound_upto_) return;
-    rewound_upto_ = seen.seq;
+    return told_;
+  }();
+  ARTCACHE_TRY(const IndexHead head, parts_.index->head(from));
+  bool again = false;
+  if (told.epoch != 0 && told != head.position) {
+    const auto slice = parts_.index->read_after(told, 1, from);
+    if (!slice && slice.error().code != Errc::gone) return slice.error();
+    again = !slice && was_rewound(head, told);
   }
+  const util::MutexLock held(mutex_);
+  // Other followers, and slower ones, come with the same news.
+  if (seen.seq <= rewound_upto_ && !(again && told == told_)) return false;
+  rewound_upto_ = std::max(rewound_upto_, seen.seq);
+  told_ = head.position;
+  return true;
+}
+
+void Element::rewound(const Position& seen, const Call& from) {
+  const auto news = is_news(seen, from);
+  if (news && !*news) return;
   constexpr std::string_view kReason =
       "it was put back to an older state: a follower has seen later changes";
   const auto begin = [&]() -> Result<void> {
+    if (!news) return news.error();
     ARTCACHE_CHECK(parts_.index->set_suspect(kReason, 0, from));
     ARTCACHE_TRY(const std::string job, start_run(*this, "rebuild_incremental", Prune::yes, from));
     static_cast<void>(job);
@@ -183,7 +206,8 @@ Result<Element::Room> Element::room(const Call& call) const {
   Room room{.total = settings_.capacity_bytes.value_or(0),
             .used = head.bytes,
             .available = 0,
-            .files = head.count};
+            .files = head.count,
+            .index_trusted = head.suspect_reason.empty()};
   room.available = room.total > room.used ? room.total - room.used : 0;
   if (!parts_.storage->capabilities().reports_capacity) return room;
   ARTCACHE_TRY(const StorageCapacity disk, parts_.storage->capacity(call));

@@ -105,8 +105,11 @@ class Element {
 
   /// A follower has seen the log at this position, and the log knows it no more: the index was put
   /// back. It is suspect until an incremental rebuild, which is begun, has seen everything. Once
-  /// for all positions up to the highest one. Returns at once.
+  /// for all positions up to the highest one, until the log does not know either what it has told
+  /// since: then it was put back once more. Returns at once.
   void rewound(const Position& seen, const Call& from);
+  /// A follower was told of the log up to here.
+  void told(const Position& upto);
 
   [[nodiscard]] const ElementSettings& settings() const { return settings_; }
   [[nodiscard]] const ElementParts& parts() const { return parts_; }
@@ -116,12 +119,16 @@ class Element {
   /// How much room there is, by capacity_bytes or by the storage.
   struct Room {
     std::uint64_t total = 0, used = 0, available = 0, files = 0;
+    bool index_trusted = true;  ///< that the files are all, and no more
     [[nodiscard]] double percent_used() const;
   };
   /// Errors: unavailable, timed_out.
   Result<Room> room(const Call& call) const;
 
  private:
+  /// Whether nobody has come with it yet; afterwards somebody has. Errors: those of the index.
+  Result<bool> is_news(const Position& seen, const Call& from);
+
   const ElementSettings settings_;
   const ElementParts parts_;
   Jobs jobs_;
@@ -131,6 +138,7 @@ class Element {
   std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
   bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
   std::uint64_t rewound_upto_ ARTCACHE_GUARDED_BY(mutex_) = 0;
+  Position told_ ARTCACHE_GUARDED_BY(mutex_);  ///< the furthest since the index was put back
 };
 
 /// Begins "rebuild", "rebuild_incremental", "consistency" or "cleanup_expired" as a job; its id.

@@ -177,6 +177,10 @@ class ElementRole final : public Role {
     };
     const auto head = opened_.index->head(call);
     note("index", head ? nullptr : &head.error());
+    // It serves what it has; who is asked for more answers 503 by itself.
+    if (head && !head->suspect_reason.empty())
+      parts.push_back({.name = "index_suspect",
+                       .state = head->suspect_reason + "; POST /api/v1/cache/rebuild mends it"});
     const auto sign = opened_.storage->stat("health", call);
     note("storage", sign ? nullptr : &sign.error());
     parts.push_back(trust_.health());

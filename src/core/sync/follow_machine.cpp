@@ -87,6 +87,7 @@ void FollowMachine::on_rows(const IndexHead& source, std::size_t rows, bool rese
   answered();
   status_.applied += rows;
   heard_of(source.position);
+  status_.source_suspect = source.suspect_reason;
   if (status_.proven) status_.state = FollowState::tailing;
   if (reset)
     mend("more has changed than the log lists");

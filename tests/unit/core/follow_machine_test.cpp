@@ -53,6 +53,18 @@ TEST_SUITE("follow machine") {
     CHECK(filled.next() == Step::mend);
   }
 
+  TEST_CASE("what a source says against itself is told until it says so no more") {
+    FollowMachine machine = tailing();
+    CHECK(machine.status().source_suspect.empty());
+    IndexHead head = head_at(at(5, 50));
+    head.suspect_reason = "truncated by hand";
+    machine.on_rows(head, 0, false);
+    CHECK(machine.status().source_suspect == "truncated by hand");
+    CHECK(machine.in_step());
+    machine.on_rows(head_at(at(5, 50)), 0, false);
+    CHECK(machine.status().source_suspect.empty());
+  }
+
   TEST_CASE("in step means proven at the position of the source") {
     FollowMachine machine = tailing();
     CHECK(machine.in_step());

@@ -112,6 +112,12 @@ TEST_SUITE("element announcer") {
       CHECK_MESSAGE(text.find(wanted) != std::string::npos, wanted);
     }
     CHECK(text.find("storage_files_total" + labels + " 1\n") != std::string::npos);
+    CHECK(text.find("storage_index_trusted" + labels + " 1\n") != std::string::npos);
+    auth::must(stand.index->set_suspect("truncated by hand", 0, {}));
+    Announcement later = said;
+    later.room = auth::must(stand.element->room({}));
+    auth::must(meter->announce(later, {}));
+    CHECK(metrics.text().find("storage_index_trusted" + labels + " 0\n") != std::string::npos);
     auth::must(meter->withdraw(said, {}));
     CHECK(metrics.text().find("storage_health_status" + labels + " 0\n") != std::string::npos);
   }
