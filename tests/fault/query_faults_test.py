@@ -14,18 +14,20 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 import unittest
 from urllib.parse import urlsplit
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 
-from artcached import ACCOUNT, Artcached, eventually  # noqa: E402
+from artcached import ACCOUNT, Artcached, eventually, scale  # noqa: E402
 from log_faults_test import Link  # noqa: E402
 
 DAEMON = ""
 REDIS, POSTGRES = (os.environ.get("ARTCACHE_TEST_" + name, "") for name in ("REDIS", "POSTGRES"))
 PATIENCE = 180
+CUT_SECONDS = scale("ARTCACHE_CUT_SECONDS", 60)
 
 
 def server(name, verb, *more):
@@ -62,14 +64,15 @@ class Gate(Link):
 class Query:
     """A query role as a process of its own."""
 
-    def __init__(self, test, name, **settings):
+    def __init__(self, test, name, environment=None, **settings):
+        self.environment = {**os.environ, **(environment or {})}
         self.demo = test.demo
         self.data = test.demo.data / name
         self.settings = {
             "public_key": test.demo.data / "admin/keys", "admin": test.demo.address("admin"),
             "client_id": ACCOUNT["client_id"], "client_secret": ACCOUNT["client_secret"],
-            "registry": "false", "redis": REDIS, "events_pause": "100ms",
-            "retry_delay_most": "1s", "port": "0", **settings}
+            "registry": "false", "redis": REDIS, "retry_delay_most": "1s", "port": "0",
+            **({} if environment else {"events_pause": "100ms"}), **settings}
         self.child = None
         self.name = name
         self.port = 0
@@ -81,7 +84,7 @@ class Query:
         with open(self.demo.log, "ab") as log:
             self.child = subprocess.Popen(
                 [DAEMON, "--role", "query", "--data", self.data, *told], stdout=subprocess.PIPE,
-                stderr=log, text=True)
+                stderr=log, text=True, env=self.environment)
         line = self.child.stdout.readline()
         if not line:
             raise AssertionError("it did not start: " + self.demo.log.read_text()[-2000:])
@@ -115,6 +118,12 @@ class Query:
     def metric(self, line):
         _, _, body = self.ask("/metrics")
         return any(one.startswith(line) for one in body.decode().splitlines())
+
+    def counted(self, name):
+        """The sum over all labels."""
+        _, _, body = self.ask("/metrics")
+        return sum(float(line.rpartition(" ")[2]) for line in body.decode().splitlines()
+                   if line.startswith(name + "{"))
 
     def connected(self, yes):
         return self.metric('artstore_query_redis_connection_status{status="connected"} '
@@ -251,13 +260,88 @@ class Faults(unittest.TestCase):
         self.until(lambda: query.connected(True), "it does not listen")
         link.free.clear()  # nothing comes through, and nothing is closed
         self.until(lambda: query.connected(False), "it does not notice")
-        self.upload(20)
-        self.in_step(query)
+        ends = time.monotonic() + CUT_SECONDS
+        uploaded = 2
+        while time.monotonic() < ends or uploaded == 2:
+            self.upload(10)
+            uploaded += 10
+            self.in_step(query)
+            self.assertTrue(query.connected(False))
+            time.sleep(min(2, CUT_SECONDS))
         link.free.set()
         self.until(lambda: query.connected(True), "it does not listen again")
         self.upload(3)
         self.in_step(query)
-        self.holds(query, 25)
+        self.holds(query, uploaded + 3)
+
+    def test_tables_that_are_emptied_by_hand_are_filled_by_the_next_comparison(self):
+        place = self.database("artstore_query_emptied")
+        query = Query(self, "emptied", database=place, audit_interval="1s").start()
+        self.upload(20)
+        self.in_step(query)
+        self.holds(query, 20)
+        subprocess.run(["psql", "-q", place, "-c", "TRUNCATE file_metadata_cache"], check=True)
+        self.until(lambda: query.status()["mended"] >= 20, "nobody has compared them")
+        self.in_step(query)
+        self.holds(query, 20)
+        self.assertEqual(query.status()["snapshots"], 1)
+
+    def test_channels_of_events_are_listened_to_only_where_that_is_wanted(self):
+        def listeners():
+            return redis("PUBSUB", "NUMSUB", "file:created").split()[-1]
+
+        deaf = Query(self, "deaf", environment={"EVENT_SUBSCRIBE_ENABLED": "false"}).start()
+        self.upload(2)
+        self.in_step(deaf)
+        self.until(lambda: deaf.connected(True), "elements are still found in Redis")
+        self.assertEqual(listeners(), "0")
+        self.upload(2)
+        self.in_step(deaf)  # by the long poll
+        hearing = Query(self, "hearing", environment={"EVENT_SUBSCRIBE_ENABLED": "true"}).start()
+        self.until(lambda: listeners() == "1", "nobody listens")
+        self.in_step(deaf, hearing)
+
+    def test_a_redis_that_stays_away_is_told_of_after_so_many_tries(self):
+        query = Query(self, "trying", environment={"EVENT_RECONNECT_DELAY": "10ms",
+                                                   "EVENT_MAX_RECONNECT_ATTEMPTS": "200"}).start()
+        self.upload(2)
+        self.in_step(query)
+        self.until(lambda: query.connected(True), "it does not listen")
+        server("redis", "kill")
+        told = "Redis still does not answer; it is tried once a minute now"
+        self.until(lambda: told in self.demo.log.read_text(), "it does not say so")
+        self.assertTrue(query.connected(False))
+        self.upload(3)
+        self.in_step(query)
+        self.holds(query, 5)
+        self.assertEqual(self.demo.log.read_text().count(told), 1)
+
+    def test_changes_are_applied_in_batches_of_the_size_that_is_told(self):
+        query = Query(self, "batches", environment={"CACHE_SYNC_BATCH_SIZE": "2"}).start()
+        self.upload(1)
+        self.in_step(query)
+        query.end()
+        self.upload(10)
+        query.start()
+        self.in_step(query)
+        self.assertEqual(query.counted("artstore_query_cache_sync_duration_seconds_count"), 5)
+        self.assertEqual(query.counted("artstore_query_events_received_total"), 10)
+
+    def test_errors_are_tried_again_as_often_and_as_soon_as_is_told(self):
+        link = Gate()
+        self.addCleanup(link.close)
+        link.target = self.demo.ports["se-01"]
+        query = Query(self, "retrying", elements="se-01=" + link.url, retry_delay_most="1h",
+                      environment={"CACHE_SYNC_RETRY_DELAY": "20ms",
+                                   "CACHE_SYNC_RETRY_ATTEMPTS": "0"}).start()
+        self.upload(1)
+        self.in_step(query)
+        link.break_all()
+        # Doubling ten times, as it is usually told, so many would take hours.
+        self.until(lambda: query.status()["failures"] >= 60, "it does not try again")
+        link.target = self.demo.ports["se-01"]
+        self.upload(1)
+        self.in_step(query)
 
     def test_a_slow_follower_does_not_hold_up_a_quick_one(self):
         link = Link()
