@@ -69,6 +69,7 @@ std::vector<Figure> locks_figures(const Options& options);
 std::vector<Figure> files_figures(const Options& options);
 std::vector<Figure> follow_figures(const Options& options);
 /// These start servers; without them there are no figures.
+std::vector<Figure> follow_postgres_figures(const Options& options);
 std::vector<Figure> postgres_figures(const Options& options);
 std::vector<Figure> s3_figures(const Options& options);
 

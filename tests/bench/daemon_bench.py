@@ -18,7 +18,6 @@ import resource
 import shutil
 import socket
 import sqlite3
-import struct
 import subprocess
 import sys
 import threading
@@ -28,10 +27,9 @@ import uuid
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support")]
 
-from artcached import Artcached, eventually  # noqa: E402
+from artcached import Artcached  # noqa: E402
 
 CONNECTIONS, IDLE, UPLOADS = 32, 1000, 50
-CHANGES = 300  # whose way to the query role is watched
 RANDOM_IDS = """
 local ids = {}
 for line in io.lines("%s") do ids[#ids + 1] = line end
@@ -133,35 +131,6 @@ class Wire:
         return answer.status, answer.read()
 
 
-class Tail(threading.Thread):
-    """Long polls of the log of an element; when each change was committed and received."""
-
-    def __init__(self, daemon):
-        super().__init__(daemon=True)
-        self.wire = Wire(daemon, "se-01")
-        self.seen = {}  # by file id: committed, received; in seconds
-        self.ended = False
-
-    def run(self):
-        after = self.position(self.wire.get("/api/v1/log/head")[1][5:])
-        while not self.ended:
-            body = self.wire.get(f"/api/v1/log/rows?after={after}&wait_ms=500")[1]
-            now, at = time.time(), 0
-            while at < len(body):
-                kind, length = struct.unpack_from(">cI", body, at)
-                row = body[at + 5:at + 5 + length]
-                at += 5 + length
-                if kind == b"W":
-                    [micros] = struct.unpack_from(">Q", row, 33)
-                    self.seen[row[42:42 + row[41]].decode()] = (micros / 1e6, now)
-                    after = self.position(row)
-
-    @staticmethod
-    def position(body):
-        epoch, seq = struct.unpack_from(">QQ", body)
-        return f"{epoch:016x}/{seq}/{body[16:32].hex()}"
-
-
 def processor_time_of(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -199,8 +168,6 @@ class Bench:
                 self.metadata()
             if self.wants("content"):
                 self.content()
-            if self.wants("follow"):
-                self.follow()
             if self.wants("memory"):
                 self.memory()
 
@@ -274,38 +241,6 @@ class Bench:
         self.row(f"download of {size} MiB / nginx", size / min(ours), size / min(floors), "MiB/s",
                  0.7, 0.95)
 
-    def follow(self):
-        """Uploads, one after another, until the query role, which polls the log, finds each."""
-        def in_step():
-            status, body = query.get("/api/v1/admin/sync/status")
-            told = json.loads(body)["elements"] if status == 200 else []
-            return any(one["storage_element_id"] == "se-01" and one["digest_matches"]
-                       for one in told)
-
-        query = Wire(self.daemon, "query")
-        if not eventually(in_step):
-            raise SystemExit("the query role does not follow the element")
-        tail = Tail(self.daemon)
-        tail.start()
-        time.sleep(0.5)
-        applied, found = {}, {}
-        for number in range(CHANGES):
-            file_id = self.daemon.upload(f"report-{number}.txt", b"x")["file_id"]
-            while query.get("/api/v1/files/" + file_id)[0] != 200:
-                time.sleep(0.0005)
-            applied[file_id] = time.time()
-            while json.loads(query.get("/api/v1/files/search?query=" + file_id)[1])["total"] == 0:
-                time.sleep(0.0005)
-            found[file_id] = time.time()
-        eventually(lambda: applied.keys() <= tail.seen.keys())
-        tail.ended = True
-        tail.join()
-        for name, moments in (("received", {one: tail.seen[one][1] for one in applied}),
-                              ("applied", applied), ("found by search", found)):
-            took = sorted(moment - tail.seen[one][0] for one, moment in moments.items())
-            self.row(f"a commit until it is {name}, p99", took[len(took) * 99 // 100] * 1000, 0,
-                     "ms", 50, 15, False)
-
     def memory(self):
         resource.setrlimit(resource.RLIMIT_NOFILE,
                            (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -349,7 +284,7 @@ def main():
                         help=f"of each of {UPLOADS} uploads at once; the disk must hold them")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", default="",
-                        choices=("", "metadata", "content", "follow", "memory"))
+                        choices=("", "metadata", "content", "memory"))
     Bench(parser.parse_args()).run()
 
 

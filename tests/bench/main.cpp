@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   app.add_option(
       "--only", options.only,
       "Only groups that begin with this (memory, codec, storage, index, load, reconcile, scale,"
-      " watch, locks, files, follow, postgres, s3)");
+      " watch, locks, files, follow, follow-postgres, postgres, s3)");
   app.add_option("--json-file", options.json_file, "Write the table there as JSON too");
   CLI11_PARSE(app, argc, argv);
 
@@ -129,6 +129,7 @@ int main(int argc, char** argv) {
   add("files", files_figures);
   add("follow", follow_figures);
 #if ARTCACHE_WITH_POSTGRES
+  add("follow-postgres", follow_postgres_figures);
   add("postgres", postgres_figures);
 #endif
 #if ARTCACHE_WITH_S3

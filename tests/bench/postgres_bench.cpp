@@ -6,60 +6,24 @@
 #include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
 #include <atomic>
-#include <cstdlib>
+#include <cstdio>
 #include <memory>
+#include <span>
 #include <thread>
 
 #include "backends/postgres/columns.hpp"
 #include "bench/bench.hpp"
+#include "bench/index_bench.hpp"
+#include "bench/postgres_site.hpp"
 #include "bench/sample_rows.hpp"
 #include "bench/sample_store.hpp"
 #include "bench/servers.hpp"
-#include "sql/postgres/connection.hpp"
 
 namespace artcache::bench {
 namespace {
 
 constexpr unsigned kWriters = 8;
 constexpr std::uint64_t kDurable = 4000;
-constexpr std::uint64_t kChunk = 10'000;
-
-/// One server with a table that has the columns and indexes of the index, and no triggers.
-class Site {
- public:
-  explicit Site(const std::string& address) : address_(address.substr(0, address.find('?'))) {
-    (void)open("shape");  // makes its tables
-    psql("CREATE TABLE raw (LIKE shape_files INCLUDING ALL)");
-  }
-
-  [[nodiscard]] std::unique_ptr<MetadataStore> open(const std::string& prefix) const {
-    const std::string text = address_ + "?prefix=" + prefix + "&owners=/tmp";
-    return must(Backends::builtin().open_index(must(Url::parse(text)), {}, {}));
-  }
-  [[nodiscard]] std::unique_ptr<sql::PostgresConnection> connect() const {
-    const auto options = must(sql::postgres_options(must(Url::parse(address_)), {}));
-    return must(sql::open_postgres(options, {}));
-  }
-  void psql(const std::string& command) const {
-    const std::string line =
-        "psql -X -q -v ON_ERROR_STOP=1 '" + address_ + "' -c \"" + command + "\" > /dev/null";
-    if (std::system(line.c_str()) != 0) give_up("psql: " + command);
-  }
-
- private:
-  const std::string address_;
-};
-
-double load_index(MetadataStore& index, const SampleRows& rows) {
-  double seconds = 0;
-  std::unique_ptr<BulkLoad> bulk;
-  seconds += time_of([&] { bulk = must(index.bulk_load(rows.files(), 0, {})); });
-  for (std::uint64_t at = 0; at < rows.files(); at += kChunk) {
-    const auto chunk = rows.make(at, std::min(at + kChunk, rows.files()));
-    seconds += time_of([&] { must(bulk->add(chunk, {})); });
-  }
-  return seconds + time_of([&] { must(bulk->finish({})); });
-}
 
 double rebuild(MetadataStore& index, StorageBackend& storage) {
   const auto locks = must(make_lock_manager(*index.locks(), {}));
@@ -132,36 +96,16 @@ double from_threads(std::size_t count, const Make& make, const Work& work) {
   });
 }
 
-std::string upsert_text() {
-  std::string sets;
-  for (const postgres::Column& column : postgres::columns())
-    if (column.name != "file_id")
-      sets.append(sets.empty() ? "" : ", ")
-          .append(column.name)
-          .append(" = excluded.")
-          .append(column.name);
-  return "INSERT INTO raw(" + postgres::column_names() + ") SELECT " +
-         postgres::column_values("n") + " FROM " + postgres::unnest_text() +
-         " ON CONFLICT (file_id) DO UPDATE SET " + sets;
-}
-
 Figure durable_figure(const Site& site, const Options& options) {
   const SampleRows rows(options.files);
   const auto index = site.open("durable");
-  const std::string upsert = upsert_text();
   Pair best{1e100, 1e100};
   for (std::uint64_t round = 0; round < 3; ++round) {
     const auto some = rows.make(round * kDurable, (round + 1) * kDurable);
     std::vector<EntryChange> changes;
     for (const auto& row : some) changes.push_back(change_of(row));
     const auto raw = [&](std::unique_ptr<sql::PostgresConnection>& connection, std::size_t i) {
-      const Call call;
-      connection->set_call(&call);
-      postgres::ColumnArrays arrays;
-      arrays.add(some[i].put, some[i].freshness, some[i].scanned.path);
-      sql::Statement* const s = must(connection->prepare(upsert));
-      arrays.bind(*s);
-      must(s->run());
+      upsert(*connection, std::span(some).subspan(i, 1));
     };
     best.floor = std::min(best.floor, from_threads(
                                           some.size(), [&] { return site.connect(); }, raw));
