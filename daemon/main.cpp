@@ -21,6 +21,7 @@
 
 #include "common/log_writer.hpp"
 #include "common/metrics_registry.hpp"
+#include "config/page.hpp"
 #include "config/plan.hpp"
 #include "daemon.hpp"
 #include "roles/table.hpp"
@@ -34,7 +35,7 @@ constexpr int kDone = 0, kFailed = 1, kUsage = 64;
 struct Options {
   std::string config, data;
   std::vector<std::string> roles, flags;
-  bool demo = false, check = false, print = false, routes = false;
+  bool demo = false, check = false, print = false, routes = false, settings = false;
   int port_offset = -1;  ///< below 0: the usual ports; 0: free ones
 };
 
@@ -186,6 +187,10 @@ int serve(const config::Plan& plan, const Options& options) {
 
 int run(const Options& given) {
   Options options = given;
+  if (options.settings) {
+    std::fputs(config::settings_page(role_kinds()).c_str(), stdout);
+    return kDone;
+  }
   if (options.demo) {
     if (options.data.empty()) options.data = "artcached-demo";
     for (const RoleKind* kind : role_kinds()) {
@@ -242,6 +247,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 50'000));
   app.add_flag("--check-config", options.check, "Says whether the configuration is good, and ends");
   app.add_flag("--print-config", options.print, "Prints what is in force, and who said it; ends");
+  app.add_flag("--settings", options.settings, "Prints every setting there is, and ends");
   app.add_flag("--routes", options.routes, "Prints the routes of all roles, and ends");
   app.footer("Exit codes: 0 done, 1 failed, 64 wrong usage or configuration.");
   try {
