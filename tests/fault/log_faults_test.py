@@ -247,7 +247,8 @@ class Faults(unittest.TestCase):
             copy(self.folder / "older", index)
             code, _, errors = self.replica.once()
             self.assertEqual(code, 0, errors)
-            self.assertTrue(eventually(lambda times=times: self.noticed() == times), f"time {times}")
+            self.assertTrue(eventually(lambda times=times: self.noticed() == times),
+                            f"time {times}")
             self.assertTrue(eventually(lambda: self.listed() == ids), f"time {times}")
             self.assertTrue(eventually(self.trusted))
             self.caught_up()
