@@ -57,13 +57,13 @@ void Admin::open_registry(Outside outside) {
   const Options& options = parts.options;
   parts.fetch = std::move(outside.fetch);
   parts.files = std::make_unique<FileTables>(*parts.deps.clock, options.cleanup_delay);
-  parts.element_files = std::make_unique<ElementFiles>(*parts.signing, std::move(outside.send),
-                                                       parts.deps, options.access_lifetime);
+  parts.element_files =
+      std::make_unique<ElementFiles>(*parts.signing, std::move(outside.send), parts.deps);
   parts.clean_soon = [this] { cleaner_.wake(); };
   if (!options.follow_files || !outside.open_log) return;
   const auto open = [&parts, open_log = std::move(outside.open_log)](const replica::Owner& owner) {
     return open_log(owner.url,
-                    [&parts](const Call& call) { return parts.element_files->token(call); });
+                    [&parts](const Call&) { return parts.element_files->token(Errand::follow); });
   };
   parts.fleet = std::make_unique<replica::Fleet>(
       replica::Replica{parts.database.get(), parts.files.get(), kNames}, open,

@@ -52,6 +52,9 @@ http::Reply list(const Parts& parts, http::Request& request) {
   filter.since = moment(request, "since", problems);
   filter.until = moment(request, "until", problems);
   if (!problems.empty()) return unprocessable(std::move(problems));
+  // Elements are shown that token, and the trail is no business of theirs.
+  if (request.identity->client_id == kRegistryClient)
+    return http::Problem{.status = 403, .detail = "Not for the registry's own account"};
   const auto found =
       parts.database->read(request.call, [&](Session& s) { return list_audit(s, filter, page); });
   if (!found) return found.error();

@@ -12,32 +12,35 @@ namespace {
 
 // An element that takes longer for one small change is as good as away.
 constexpr std::chrono::seconds kAnswerMost{30};
+// Short, as nobody takes back what was shown to an element.
+constexpr std::chrono::minutes kTokenLifetime{5};
 
 }  // namespace
 
-Result<std::string> ElementFiles::token(const Call&) {
+Result<std::string> ElementFiles::token(Errand errand) {
   const util::MutexLock lock(mutex_);
+  Minted& minted = minted_[static_cast<std::size_t>(errand)];
   const auto now = deps_.clock->steady();
-  if (!token_.empty() && now < renew_at_) return token_;
+  if (!minted.token.empty() && now < minted.renew_at) return minted.token;
   // Whole seconds, so that what is on the wire is what was meant.
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(deps_.clock->now().since_epoch());
   auth::Claims claims;
   claims.subject = claims.name = "admin-registry";
   claims.kind = "service_account";
-  claims.role = "ADMIN";
-  claims.client_id = "sa_admin_registry";
+  claims.role = errand == Errand::follow ? "AUDITOR" : "OPERATOR";
+  claims.client_id = kRegistryClient;
   claims.id = auth::random_word(16);
   claims.issued_at = claims.not_before = Timestamp(seconds);
-  claims.expires_at = claims.issued_at + std::chrono::microseconds(lifetime_);
-  ARTCACHE_TRY(token_, signing_.mint(claims));
-  renew_at_ = now + lifetime_ * 4 / 5;
-  return token_;
+  claims.expires_at = claims.issued_at + kTokenLifetime;
+  ARTCACHE_TRY(minted.token, signing_.mint(claims));
+  minted.renew_at = now + kTokenLifetime * 4 / 5;
+  return minted.token;
 }
 
 Result<web::HttpReply> ElementFiles::send(web::HttpRequest request, const Call& call) {
   if (!send_) return Error{Errc::unsupported, "element: this build asks no other servers"};
-  ARTCACHE_TRY(const std::string bearer, token(call));
+  ARTCACHE_TRY(const std::string bearer, token(Errand::change));
   request.headers.emplace_back("Authorization", "Bearer " + bearer);
   request.headers.emplace_back("Content-Type", "application/json");
   if (!call.request_id.empty()) request.headers.emplace_back("X-Request-ID", call.request_id);

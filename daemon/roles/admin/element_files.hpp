@@ -2,6 +2,7 @@
 // What the admin does to files at their storage elements, with tokens that it mints for itself.
 #pragma once
 
+#include <array>
 #include <artcache/backends.hpp>
 #include <artcache/call.hpp>
 #include <artcache/clock.hpp>
@@ -21,16 +22,23 @@ namespace artcache::admin {
 /// timed_out, cancelled, corrupt.
 using Send = std::function<Result<web::HttpReply>(const web::HttpRequest& request, const Call&)>;
 
+/// Whom the tokens name that the admin shows to elements.
+inline constexpr std::string_view kRegistryClient = "sa_admin_registry";
+
+/// For what a token is shown. An element may be anybody's whose account is an operator's: it is
+/// given nothing that its operator could not have asked for.
+enum class Errand : std::uint8_t { follow, change };
+
 /// Safe to use from any thread.
 class ElementFiles {
  public:
-  /// Tokens live for `lifetime`; both references outlive the object.
-  ElementFiles(const Signing& signing, Send send, const Deps& deps,
-               std::chrono::milliseconds lifetime)
-      : signing_(signing), send_(std::move(send)), deps_(deps), lifetime_(lifetime) {}
+  /// The reference outlives the object.
+  ElementFiles(const Signing& signing, Send send, const Deps& deps)
+      : signing_(signing), send_(std::move(send)), deps_(deps) {}
 
-  /// With which the admin speaks to elements; good for a while yet. Errors: as Signing::mint().
-  Result<std::string> token(const Call& call);
+  /// With which the admin speaks to elements; good for some minutes. That for following opens logs
+  /// (AUDITOR), that for changes also files (OPERATOR). Errors: as Signing::mint().
+  Result<std::string> token(Errand errand);
 
   /// PATCH with `json`; an answer of any status is a success. Errors: those of Send, unsupported
   /// (there is no way to send). After an error the file may be changed or not.
@@ -47,10 +55,12 @@ class ElementFiles {
   const Signing& signing_;
   const Send send_;
   const Deps deps_;
-  const std::chrono::milliseconds lifetime_;
+  struct Minted {
+    std::string token = {};
+    Clock::SteadyTime renew_at{};
+  };
   util::Mutex mutex_;
-  std::string token_ ARTCACHE_GUARDED_BY(mutex_);
-  Clock::SteadyTime renew_at_ ARTCACHE_GUARDED_BY(mutex_){};
+  std::array<Minted, 2> minted_ ARTCACHE_GUARDED_BY(mutex_);  ///< by errand
 };
 
 }  // namespace artcache::admin

@@ -86,10 +86,13 @@ http::Reply register_itself(Parts& parts, http::Request& request) {
   if (!url) return unprocessable({{{"body", "api_url"}, url.error().message, "url_parsing"}});
   auto said = parse_info(*body, *url);
   if (!said) return unprocessable({{{"body"}, said.error().message, "value_error"}});
-  const auto registered = register_element(parts, std::move(*said), request.call);
+  auto registered = register_element(parts, std::move(*said), *request.identity, request.call);
   // The tender would come to it in a few seconds; what it is told of errors is enough.
-  if (registered) static_cast<void>(follow_elements(parts, request.call));
-  return answer(parts, registered);
+  if (!registered) return answer(parts, std::move(registered).error());
+  if (!*registered)
+    return http::Problem{.status = 403, .detail = "Another account speaks for this element"};
+  static_cast<void>(follow_elements(parts, request.call));
+  return answer(parts, *std::move(*registered));
 }
 
 http::Reply list(const Parts& parts, http::Request& request) {
@@ -192,6 +195,7 @@ http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
   const auto name = body->text("name", 100);
   const auto address = body->text("api_url", 512);
   const auto days = body->number("retention_days", 1, 36'500);
+  const auto account = body->text("client_id", 100);
   const auto url = address ? tidy_url(*address) : Result<std::string>(std::string());
   if (!url) body->refuse("api_url", url.error().message, "url_parsing");
   if (auto problem = body->problem()) return std::move(*problem);
@@ -201,6 +205,7 @@ http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
                   if (name && !name->empty()) element.name = *name;
                   if (address) element.api_url = *url;
                   if (days) element.retention_days = days;
+                  if (account) element.client_id = account->empty() ? std::nullopt : account;
                   element.updated_at = parts.now();
                   ARTCACHE_CHECK(store_element(s, element));
                   return element;

@@ -56,6 +56,15 @@ Result<void> make_name_unique(Session& session, StorageElement& said) {
   return {};
 }
 
+/// Whether this account may say how an element is, and that it is at `address`. Requests go there
+/// with tokens: one that no account is bound to stays where people put it, unless an account asks
+/// that opens every door anyway.
+bool speaks_for(const http::Identity& caller, const StorageElement& known,
+                const std::string& address) {
+  if (known.client_id) return *known.client_id == caller.client_id;
+  return caller.role == "admin" || known.api_url == address;
+}
+
 }  // namespace
 
 Result<std::string> tidy_url(std::string_view text) {
@@ -110,19 +119,26 @@ Result<StorageElement> ask(const Parts& parts, const std::string& api_url, const
   return parse_info(json, api_url);
 }
 
-Result<StorageElement> register_element(Parts& parts, StorageElement said, const Call& call) {
+Result<std::optional<StorageElement>> register_element(Parts& parts, StorageElement said,
+                                                       const http::Identity& caller,
+                                                       const Call& call) {
+  using Entered = std::optional<StorageElement>;
   const Timestamp now = parts.now();
-  return parts.database->write(call, [&](Session& s) -> Result<StorageElement> {
+  return parts.database->write(call, [&](Session& s) -> Result<Entered> {
     ARTCACHE_TRY(auto known, find_known(s, said));
     if (known) {
+      if (!speaks_for(caller, *known, said.api_url)) return Entered();
+      if (!known->client_id && caller.role == "admin") known->client_id = caller.client_id;
       take_over(*known, said, now);
       ARTCACHE_CHECK(store_element(s, *known));
-      return std::move(*known);
+      return known;
     }
     said.created_at = said.updated_at = now;
     said.last_health_check = now;
+    said.client_id = caller.client_id;
     ARTCACHE_CHECK(make_name_unique(s, said));
-    return add_element(s, said);
+    ARTCACHE_TRY(known, add_element(s, said));
+    return known;
   });
 }
 
@@ -134,7 +150,9 @@ Result<StorageElement> sync_element(Parts& parts, std::int64_t id, const Call& c
   return parts.database->write(call, [&](Session& s) -> Result<StorageElement> {
     ARTCACHE_TRY(auto element, find_element(s, id));
     if (!element) return Error{Errc::not_found, "Storage element not found"};
-    if (said)
+    // Whoever answers at its address under another name is not this element.
+    const bool itself = said && (!element->element_id || element->element_id == said->element_id);
+    if (itself)
       take_over(*element, *said, parts.now());
     else
       element->status = "offline";
@@ -226,6 +244,7 @@ void append_public(JsonWriter& json, const Parts& parts, const StorageElement& e
   else
     json.null();
   append_time(json, "last_health_check", e.last_health_check);
+  append_text(json, "client_id", e.client_id);
   const bool writable = e.mode == "edit" || e.mode == "rw";
   json.member("is_available", status == "online")
       .member("is_writable", writable)

@@ -75,6 +75,10 @@ CREATE TABLE file_registry_dead_letters(
   PRIMARY KEY(storage_element_id, id));
 )";
 
+// The service account that speaks for an element; null where people entered it, or before this was
+// written down.
+constexpr std::string_view kVersion3 = "ALTER TABLE storage_elements ADD COLUMN client_id TEXT;";
+
 /// The original's tables bear the same names, with other types and with secrets hashed in another
 /// way: what is not ours is neither changed nor half understood. Looked for before the version is,
 /// since another artcached may be making ours meanwhile.
@@ -99,7 +103,8 @@ Result<void> refuse_tables_of_others(sql::Connection& connection, const sql::Sch
 Result<void> migrate(sql::Connection& connection, db::Engine engine, const Call& call) {
   const std::string version1 = db::in_words_of(engine, kVersion1);
   const std::string version2 = db::in_words_of(engine, kVersion2);
-  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, version2}};
+  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, version2},
+                         sql::Migration{3, kVersion3}};
   const sql::Schema schema{.name = "admin", .migrations = steps};
   ARTCACHE_CHECK(refuse_tables_of_others(connection, schema));
   return sql::migrate(connection, schema, call);

@@ -98,6 +98,7 @@ struct StorageElement {
   std::int64_t capacity_bytes = 0, used_bytes = 0, file_count = 0;
   std::optional<std::int64_t> retention_days = {};
   std::optional<Timestamp> last_health_check = {};
+  std::optional<std::string> client_id = {};  ///< of the account that alone speaks for it
   Timestamp created_at, updated_at;
 };
 

@@ -7,8 +7,8 @@ namespace {
 
 constexpr std::string_view kElement =
     "SELECT id, element_id, name, mode, storage_type, status, priority, base_path, api_url, "
-    "capacity_bytes, used_bytes, file_count, retention_days, last_health_check, created_at, "
-    "updated_at FROM storage_elements ";
+    "capacity_bytes, used_bytes, file_count, retention_days, last_health_check, client_id, "
+    "created_at, updated_at FROM storage_elements ";
 
 std::string text_of(std::string_view rest) { return std::string(kElement).append(rest); }
 
@@ -28,6 +28,7 @@ StorageElement read_element(Row row) {
   out.file_count = row.number();
   out.retention_days = row.maybe_number();
   out.last_health_check = row.maybe_time();
+  out.client_id = row.maybe_text();
   out.created_at = row.time();
   out.updated_at = row.time();
   return out;
@@ -41,11 +42,12 @@ Result<StorageElement> add_element(Session& session, const StorageElement& e) {
       session.one(
           "INSERT INTO storage_elements(element_id, name, mode, storage_type, status, "
           "priority, base_path, api_url, capacity_bytes, used_bytes, file_count, "
-          "retention_days, last_health_check, created_at, updated_at) VALUES($1, $2, $3, "
-          "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+          "retention_days, last_health_check, client_id, created_at, updated_at) VALUES($1, $2, "
+          "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id",
           [](Row row) { return row.number(); }, e.element_id, e.name, e.mode, e.storage_type,
           e.status, e.priority, e.base_path, e.api_url, e.capacity_bytes, e.used_bytes,
-          e.file_count, e.retention_days, e.last_health_check, e.created_at, e.updated_at));
+          e.file_count, e.retention_days, e.last_health_check, e.client_id, e.created_at,
+          e.updated_at));
   StorageElement out = e;
   out.id = id.value_or(0);
   return out;
@@ -72,10 +74,10 @@ Result<std::int64_t> store_element(Session& session, const StorageElement& e) {
       "UPDATE storage_elements SET element_id = $1, name = $2, mode = $3, storage_type = $4, "
       "status = $5, priority = $6, base_path = $7, api_url = $8, capacity_bytes = $9, "
       "used_bytes = $10, file_count = $11, retention_days = $12, last_health_check = $13, "
-      "updated_at = $14 WHERE id = $15",
+      "client_id = $14, updated_at = $15 WHERE id = $16",
       e.element_id, e.name, e.mode, e.storage_type, e.status, e.priority, e.base_path, e.api_url,
       e.capacity_bytes, e.used_bytes, e.file_count, e.retention_days, e.last_health_check,
-      e.updated_at, e.id);
+      e.client_id, e.updated_at, e.id);
 }
 
 Result<std::int64_t> remove_element(Session& session, std::int64_t id) {

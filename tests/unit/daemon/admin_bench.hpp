@@ -120,7 +120,8 @@ class Bench {
       return element(request);
     };
     outside.open_log = [this](const std::string& url,
-                              const Token&) -> Result<std::unique_ptr<LogSource>> {
+                              const Token& token) -> Result<std::unique_ptr<LogSource>> {
+      ARTCACHE_TRY(log_token_, token({}));
       if (const auto at = logs.find(url); at != logs.end())
         return std::unique_ptr<LogSource>(std::make_unique<test::PassingLog>(*at->second));
       return Error{Errc::invalid_argument, "no such element"};
@@ -168,10 +169,19 @@ class Bench {
     return post("/api/v1/admin-auth/login",
                 R"({"username":")" + name + R"(","password":")" + password + R"("})");
   }
+  /// Of a new account.
+  std::string token_as(const std::string& role, const std::string& name) {
+    const Seen made = post("/api/v1/service-accounts",
+                           R"({"name":")" + name + R"(","role":")" + role + R"("})", root_token());
+    REQUIRE(made.status == 201);
+    return token_for(made["client_id"], made["client_secret"])["access_token"];
+  }
   std::string root_token() { return login("root", "Root-Password1")["access_token"]; }
 
   /// What every storage element answers from now on; empty: it is away.
   void answer_info(std::string json) { info_ = std::move(json); }
+  /// The token with which a log was opened last. Not while another thread may follow.
+  [[nodiscard]] const std::string& log_token() const { return log_token_; }
   Admin& admin() { return *admin_; }
   [[nodiscard]] const test::TempDir& dir() const { return dir_; }
   [[nodiscard]] const std::string& database() const { return options_.database; }
@@ -189,7 +199,7 @@ class Bench {
 
   test::TempDir dir_;
   Options options_;
-  std::string info_;
+  std::string info_, log_token_;
   std::vector<std::string> asked_;
   std::unique_ptr<Admin> admin_;
 };

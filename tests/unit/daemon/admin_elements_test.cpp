@@ -23,11 +23,15 @@ std::string with_url(const std::string& info, const std::string& url) {
   return info + R"(,"api_url":")" + url + R"("})";
 }
 
-int register_one(Bench& bench, const std::string& said, int port) {
+int register_with(Bench& bench, const std::string& token, const std::string& said, int port) {
   return bench
       .post(kInternal + "register", with_url(said, "http://127.0.0.1:" + std::to_string(port)),
-            bench.service_token())
+            token)
       .status;
+}
+
+int register_one(Bench& bench, const std::string& said, int port) {
+  return register_with(bench, bench.service_token(), said, port);
 }
 
 }  // namespace
@@ -87,6 +91,55 @@ TEST_CASE("an element may move to another address, but not to that of another on
   CHECK(register_one(bench, info("se-01"), 8011) == 409);
   CHECK(register_one(bench, info("se-05"), 8011) == 409);
   CHECK(bench.get(kPublic, token)["total"] == "2");
+}
+
+TEST_CASE("only the account that entered an element speaks for it, until people name another") {
+  Bench bench;
+  const std::string mine = bench.token_as("OPERATOR", "mine");
+  const std::string other = bench.token_as("OPERATOR", "other");
+  REQUIRE(register_with(bench, mine, info("se-01"), 8010) == 200);
+  CHECK(register_with(bench, other, info("se-01"), 9010) == 403);
+  CHECK(register_with(bench, other, info("se-01", "ro"), 8010) == 403);
+  CHECK(register_one(bench, info("se-01"), 9010) == 403);
+  CHECK(bench.get(kInternal + "se-01", mine)["api_url"] == "http://127.0.0.1:8010");
+  CHECK(bench.get(kInternal + "se-01", mine)["mode"] == "edit");
+  CHECK(register_with(bench, mine, info("se-01"), 8011) == 200);
+
+  const std::string root = bench.root_token();
+  const Seen all = bench.get("/api/v1/service-accounts", root);
+  const auto at = all.body.find("sa_prod_other_");
+  REQUIRE(at != std::string::npos);
+  const std::string client = all.body.substr(at, all.body.find('"', at) - at);
+  const std::string id = bench.get(kInternal + "se-01", mine)["id"];
+  const Seen changed = bench.send(Method::put, kPublic + id,
+                                  {.body = R"({"client_id":")" + client + R"("})", .token = root});
+  CHECK(changed["client_id"] == client);
+  CHECK(register_with(bench, other, info("se-01"), 9010) == 200);
+  CHECK(register_with(bench, mine, info("se-01"), 8010) == 403);
+}
+
+TEST_CASE("an element that people entered stays where they put it, whatever an operator says") {
+  Bench bench;
+  bench.answer_info(info("se-01") + "}");
+  const std::string url = "http://127.0.0.1:8010";
+  REQUIRE(bench.post(kPublic, R"({"api_url":")" + url + R"("})", bench.root_token()).status == 201);
+  const std::string token = bench.token_as("OPERATOR", "any");
+  CHECK(register_with(bench, token, info("se-01", "rw"), 8010) == 200);
+  CHECK(register_with(bench, token, info("se-01", "rw"), 9010) == 403);
+  CHECK(bench.get(kInternal + "se-01", token)["api_url"] == url);
+  CHECK(register_one(bench, info("se-01"), 9010) == 200);  // an admin may do anything there anyway
+  CHECK(register_with(bench, token, info("se-01"), 9010) == 403);
+}
+
+TEST_CASE("another element that answers at the address of one is not taken for it") {
+  Bench bench;
+  const std::string root = bench.root_token();
+  bench.answer_info(info("se-01") + "}");
+  const std::string id = bench.post(kPublic, R"({"api_url":"http://se-01"})", root)["id"];
+  bench.answer_info(info("se-02") + "}");
+  const Seen synced = bench.post(kPublic + "sync/" + id, "", root);
+  CHECK(synced["element_id"] == "se-01");
+  CHECK(synced["status"] == "offline");
 }
 
 TEST_CASE("what is no element is refused") {
