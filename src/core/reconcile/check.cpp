@@ -229,7 +229,9 @@ Result<bool> Check::is_twin(const std::string& path, const PreparedEntry& put,
                             const RowBrief& row) {
   if (row.sidecar_path == path || put.entry.updated_at > row.updated_at) return false;
   ARTCACHE_TRY(const bool stands, context_.may_stand(row.sidecar_path, call_));
-  if (stands) tally_.message("'" + path + "' tells of the same id as '" + row.sidecar_path + "'");
+  if (stands)
+    tally_.message("'" + path + "' tells of the same id as '" + row.sidecar_path +
+                   "'; remove the one that is wrong");
   return stands;
 }
 

@@ -331,7 +331,7 @@ Result<void> Rebuild::name_twins() {
     for (const ScannedFile& file : paths)
       if (rows.front() && file.path != rows.front()->sidecar_path)
         tally_.message("'" + file.path + "' is left out: '" + rows.front()->sidecar_path +
-                       "' tells of the same id and is newer");
+                       "' tells of the same id and is newer; remove the one that is wrong");
   }
   return {};
 }
