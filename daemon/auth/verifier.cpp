@@ -46,6 +46,16 @@ void Verifier::refresh_when_due() {
     options_.refresh();
 }
 
+std::shared_ptr<const Keys> Verifier::newer_keys(const Keys& than) {
+  const util::MutexLock lock(refreshing_);  // who waits finds what another one has read
+  auto keys = ring_.keys();
+  const auto now = clock_.steady();
+  if (keys->version != than.version || !options_.refresh || now < refresh_again_) return keys;
+  refresh_again_ = now + options_.refresh_again_after;
+  options_.refresh();
+  return ring_.keys();
+}
+
 std::shared_ptr<const Claims> Verifier::recall(const util::Sha256Bytes& hash,
                                                std::uint64_t keys_version) {
   const util::MutexLock lock(mutex_);
@@ -88,12 +98,17 @@ Result<std::shared_ptr<const Claims>> Verifier::check(std::string_view token, co
 Result<std::shared_ptr<const Claims>> Verifier::verify(std::string_view token) {
   if (token.size() > kTokenMost) return Error{Errc::invalid_argument, "token: too long"};
   refresh_when_due();
-  const auto keys = ring_.keys();
+  auto keys = ring_.keys();
   const util::Sha256Bytes hash = util::sha256(token);
   auto claims = recall(hash, keys->version);
   if (!claims) {
     const auto begun = clock_.steady();
     auto checked = check(token, *keys);
+    if (!checked && checked.error().code == Errc::invalid_argument) {
+      // Perhaps of a key that signs since a moment ago.
+      const auto newer = newer_keys(*keys);
+      if (newer->version != keys->version) checked = check(token, *(keys = newer));
+    }
     count_validation(*options_.metrics, checked, clock_.steady() - begun);
     if (checked) remember(hash, {*checked, keys->version});
     return checked;

@@ -28,6 +28,8 @@ struct VerifierOptions {
   /// Called now and then before a token is looked at, to bring the keys up to date.
   std::function<void()> refresh = {};
   std::chrono::milliseconds refresh_every{10'000};
+  /// And for a token that no key fits, but not more often than this.
+  std::chrono::milliseconds refresh_again_after{250};
   Metrics* metrics = &null_metrics();
 };
 
@@ -55,6 +57,7 @@ class Verifier {
 
   Result<std::shared_ptr<const Claims>> check(std::string_view token, const Keys& keys);
   void refresh_when_due();
+  std::shared_ptr<const Keys> newer_keys(const Keys& than);
   std::shared_ptr<const Claims> recall(const util::Sha256Bytes& hash, std::uint64_t keys_version);
   void remember(const util::Sha256Bytes& hash, Known known);
   void put(const util::Sha256Bytes& hash, Known known) ARTCACHE_REQUIRES(mutex_);
@@ -63,6 +66,9 @@ class Verifier {
   const Clock& clock_;
   const VerifierOptions options_;
   std::atomic<std::int64_t> refresh_at_;  ///< steady nanoseconds
+
+  util::Mutex refreshing_;
+  Clock::SteadyTime refresh_again_ ARTCACHE_GUARDED_BY(refreshing_) = Clock::SteadyTime::min();
 
   mutable util::Mutex mutex_;
   // When the young ones fill half of the room they become the old ones, and those go: what is used

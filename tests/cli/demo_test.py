@@ -15,6 +15,10 @@ import urllib.error
 import urllib.request
 import uuid
 
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support")]
+
+from artcached import eventually  # noqa: E402
+
 DAEMON = ""
 OLDER = ("DROP TABLE touched", "ALTER TABLE head DROP COLUMN boot",
          "UPDATE schema SET version = 1, reader = 1, writer = 1")
@@ -29,16 +33,21 @@ class Demo(unittest.TestCase):
         self.addCleanup(self.log.close)
         self.start()
 
-    def start(self):
-        self.child = subprocess.Popen([DAEMON, "--demo", "--data", self.data, "--port-offset", "0"],
+    def start(self, *more):
+        self.child = subprocess.Popen([DAEMON, "--demo", "--data", self.data, "--port-offset", "0",
+                                       *more],
                                       stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.addCleanup(self.child.stdout.close)
         self.addCleanup(self.child.wait)
         self.addCleanup(self.child.kill)
         self.ports = json.loads(self.child.stdout.readline())["ports"]
         self.token = None
-        self.token = self.call("POST", "admin", "/api/v1/auth/token", check=200, json_body={
-            "client_id": "admin-service", "client_secret": "Test-Password123"})["access_token"]
+        self.token = self.fresh_token()
+
+    def fresh_token(self):
+        return self.call("POST", "admin", "/api/v1/auth/token", check=200, headers={
+            "Authorization": ""}, json_body={
+                "client_id": "admin-service", "client_secret": "Test-Password123"})["access_token"]
 
     def ask(self, method, role, path, body=None, headers=None, json_body=None):
         """Status, headers and body, whatever the answer is."""
@@ -157,6 +166,27 @@ class Demo(unittest.TestCase):
             _, _, body = self.ask("GET", "se-01", f"/api/v1/files/{one['file_id']}/download")
             self.assertEqual(body, bytes([i]) * 1000)
         self.assertTrue(self.cache("GET", "consistency")["is_consistent"])
+
+    def test_a_token_of_a_new_key_is_believed_at_once_and_one_of_the_old_key_still(self):
+        old = self.token
+        self.call("GET", "se-01", "/api/v1/files/", 200)
+        self.call("POST", "admin", "/api/v1/jwt-keys/rotate", 200)
+        for token in (self.fresh_token(), old):
+            self.token = token
+            for role in ("se-01", "se-02", "query"):
+                self.call("GET", role, "/api/v1/files/search?query=x", 200)
+
+    def test_a_hangup_makes_it_begin_another_log(self):
+        self.child.send_signal(signal.SIGTERM)
+        self.child.wait(timeout=30)
+        log = self.data / "artcached.log"
+        self.start("--set", f"daemon.log_file={log}")
+        log.rename(self.data / "yesterday.log")
+        self.child.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(log.exists))
+        self.ask("GET", "se-01", "/health/live", headers={"X-Request-ID": "of-today"})
+        self.assertTrue(eventually(lambda: "of-today" in log.read_text()))
+        self.assertNotIn("of-today", (self.data / "yesterday.log").read_text())
 
     def test_an_index_of_an_older_version_is_migrated_at_the_start(self):
         sent = self.upload("old.txt", b"old")
