@@ -2,6 +2,7 @@
 #include "http/server.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -12,7 +13,7 @@
 #include <exception>
 #include <list>
 #include <stop_token>
-#include <string_view>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,9 +29,6 @@ constexpr std::chrono::milliseconds kStopPoll{20};
 // For connections that were cut to unwind.
 constexpr std::chrono::milliseconds kCutGrace{2000};
 constexpr int kBacklog = 1024;
-constexpr std::string_view kFull =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
-    "Connection: close\r\n\r\n";
 
 struct Listener {
   Listener(const Site& its_site, asio::io_context& io, std::shared_ptr<TlsContext> its_tls)
@@ -38,7 +36,32 @@ struct Listener {
   const Site& site;
   asio::ip::tcp::acceptor acceptor;
   std::shared_ptr<TlsContext> tls;
+  /// Shared, since connections are let go of after the listeners.
+  std::shared_ptr<std::atomic<std::size_t>> connections =
+      std::make_shared<std::atomic<std::size_t>>(0);
 };
+
+/// That of a connection among those of its listener.
+class Seat {
+ public:
+  explicit Seat(const Listener& listener) : taken_(listener.connections) {}
+  ~Seat() { --*taken_; }
+  Seat(const Seat&) = delete;
+  Seat& operator=(const Seat&) = delete;
+
+ private:
+  std::shared_ptr<std::atomic<std::size_t>> taken_;
+};
+
+std::string turned_away(const Site& site) {
+  Request request;
+  request.call.request_id = request_id(request.headers);
+  const Finished answer = finish(Problem{.status = 503,
+                                         .detail = "Too many connections; try again",
+                                         .headers = {{"Retry-After", "5"}}},
+                                 request, site);
+  return answer.head + "Connection: close\r\n\r\n" + answer.body;
+}
 
 asio::awaitable<void> pause(std::chrono::milliseconds time) {
   asio::steady_timer timer(co_await asio::this_coro::executor, time);
@@ -46,6 +69,7 @@ asio::awaitable<void> pause(std::chrono::milliseconds time) {
 }
 
 asio::awaitable<void> serve(Common& common, Loop& loop, const Listener& listener, Socket socket) {
+  const Seat seat(listener);
   const auto connection = std::make_shared<Connection>(common, loop, listener.site,
                                                        make_wire(std::move(socket), listener.tls));
   co_await connection->run();
@@ -130,13 +154,14 @@ asio::awaitable<void> Server::Impl::accept(Listener& listener) {
       continue;
     }
     const std::size_t most = listener.site.limits.connections_most;
-    if (most != 0 && common_.connections >= most) {
+    if (most != 0 && *listener.connections >= most) {
       boost::system::error_code ignored;
       socket.non_blocking(true, ignored);
-      socket.send(asio::buffer(kFull.data(), kFull.size()), 0, ignored);
+      if (!listener.tls) socket.send(asio::buffer(turned_away(listener.site)), 0, ignored);
       continue;
     }
     ++common_.connections;
+    ++*listener.connections;
     asio::co_spawn(loop.io, serve(common_, loop, listener, std::move(socket)), asio::detached);
   }
 }

@@ -10,7 +10,9 @@
 #include <iterator>
 #include <mutex>
 #include <semaphore>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/temp_dir.hpp"
@@ -268,10 +270,31 @@ TEST_SUITE("http server") {
     auto first = serving.client(), second = serving.client();
     CHECK(first.ask(get("/at/1")).status == 200);
     CHECK(second.ask(get("/at/1")).status == 200);
-    CHECK(serving.client().receive().status == 503);
+    const auto third = serving.client().receive();
+    CHECK(third.status == 503);
+    CHECK(third.field("Retry-After") == "5");
+    CHECK(third.body == R"({"detail":"Too many connections; try again"})");
     CHECK(first.ended());
     CHECK(second.ended());
     CHECK(serving.client().ask(get("/at/2")).status == 200);
+  }
+
+  TEST_CASE("connections of another site take no room of this one") {
+    Site few("few"), many("many");
+    few.limits.connections_most = 1;
+    for (Site* site : {&few, &many}) add(*site, {.pattern = "/at/{n}", .handler = name_of});
+    Server server({}, {});
+    const auto to_few = server.listen(few, "127.0.0.1", 0, {});
+    const auto to_many = server.listen(many, "127.0.0.1", 0, {});
+    REQUIRE((to_few && to_many));
+    const std::jthread running([&server](const std::stop_token& stop) {
+      Call call;
+      call.stop = stop;
+      static_cast<void>(server.run(call));
+    });
+    test::RawClient first(*to_many), second(*to_many), third(*to_few);
+    for (auto* client : {&first, &second, &third}) CHECK(client->ask(get("/at/1")).status == 200);
+    CHECK(test::RawClient(*to_few).receive().status == 503);
   }
 
   TEST_CASE("through TLS the same is answered, and plain bytes are not") {
