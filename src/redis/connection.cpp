@@ -161,7 +161,7 @@ Result<Reply> Connection::receive(std::chrono::milliseconds most, const Call& ca
 
 Result<Reply> Connection::command(Args args, const Call& call) {
   std::string bytes;
-  ARTCACHE_CHECK(append_command(bytes, args));
+  append_command(bytes, args);
   ARTCACHE_CHECK(send(bytes, call));
   ARTCACHE_TRY(Reply reply, receive(answer_most_, call));
   return judged(std::move(reply));
@@ -169,7 +169,7 @@ Result<Reply> Connection::command(Args args, const Call& call) {
 
 Result<std::vector<Reply>> Connection::pipeline(std::span<const Args> commands, const Call& call) {
   std::string bytes;
-  for (const Args& one : commands) ARTCACHE_CHECK(append_command(bytes, one));
+  for (const Args& one : commands) append_command(bytes, one);
   ARTCACHE_CHECK(send(bytes, call));
   std::vector<Reply> replies;
   for (std::size_t i = 0; i < commands.size(); ++i) {
@@ -184,7 +184,7 @@ Result<Reply> Connection::run(const Script& script, std::size_t keys, Args args,
   std::vector<std::string_view> words{"EVALSHA", script.sum(), number};
   words.insert(words.end(), args.begin(), args.end());
   std::string bytes;
-  ARTCACHE_CHECK(append_command(bytes, words));
+  append_command(bytes, words);
   ARTCACHE_CHECK(send(bytes, call));
   ARTCACHE_TRY(Reply reply, receive(answer_most_, call));
   if (!reply.is(Reply::Kind::error) || !reply.text.starts_with("NOSCRIPT"))
@@ -198,7 +198,7 @@ Result<void> Connection::subscribe(Args channels, const Call& call) {
   std::vector<std::string_view> words{"SUBSCRIBE"};
   words.insert(words.end(), channels.begin(), channels.end());
   std::string bytes;
-  ARTCACHE_CHECK(append_command(bytes, words));
+  append_command(bytes, words);
   ARTCACHE_CHECK(send(bytes, call));
   return {};  // the confirmations come among the messages, and next_message() passes over them
 }

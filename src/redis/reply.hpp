@@ -34,7 +34,7 @@ struct Reply {
 Error error_of(const Reply& reply);
 
 /// Appends a command as it goes over the wire.
-Result<void> append_command(std::string& out, Args args);
+void append_command(std::string& out, Args args);
 
 /// Takes bytes as they come and gives replies as they are whole.
 class ReplyReader {

@@ -95,7 +95,7 @@ if done == 1 and #ARGV > 2 then
     elseif what == 'put' then
       local k, fence = tonumber(name), ARGV[i + 2]
       if put(KEYS[k], held[k], fence, ARGV[i + 3], ARGV[i + 4]) then
-        redis.call('SET', KEYS[6], fence, 'PX', 86400000)
+        redis.call('SET', KEYS[6], fence, 'PX', '86400000')
         last = fence
       end
       i = i + 5
@@ -128,7 +128,7 @@ if ARGV[2] ~= '' then
 end
 redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
-redis.call('SET', KEYS[6], ARGV[3], 'PX', 86400000)
+redis.call('SET', KEYS[6], ARGV[3], 'PX', '86400000')
 return 1
 )lua";
 

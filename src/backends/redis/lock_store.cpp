@@ -47,9 +47,28 @@ Error corrupt(std::string_view what) {
   return Error{Errc::corrupt, "redis locks: " + std::string(what)};
 }
 
+std::string name_of(std::string_view prefix, std::string_view element,
+                    std::string_view rest = {}) {
+  std::string name;
+  name.reserve(prefix.size() + element.size() + 1 + rest.size());
+  name.append(prefix).append(element);
+  if (!rest.empty()) name.append(":").append(rest);
+  return name;
+}
+
 std::string lock_key(std::string_view element, LockClass lock_class) {
-  std::string key(kLockPrefix);
-  return key.append(element).append(":").append(to_string(lock_class));
+  return name_of(kLockPrefix, element, to_string(lock_class));
+}
+
+using Keys = std::array<std::string, kKeys>;
+
+/// In the order that the scripts take them in.
+Keys keys_of(std::string_view element) {
+  Keys keys;
+  for (std::size_t i = 0; i < kClasses.size(); ++i) keys[i] = lock_key(element, kClasses[i]);
+  keys[4] = name_of(kWaitersPrefix, element);
+  keys[5] = name_of(kLastPrefix, element);
+  return keys;
 }
 
 std::string waiter_field(const LockRows::Waiter& waiter) {
@@ -60,17 +79,17 @@ std::string life_of(const LockRows::Holder& holder) {
   return std::to_string(std::max<std::int64_t>(holder.life.count(), 1));
 }
 
+/// When it was decided, as the scripts take it.
+std::string text_of(const std::optional<std::chrono::microseconds>& decided) {
+  return decided ? std::to_string(decided->count()) : std::string();
+}
+
 /// The words of an edit after the keys; `texts` keeps what was made for them.
 class Words {
  public:
   void add(std::string text) { texts_.push_back(std::move(text)); }
   void add_keys(const std::string& element) {
-    for (const LockClass lock_class : kClasses) add(lock_key(element, lock_class));
-    add(std::string(kWaitersPrefix) + element);
-    add(std::string(kLastPrefix) + element);
-  }
-  void add(const std::optional<std::chrono::microseconds>& decided) {
-    add(decided ? std::to_string(decided->count()) : std::string());
+    for (std::string& key : keys_of(element)) add(std::move(key));
   }
   void add(const LockEdit& edit) {
     for (const std::uint64_t fence : edit.remove) {
@@ -187,7 +206,7 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   Words words;
   words.add_keys(element);
   words.add(seen == nullptr ? std::string() : looks_like(seen->last, seen->rows.holders));
-  words.add(seen == nullptr ? std::nullopt : rows_of(*seen).now);
+  words.add(seen == nullptr ? std::string() : text_of(now_of(*seen)));
   words.add(edit);
   Swapped out;
   out.state.at = deps_.clock->steady();
@@ -208,21 +227,19 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
 Result<Locks::Swapped> Locks::take(const std::string& element, const State& seen,
                                    const LockEdit& edit, const Call& call) {
   const LockRows::Holder& holder = edit.put.front();
-  Words words;
-  words.add(lock_key(element, holder.lock_class));
-  for (const LockClass other : kClasses)
-    if (other != holder.lock_class) words.add(lock_key(element, other));
-  words.add(std::string(kWaitersPrefix) + element);
-  words.add(std::string(kLastPrefix) + element);
-  words.add(seen.last);
-  words.add(rows_of(seen).now);
-  words.add(std::to_string(holder.fence));
-  words.add(holder.text);
-  words.add(life_of(holder));
-  ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, words.views(), call));
+  const Keys keys = keys_of(element);
+  const std::string decided = text_of(now_of(seen)), fence = std::to_string(holder.fence);
+  const std::string life = life_of(holder);
+  std::array<std::string_view, kKeys + 5> words;
+  const auto rest = std::ranges::copy(keys, words.begin()).out;
+  std::swap(words[0], words[static_cast<std::size_t>(
+                          std::ranges::find(kClasses, holder.lock_class) - kClasses.begin())]);
+  std::ranges::copy(std::array<std::string_view, 5>{seen.last, decided, fence, holder.text, life},
+                    rest);
+  ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, words, call));
   if (reply.integer != 1) return swap(element, nullptr, LockEdit(), call);
   Swapped out{true, seen};
-  out.state.last = std::to_string(holder.fence);
+  out.state.last = fence;
   out.state.rows.holders.push_back(holder);
   remember(element, out.state);
   return out;
@@ -254,13 +271,15 @@ Result<Locks::State> Locks::read(const std::string& element, const Call& call) {
 }
 
 /// The server's clock counts, unless the host has one of its own for everything.
+std::optional<std::chrono::microseconds> Locks::now_of(const State& state) const {
+  if (deps_.clock != &system_clock() || !state.rows.now) return std::nullopt;
+  return *state.rows.now +
+         std::chrono::duration_cast<std::chrono::microseconds>(deps_.clock->steady() - state.at);
+}
+
 LockRows Locks::rows_of(const State& state) const {
   LockRows rows = state.rows;
-  if (deps_.clock != &system_clock())
-    rows.now.reset();
-  else if (rows.now)
-    *rows.now +=
-        std::chrono::duration_cast<std::chrono::microseconds>(deps_.clock->steady() - state.at);
+  rows.now = now_of(state);
   return rows;
 }
 

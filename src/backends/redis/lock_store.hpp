@@ -64,6 +64,7 @@ class Locks final : public LockStore {
   Result<bool> give(const std::string& element, const State& seen, const LockEdit& edit,
                     const Call& call);
   Result<State> read(const std::string& element, const Call& call);
+  [[nodiscard]] std::optional<std::chrono::microseconds> now_of(const State& state) const;
   [[nodiscard]] LockRows rows_of(const State& state) const;
   [[nodiscard]] std::optional<State> known(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
   void remember(const std::string& element, State state) ARTCACHE_EXCLUDES(mutex_);

@@ -136,6 +136,15 @@ std::string encode(const Waiter& waiter) {
       .str();
 }
 
+/// Between quotes that nothing escapes there is no text of a member, only a member.
+bool is_of(std::string_view json, std::string_view owner) {
+  constexpr std::string_view kBefore = "\"owner\":\"";
+  const std::size_t at = json.find(kBefore);
+  if (owner.empty() || at == std::string_view::npos) return false;
+  json.remove_prefix(at + kBefore.size());
+  return json.starts_with(owner) && json.substr(owner.size()).starts_with('"');
+}
+
 Result<LockRecord> decode_record(std::string_view json) {
   ARTCACHE_TRY(const Members members, Members::read(json));
   LockRecord record;

@@ -54,6 +54,8 @@ struct ElementLocks {
 
 std::string encode(const LockRecord& record);
 std::string encode(const Waiter& waiter);
+/// Whether encode() wrote it for this owner, told without reading all of it. False says nothing.
+bool is_of(std::string_view json, std::string_view owner);
 /// Members they do not know are ignored. Errors: corrupt, naming the member.
 Result<LockRecord> decode_record(std::string_view json);
 Result<Waiter> decode_waiter(std::string_view json);

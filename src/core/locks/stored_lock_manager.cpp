@@ -291,8 +291,13 @@ Result<RenewOutcome> StoredLockManager::renew(Lease& lease, std::string_view pro
 
 Result<void> StoredLockManager::release(const Lease& lease, const Call& call) {
   const auto decide = [&](const LockRows& rows) -> Result<LockEdit> {
-    ARTCACHE_TRY(const ElementLocks locks, decode(rows));
     LockEdit edit;
+    const auto own = std::ranges::find(rows.holders, lease.fence, &LockRows::Holder::fence);
+    if (own != rows.holders.end() && is_of(own->text, lease.owner)) {
+      edit.remove.push_back(lease.fence);
+      return edit;
+    }
+    ARTCACHE_TRY(const ElementLocks locks, decode(rows));
     if (const auto fence = decide_release(locks, lease.fence, lease.owner))
       edit.remove.push_back(*fence);
     return edit;
