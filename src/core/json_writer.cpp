@@ -13,6 +13,8 @@ namespace artcache {
 namespace {
 
 constexpr int kFractionDigitsMost = 6;
+/// Most documents are one small object: they need not grow from nothing.
+constexpr std::size_t kRoomFirst = 448;
 
 void append_escape(std::string& out, unsigned char c) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -58,6 +60,12 @@ std::size_t plain_length(std::string_view text) {
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
+  if (plain_length(text) == text.size()) {
+    const std::size_t begin = out.size();
+    out.append(text.size() + 2, '"');
+    text.copy(out.data() + begin + 1, text.size());
+    return;
+  }
   out.push_back('"');
   std::size_t i = 0;
   while (i < text.size()) {
@@ -100,6 +108,7 @@ void JsonWriter::before_value() {
 }
 
 JsonWriter& JsonWriter::begin_object() {
+  if (out_.empty()) out_.reserve(kRoomFirst);
   before_value();
   out_.push_back('{');
   counts_.push_back(0);

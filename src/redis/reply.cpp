@@ -116,19 +116,21 @@ Error error_of(const Reply& reply) {
 
 /// By hand: with hiredis a command of many words takes longer to put together than to carry out.
 void append_command(std::string& out, Args args) {
-  const auto count = [&out](char mark, std::size_t number) {
-    std::array<char, 24> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    out.push_back(mark);
-    out.append(digits.data(), end).append("\r\n");
-  };
   std::size_t room = 16;
   for (const std::string_view arg : args) room += arg.size() + 16;
   out.reserve(out.size() + room);
+  std::array<char, 32> head;
+  const auto count = [&](char mark, std::size_t number) {
+    head[0] = mark;
+    char* end = std::to_chars(head.data() + 1, head.data() + head.size() - 2, number).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    out.append(head.data(), end);
+  };
   count('*', args.size());
   for (const std::string_view arg : args) {
     count('$', arg.size());
-    out.append(arg).append("\r\n");
+    out.append(arg).append("\r\n", 2);
   }
 }
 

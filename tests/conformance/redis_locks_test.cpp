@@ -4,7 +4,10 @@
 #include <artcache/backends.hpp>
 #include <artcache/lock_manager.hpp>
 #include <artcache/metadata_store.hpp>
+#include <functional>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "conformance/redis_suite.hpp"
 #include "support/sample_entry.hpp"
@@ -18,6 +21,28 @@ namespace {
 
 constexpr std::string_view kKey = "cache_lock:se-01:manual_rebuild";
 
+/// An index where something happens once a grant has been registered, before it goes on.
+class Interrupted final : public LockStore {
+ public:
+  Interrupted(LockStore& index, std::function<void()> between)
+      : index_(index), between_(std::move(between)) {}
+  Result<LockRows> lock_rows(std::string_view element, const Call& call) override {
+    return index_.lock_rows(element, call);
+  }
+  Result<void> change_locks(std::string_view element, const Decide& decide, Durability durability,
+                            const Call& call) override {
+    auto changed = index_.change_locks(element, decide, durability, call);
+    if (durability == Durability::now)
+      if (const auto between = std::exchange(between_, {})) between();
+    return changed;
+  }
+  [[nodiscard]] std::string owners_path() const override { return index_.owners_path(); }
+
+ private:
+  LockStore& index_;
+  std::function<void()> between_;
+};
+
 struct Site {
   Site() {
     cli({"FLUSHALL"});
@@ -26,9 +51,9 @@ struct Site {
     a = manager();
     b = manager();
   }
-  std::unique_ptr<LockManager> manager() {
-    return must(Backends::builtin().open_locks(must(Url::parse(server_address())), *index->locks(),
-                                               {}, {}));
+  std::unique_ptr<LockManager> manager() { return manager(*index->locks()); }
+  static std::unique_ptr<LockManager> manager(LockStore& store) {
+    return must(Backends::builtin().open_locks(must(Url::parse(server_address())), store, {}, {}));
   }
   static LockRequest wanting(LockClass lock_class, std::chrono::milliseconds ttl = 600s) {
     LockRequest request;
@@ -151,6 +176,23 @@ TEST_SUITE("locks in redis") {
     must(site.b->release(held, {}));
     must(site.a->release(site.acquire(*site.a, LockClass::background_cleanup), {}));
     CHECK(site.registered() == 0);
+  }
+
+  TEST_CASE("a grant that another overtook on its way counts, though the lock is free again") {
+    for (const bool still_there : {false, true}) {
+      CAPTURE(still_there);
+      Site site;
+      std::optional<Lease> other;
+      Interrupted index(*site.index->locks(), [&] {
+        other = site.acquire(*site.b);
+        if (!still_there) must(site.b->release(*other, {}));
+      });
+      const auto slow = Site::manager(index);
+      const auto got = slow->try_acquire(Site::wanting(LockClass::manual_rebuild), {});
+      REQUIRE(got.has_value() == !still_there);
+      must(site.commit(got ? *got : *other));
+      CHECK(site.registered() == 1);
+    }
   }
 
   TEST_CASE(

@@ -7,13 +7,14 @@
 
 namespace artcache::redis {
 
-/// KEYS: the four classes from the highest to the lowest, then the waiters, then the fence granted
-/// last: with it no two states look alike, though the locks are free again in between. Waiters
+/// KEYS: the four classes from the highest to the lowest, then the waiters, then the last fence of
+/// a grant by this script: with it no two states look alike, though the locks are free again in
+/// between; grants by kTakeScript leave free what they found free and put nobody out. Waiters
 /// are not looked at: they come and go all the time, and who comes a moment later waits a moment
 /// more. ARGV: what was seen, as looks_like() has it, or '' to read alone; the time it was decided
 /// for in microseconds, or ''; then edits: 'remove' fence, 'put' class fence text life_ms,
 /// 'forget' field, 'wait' field text life_ms.
-/// Answers: 1 when it has written, else 0; the fence granted last, or '-'; seconds and microseconds
+/// Answers: 1 when it has written, else 0; the last fence, or '-'; seconds and microseconds
 /// of the server; class, fence, text of each holder; field, text of each waiter. Or the name of a
 /// key that is no lock of ours.
 inline constexpr std::string_view kLockScript = R"lua(
@@ -115,9 +116,10 @@ flat_of(waiters, waiting)
 return {done, last, time[1], time[2], holders, waiting}
 )lua";
 
-/// A grant where nobody holds or waits. KEYS: the wanted class, the others, the waiters, the fence
-/// granted last. ARGV: that fence, or '-'; the time it was decided for in microseconds, or '';
-/// fence, text, life_ms. Answers: 1; or 0, with nothing done, where there is more.
+/// A grant where nobody holds or waits, and nobody is put out. KEYS: the wanted class, the others,
+/// the waiters, the last fence. ARGV: that fence, or '-'; the time it was decided for in
+/// microseconds, or ''; fence, text, life_ms. Answers: 1; or 0, with nothing done, where there is
+/// more.
 inline constexpr std::string_view kTakeScript = R"lua(
 if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]) ~= 0 then return 0 end
 if (redis.call('GET', KEYS[6]) or '-') ~= ARGV[1] then return 0 end
@@ -128,7 +130,6 @@ if ARGV[2] ~= '' then
 end
 redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
-redis.call('SET', KEYS[6], ARGV[3], 'PX', '86400000')
 return 1
 )lua";
 

@@ -47,8 +47,7 @@ Error corrupt(std::string_view what) {
   return Error{Errc::corrupt, "redis locks: " + std::string(what)};
 }
 
-std::string name_of(std::string_view prefix, std::string_view element,
-                    std::string_view rest = {}) {
+std::string name_of(std::string_view prefix, std::string_view element, std::string_view rest = {}) {
   std::string name;
   name.reserve(prefix.size() + element.size() + 1 + rest.size());
   name.append(prefix).append(element);
@@ -77,11 +76,6 @@ std::string waiter_field(const LockRows::Waiter& waiter) {
 
 std::string life_of(const LockRows::Holder& holder) {
   return std::to_string(std::max<std::int64_t>(holder.life.count(), 1));
-}
-
-/// When it was decided, as the scripts take it.
-std::string text_of(const std::optional<std::chrono::microseconds>& decided) {
-  return decided ? std::to_string(decided->count()) : std::string();
 }
 
 /// The words of an edit after the keys; `texts` keeps what was made for them.
@@ -198,7 +192,6 @@ Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, 
 /// Nothing `seen` reads alone.
 Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen,
                                    const LockEdit& edit, const Call& call) {
-  if (seen != nullptr && is_usual_grant(seen->rows, edit)) return take(element, *seen, edit, call);
   if (seen != nullptr && is_usual_release(seen->rows, edit)) {
     ARTCACHE_TRY(const bool gone, give(element, *seen, edit, call));
     if (gone) return Swapped{true, {}};
@@ -206,7 +199,7 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   Words words;
   words.add_keys(element);
   words.add(seen == nullptr ? std::string() : looks_like(seen->last, seen->rows.holders));
-  words.add(seen == nullptr ? std::string() : text_of(now_of(*seen)));
+  words.add(seen == nullptr ? std::string() : time_text(*seen));
   words.add(edit);
   Swapped out;
   out.state.at = deps_.clock->steady();
@@ -216,19 +209,22 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   if (reply.items.size() != 6) return corrupt("an unexpected answer to the script");
   out.done = reply.items[0].integer == 1;
   out.state.last = reply.items[1].text;
-  ARTCACHE_TRY(out.state.rows.now, time_of(reply.items[2], reply.items[3]));
+  ARTCACHE_TRY(const auto now, time_of(reply.items[2], reply.items[3]));
+  // The server's clock counts, unless the host has one of its own for everything.
+  if (deps_.clock == &system_clock()) out.state.rows.now = now;
   ARTCACHE_CHECK(read_holders(element, reply.items[4], out.state.rows));
   ARTCACHE_CHECK(read_waiters(element, reply.items[5], out.state.rows));
   remember(element, out.state);
   return out;
 }
 
-/// Where there is more than was seen, whoever waits is among it.
+/// Nobody is put out by it, so it leaves no trace: who was on the way meanwhile may go on. Where
+/// there is more than was seen, whoever waits is among it.
 Result<Locks::Swapped> Locks::take(const std::string& element, const State& seen,
                                    const LockEdit& edit, const Call& call) {
   const LockRows::Holder& holder = edit.put.front();
   const Keys keys = keys_of(element);
-  const std::string decided = text_of(now_of(seen)), fence = std::to_string(holder.fence);
+  const std::string decided = time_text(seen), fence = std::to_string(holder.fence);
   const std::string life = life_of(holder);
   std::array<std::string_view, kKeys + 5> words;
   const auto rest = std::ranges::copy(keys, words.begin()).out;
@@ -239,7 +235,6 @@ Result<Locks::Swapped> Locks::take(const std::string& element, const State& seen
   ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, words, call));
   if (reply.integer != 1) return swap(element, nullptr, LockEdit(), call);
   Swapped out{true, seen};
-  out.state.last = fence;
   out.state.rows.holders.push_back(holder);
   remember(element, out.state);
   return out;
@@ -267,26 +262,29 @@ Result<bool> Locks::give(const std::string& element, const State& seen, const Lo
 
 Result<Locks::State> Locks::read(const std::string& element, const Call& call) {
   ARTCACHE_TRY(Swapped read, swap(element, nullptr, LockEdit(), call));
+  pass_time(read.state);
   return std::move(read.state);
 }
 
-/// The server's clock counts, unless the host has one of its own for everything.
-std::optional<std::chrono::microseconds> Locks::now_of(const State& state) const {
-  if (deps_.clock != &system_clock() || !state.rows.now) return std::nullopt;
-  return *state.rows.now +
-         std::chrono::duration_cast<std::chrono::microseconds>(deps_.clock->steady() - state.at);
+void Locks::pass_time(State& state) const {
+  if (!state.rows.now) return;
+  const Clock::SteadyTime at = deps_.clock->steady();
+  *state.rows.now += std::chrono::duration_cast<std::chrono::microseconds>(at - state.at);
+  state.at = at;
 }
 
-LockRows Locks::rows_of(const State& state) const {
-  LockRows rows = state.rows;
-  rows.now = now_of(state);
-  return rows;
+std::string Locks::time_text(const State& state) const {
+  if (!state.rows.now) return {};
+  const auto passed = deps_.clock->steady() - state.at;
+  return std::to_string(
+      (*state.rows.now + std::chrono::duration_cast<std::chrono::microseconds>(passed)).count());
 }
 
 std::optional<Locks::State> Locks::known(const std::string& element) {
   const util::MutexLock guard(mutex_);
   const auto at = known_.find(element);
   if (at == known_.end()) return std::nullopt;
+  pass_time(at->second);
   return at->second;
 }
 
@@ -302,11 +300,10 @@ void Locks::forget(const std::string& element) {
 }
 
 Result<LockRows> Locks::likely_lock_rows(std::string_view element, const Call& call) {
-  const auto state = known(std::string(element));
+  auto state = known(std::string(element));
   if (!state) return lock_rows(element, call);
-  LockRows rows = rows_of(*state);
-  rows.likely = true;
-  return rows;
+  state->rows.likely = true;
+  return std::move(state->rows);
 }
 
 Result<std::vector<std::string>> Locks::elements(const Call& call) {
@@ -329,17 +326,16 @@ Result<std::vector<std::string>> Locks::elements(const Call& call) {
 
 Result<LockRows> Locks::lock_rows(std::string_view element, const Call& call) {
   if (!element.empty()) {
-    ARTCACHE_TRY(const State state, read(std::string(element), call));
-    return rows_of(state);
+    ARTCACHE_TRY(State state, read(std::string(element), call));
+    return std::move(state.rows);
   }
   LockRows all;
   ARTCACHE_TRY(const auto names, elements(call));
   for (const std::string& name : names) {
-    ARTCACHE_TRY(const State state, read(name, call));
-    LockRows rows = rows_of(state);
-    all.now = rows.now;
-    std::ranges::move(rows.holders, std::back_inserter(all.holders));
-    std::ranges::move(rows.waiters, std::back_inserter(all.waiters));
+    ARTCACHE_TRY(State state, read(name, call));
+    all.now = state.rows.now;
+    std::ranges::move(state.rows.holders, std::back_inserter(all.holders));
+    std::ranges::move(state.rows.waiters, std::back_inserter(all.waiters));
   }
   return all;
 }
@@ -360,7 +356,7 @@ Result<void> Locks::edit(const std::string& element, const Decide& decide, const
       ARTCACHE_TRY(state, read(element, call));
       fresh = true;
     }
-    const auto wanted = decide(rows_of(*state));
+    const auto wanted = decide(state->rows);
     if (!wanted && fresh) return wanted.error();
     if (!wanted) {
       state.reset();
@@ -370,6 +366,7 @@ Result<void> Locks::edit(const std::string& element, const Decide& decide, const
     ARTCACHE_TRY(Swapped swapped, swap(element, &*state, *wanted, call));
     if (swapped.done) return unregister(element, wanted->remove, call);
     state = std::move(swapped.state);
+    pass_time(*state);
     fresh = true;
   }
   return Error{Errc::busy, "redis locks: '" + element + "': too many change them at once"};
@@ -377,7 +374,7 @@ Result<void> Locks::edit(const std::string& element, const Decide& decide, const
 
 /// The first step of a grant. Where strangers turn up somebody else is probably at its second step:
 /// nothing is done then, so that the state is looked at again before a commit is spent on it.
-Result<LockEdit> Locks::mint(const std::string& element, const State& state, const Decide& decide,
+Result<LockEdit> Locks::mint(const std::string& element, State& state, const Decide& decide,
                              Strangers& strangers, const Call& call) {
   LockEdit wanted;
   const auto in_the_index = [&](const LockRows& kept) -> Result<LockEdit> {
@@ -391,9 +388,9 @@ Result<LockEdit> Locks::mint(const std::string& element, const State& state, con
     now.are_new = !std::ranges::includes(strangers.fences, now.fences);
     strangers = std::move(now);
     if (strangers.are_new) return own;
-    LockRows rows = rows_of(state);
-    rows.fence = kept.fence;
-    ARTCACHE_TRY(wanted, decide(rows));
+    pass_time(state);
+    state.rows.fence = kept.fence;
+    ARTCACHE_TRY(wanted, decide(state.rows));
     own.minted = wanted.minted;
     for (const LockRows::Holder& holder : wanted.put)
       if (holder.fence == wanted.minted) own.put.push_back(holder);
@@ -418,7 +415,9 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
       state.reset();
       continue;
     }
-    auto swapped = swap(element, &*state, *wanted, call);
+    auto swapped = strangers.fences.empty() && is_usual_grant(state->rows, *wanted)
+                       ? take(element, *state, *wanted, call)
+                       : swap(element, &*state, *wanted, call);
     const bool done = swapped && swapped->done;
     if (!done && wanted->minted != 0)
       (void)unregister(element, {wanted->minted}, Call().within(kAfterwards, *deps_.clock));

@@ -4,8 +4,9 @@
 // Kept: for each class of an element that is held a hash `cache_lock:{element}:{class}`, field =
 // fence, value = record (docs/formats/lock-record.md), which ends by itself with the longest TTL in
 // it; beside it `artcache:lock_waiters:{element}` and, for a day, `artcache:lock_last:{element}`,
-// the fence granted last. One script compares all of it with what the decision was made on, and
-// writes, or answers what is there now.
+// the fence of the last grant that put out others: of those one may be on its way, having been
+// registered, and must not come through when that grant is over. One script compares all of it with
+// what the decision was made on, and writes, or answers what is there now.
 //
 // A grant is made in three steps: the index registers the holder under a fence; Redis takes the
 // record if nothing has moved; the index forgets whoever is registered and not in Redis. Who is
@@ -46,7 +47,7 @@ class Locks final : public LockStore {
  private:
   /// Everything about one element at one moment.
   struct State {
-    std::string last;  ///< the fence granted last, or "-"
+    std::string last;  ///< the last fence of a long grant, or "-"
     LockRows rows;
     Clock::SteadyTime at{};  ///< when rows.now was, or later
   };
@@ -57,15 +58,17 @@ class Locks final : public LockStore {
 
   Result<Swapped> swap(const std::string& element, const State* seen, const LockEdit& edit,
                        const Call& call);
-  /// swap() in short: a grant where nobody was seen to hold or wait; a release, false where it was
-  /// not there.
+  /// swap() in short: a grant where nobody was seen to hold or wait, and nobody is put out; a
+  /// release, false where it was not there.
   Result<Swapped> take(const std::string& element, const State& seen, const LockEdit& edit,
                        const Call& call);
   Result<bool> give(const std::string& element, const State& seen, const LockEdit& edit,
                     const Call& call);
   Result<State> read(const std::string& element, const Call& call);
-  [[nodiscard]] std::optional<std::chrono::microseconds> now_of(const State& state) const;
-  [[nodiscard]] LockRows rows_of(const State& state) const;
+  /// It is later by now.
+  void pass_time(State& state) const;
+  /// The time by now, as the scripts take it.
+  [[nodiscard]] std::string time_text(const State& state) const;
   [[nodiscard]] std::optional<State> known(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
   void remember(const std::string& element, State state) ARTCACHE_EXCLUDES(mutex_);
   void forget(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
@@ -77,7 +80,7 @@ class Locks final : public LockStore {
     std::vector<std::uint64_t> fences;
     bool are_new = false;  ///< some were not there when it was asked before
   };
-  Result<LockEdit> mint(const std::string& element, const State& state, const Decide& decide,
+  Result<LockEdit> mint(const std::string& element, State& state, const Decide& decide,
                         Strangers& strangers, const Call& call);
   void withdraw(const std::string& element, std::uint64_t fence);
   Result<void> unregister(const std::string& element, std::vector<std::uint64_t> fences,

@@ -32,7 +32,11 @@ std::string new_owner() {
   std::array<std::uint8_t, 16> random{};
   util::fill_random(random);
   std::string owner;
-  for (const std::uint8_t byte : random) owner.append({kDigits[byte >> 4], kDigits[byte & 15]});
+  owner.reserve(2 * random.size());
+  for (const std::uint8_t byte : random) {
+    owner.push_back(kDigits[byte >> 4]);
+    owner.push_back(kDigits[byte & 15]);
+  }
   return owner;
 }
 

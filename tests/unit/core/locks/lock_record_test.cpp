@@ -56,6 +56,19 @@ TEST_SUITE("lock record") {
           decode_record(kRecord).value());
   }
 
+  TEST_CASE("whose a record is can be told without reading it, and no text of people deceives") {
+    LockRecord record;
+    record.owner = "0123456789abcdef";
+    record.host = R"(","owner":"fedc",")";
+    CHECK(is_of(encode(record), "0123456789abcdef"));
+    CHECK_FALSE(is_of(encode(record), "fedc"));
+    CHECK_FALSE(is_of(encode(record), "0123456789abcde"));
+    CHECK_FALSE(is_of(encode(record), "0123456789abcdef0"));
+    CHECK_FALSE(is_of(encode(record), ""));
+    CHECK_FALSE(is_of(R"({"v":1,"operation":"owner"})", "0123456789abcdef"));
+    CHECK_FALSE(is_of(R"({"owner":"0123)", "0123"));
+  }
+
   TEST_CASE("texts of people are cut, and odd bytes in them made harmless") {
     LockRecord record = decode_record(kRecord).value();
     record.progress = std::string(10'000, 'x');
