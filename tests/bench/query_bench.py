@@ -170,6 +170,7 @@ def measure(options, redis):
         if not eventually(lambda: files.keys() <= tail.received.keys() & hears.received.keys()):
             raise SystemExit("a change was not received")
         tail.ended = True
+        tail.join()
     took = {}
     for file_id in list(files)[WARM_UP:]:
         moments = {**files[file_id], "received": hears.received[file_id],
