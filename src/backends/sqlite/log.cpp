@@ -57,8 +57,10 @@ void HeadWatch::wait(std::uint64_t seq, std::chrono::nanoseconds pause,
 }
 
 Result<IndexHead> Index::head(const Call& call) {
-  ARTCACHE_TRY(const Reading reading, begin_reading(call));
-  return reading.head();
+  // One statement is one moment by itself, as in find().
+  ARTCACHE_TRY(const sql::Lease connection, readers_.acquire(call));
+  ARTCACHE_TRY(HeadRow row, read_head(*connection, names_, sql::Need::read));
+  return std::move(row.head);
 }
 
 Result<LogSlice> Index::read_after(const Position& position, std::uint32_t limit,

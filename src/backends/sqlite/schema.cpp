@@ -126,19 +126,17 @@ Result<Names> Names::with_prefix(std::string_view prefix) {
 std::string Names::text(std::string_view text, std::uint64_t generation) const {
   std::string out;
   out.reserve(text.size() + 64);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::string_view mark = text.substr(i, 3);
+  for (std::size_t brace = 0; (brace = text.find('{')) != std::string_view::npos;) {
+    const std::string_view mark = text.substr(brace, 3);
+    out.append(text.substr(0, brace));
+    const bool known = mark == "{p}" || mark == "{g}";
     if (mark == "{p}")
       out.append(prefix_);
-    else if (mark == "{g}")
-      out.append(std::to_string(generation));
-    else {
-      out.push_back(text[i]);
-      continue;
-    }
-    i += 2;
+    else
+      out.append(known ? std::to_string(generation) : "{");
+    text.remove_prefix(brace + (known ? mark.size() : 1));
   }
-  return out;
+  return out.append(text);
 }
 
 Result<void> create(sql::Connection& connection, const Names& names, const Call& call) {
