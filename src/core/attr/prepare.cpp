@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/search/tokens.hpp"
 #include "util/hash.hpp"
 
 namespace artcache {
@@ -27,23 +28,23 @@ ContentHash content_hash(const FileEntry& entry) {
 
 namespace attr {
 
-PreparedEntry begin_preparing(FileEntry entry) {
-  PreparedEntry out;
-  out.entry = std::move(entry);
+void begin_preparing(PreparedEntry& out) {
+  out.content.clear();
   append_content(out.content, out.entry);
   out.hash = hash_of(out.content);
-  return out;
 }
 
-void finish_preparing(PreparedEntry& entry) {
-  entry.part = Digest::of(to_string(entry.entry.id), entry.hash);
-  entry.tokens = search_tokens(entry.entry);
+void finish_preparing(PreparedEntry& out) {
+  out.part = Digest::of(to_string(out.entry.id), out.hash);
+  search::assign_tokens(out.tokens, out.entry);
 }
 
 }  // namespace attr
 
 PreparedEntry prepare(FileEntry entry) {
-  PreparedEntry out = attr::begin_preparing(std::move(entry));
+  PreparedEntry out;
+  out.entry = std::move(entry);
+  attr::begin_preparing(out);
   attr::finish_preparing(out);
   return out;
 }

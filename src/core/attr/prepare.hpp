@@ -7,9 +7,9 @@
 
 namespace artcache::attr {
 
-/// The content and its hash.
-PreparedEntry begin_preparing(FileEntry entry);
+/// The content of `out.entry` and its hash. The buffers of `out` are used again, here and below.
+void begin_preparing(PreparedEntry& out);
 /// The rest of what prepare() computes.
-void finish_preparing(PreparedEntry& entry);
+void finish_preparing(PreparedEntry& out);
 
 }  // namespace artcache::attr

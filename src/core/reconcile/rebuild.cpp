@@ -105,7 +105,7 @@ class Rebuild final : public WalkTaker {
   void note_known(std::span<const ListedFile> sidecars,
                   std::span<const std::optional<ScannedFile>> scanned,
                   const std::vector<char>& open);
-  Result<void> settle_known(Chunk& chunk);
+  Result<bool> settle_known(Chunk& chunk);
   Result<void> freshen(std::uint64_t as_of);
 
   const Context& context_;
@@ -130,6 +130,7 @@ class Rebuild final : public WalkTaker {
   std::atomic<std::uint64_t> scanned_files_{0};
   std::vector<FileId> aged_;  // entries that say what their sidecars say, and are to be made fresh
   std::unique_ptr<BulkLoad> bulk_;
+  std::vector<BulkLoad::Row> bulk_rows_;  // its buffers go back to the readers, and come again
 };
 
 Result<RebuildReport> Rebuild::run(const Keep& keep) {
@@ -263,19 +264,23 @@ Result<void> Rebuild::add_to_bulk(Chunk& chunk) {
   statistics_.sidecars_opened += chunk.files.size();
   statistics_.bytes_read += chunk.bytes;
   const Freshness fresh = context_.fresh();
-  std::vector<BulkLoad::Row> rows;
-  rows.reserve(chunk.files.size());
+  std::size_t count = 0;
+  if (bulk_rows_.size() < chunk.files.size()) bulk_rows_.resize(chunk.files.size());
   for (Opened& file : chunk.files) {
     if (!file.put) {
       applier_.unread(file);
       continue;
     }
-    BulkLoad::Row& row = rows.emplace_back();
-    row.scanned = scanned_of(file);
-    row.put = std::move(*file.put);
+    BulkLoad::Row& row = bulk_rows_[count++];
+    row.scanned.path.swap(file.path);
+    row.scanned.stamp = file.stamp;
+    row.scanned.id = file.put->entry.id;
+    row.scanned.hash = file.put->hash;
+    row.scanned.updated_at = file.put->entry.updated_at;
+    std::swap(row.put, *file.put);
     row.freshness = fresh;
   }
-  return bulk_->add(rows, call_);
+  return bulk_->add(std::span(bulk_rows_).first(count), call_);
 }
 
 // --- Comparison ---------------------------------------------------------------------------------
@@ -405,7 +410,8 @@ Result<void> Rebuild::opened(Chunk& chunk) {
   } else {
     if (collecting_) {
       note_found(chunk);
-      ARTCACHE_CHECK(settle_known(chunk));
+      ARTCACHE_TRY(const bool more, settle_known(chunk));
+      if (!more) return {};
     }
     ARTCACHE_TRY(const auto outcomes, applier_.put(chunk));
     for (std::size_t i = 0; i < outcomes.size(); ++i)
@@ -416,16 +422,22 @@ Result<void> Rebuild::opened(Chunk& chunk) {
 }
 
 /// Takes out of a chunk what says what the scan table knows already: the join compares it with
-/// the index, and shows whose freshness is to be renewed.
-Result<void> Rebuild::settle_known(Chunk& chunk) {
+/// the index, and shows whose freshness is to be renewed. False when that was all: then the chunk
+/// stays as it is, and its buffers serve again.
+Result<bool> Rebuild::settle_known(Chunk& chunk) {
   if (full_)
     for (const Opened& file : chunk.files)
       if (file.dropped || file.put) ARTCACHE_CHECK(log_.add(file.path));
-  const auto known = static_cast<std::uint64_t>(
-      std::erase_if(chunk.files, [](const Opened& file) { return file.dropped; }));
+  const auto dropped = [](const Opened& file) { return file.dropped; };
+  const auto known = static_cast<std::uint64_t>(std::ranges::count_if(chunk.files, dropped));
   statistics_.sidecars_opened += known;
   statistics_.entries_unchanged += known;
-  return {};
+  if (known == chunk.files.size()) {
+    statistics_.bytes_read += chunk.bytes;
+    return false;
+  }
+  std::erase_if(chunk.files, dropped);
+  return true;
 }
 
 Result<void> Rebuild::pause() {

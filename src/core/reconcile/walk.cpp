@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/reconcile/walk.hpp"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -19,6 +20,8 @@ namespace {
 
 constexpr std::size_t kPathsMost = 8192;  // waiting to be read
 constexpr std::size_t kChunksMost = 2;    // read, and waiting to be taken
+/// A storage ends a chunk with fewer threads than it began it with: then the next one fills in.
+constexpr std::size_t kReaders = 2;
 constexpr std::chrono::milliseconds kPatience{20};
 constexpr std::chrono::milliseconds kTick{200};
 
@@ -31,11 +34,13 @@ class Ending {
   }
   [[nodiscard]] const Call& call() const { return call_; }
 
+  /// What is under way may still come to its end.
+  void note(Error error) {
+    const util::MutexLock lock(mutex_);
+    if (!error_) error_ = std::move(error);
+  }
   void fail(Error error) {
-    {
-      const util::MutexLock lock(mutex_);
-      if (!error_) error_ = std::move(error);
-    }
+    note(std::move(error));
     stop_.request_stop();
   }
   Result<void> outcome() {
@@ -60,13 +65,15 @@ class Walk {
 
   Result<void> run() {
     std::jthread lister([this] { stage([this] { list(); }); });
-    std::jthread reader([this] { stage([this] { read(); }); });
+    std::array<std::jthread, kReaders> readers;
+    for (std::jthread& reader : readers)
+      reader = std::jthread([this] { stage([this] { read(); }); });
     take();
     // Whoever still waits for room must not wait for ever.
     paths_.abandon();
     chunks_.abandon();
     lister.join();
-    reader.join();
+    for (std::jthread& reader : readers) reader.join();
     // A stop from outside shows as such, not as the first thing that it broke.
     ARTCACHE_CHECK(call_.check("walk", *plan_.clock));
     return ending_.outcome();
@@ -149,8 +156,11 @@ class Walk {
     for (std::size_t i = 0; i < files.size(); ++i) {
       if (open[i] == 0) continue;
       Wanted& file = wanted.emplace_back();
-      file.path = files[i].path;
       file.known = std::move(scanned[i]);
+      if (file.known)
+        file.path = std::exchange(file.known->path, {});
+      else
+        file.path = files[i].path;
     }
     if (wanted.empty() || paths_.push(std::move(wanted))) return {};
     return Error{Errc::cancelled, "walk: the listing was ended"};
@@ -160,15 +170,16 @@ class Walk {
     while (!paths_.ended()) {
       std::vector<Wanted> wanted = paths_.pop(kChunk, kPatience);
       if (wanted.empty()) continue;
-      auto chunk = read_chunk(plan_, std::move(wanted), ending_.call());
+      auto chunk = read_chunk(plan_, std::move(wanted), ending_.call(), take_spare());
       if (!chunk) {
-        ending_.fail(std::move(chunk).error());
+        // What the other readers are at now is not to be read again by the next run.
+        ending_.note(std::move(chunk).error());
         paths_.abandon();
         break;
       }
       if (!chunks_.push_one(std::move(*chunk))) break;
     }
-    chunks_.end();
+    if (readers_.fetch_sub(1) == 1) chunks_.end();
   }
 
   void take() {
@@ -176,10 +187,24 @@ class Walk {
       std::vector<Chunk> chunk = chunks_.pop(1, kTick);
       Result<void> taken = taker_.pause();
       if (taken && !chunk.empty()) taken = taker_.opened(chunk.front());
-      if (taken) continue;
-      ending_.fail(std::move(taken).error());
-      return;
+      if (!taken) {
+        ending_.fail(std::move(taken).error());
+        return;
+      }
+      if (!chunk.empty()) give_spare(std::move(chunk.front()));
     }
+  }
+
+  Chunk take_spare() {
+    const util::MutexLock lock(spare_mutex_);
+    if (spare_.empty()) return {};
+    Chunk chunk = std::move(spare_.back());
+    spare_.pop_back();
+    return chunk;
+  }
+  void give_spare(Chunk chunk) {
+    const util::MutexLock lock(spare_mutex_);
+    spare_.push_back(std::move(chunk));
   }
 
   const WalkPlan& plan_;
@@ -188,19 +213,30 @@ class Walk {
   const Call& call_;
   BoundedQueue<Wanted> paths_{kPathsMost};
   BoundedQueue<Chunk> chunks_{kChunksMost};
+  std::atomic<std::size_t> readers_{kReaders};  // that are at work
+  util::Mutex spare_mutex_;
+  /// Taken already; their buffers are used again. To free on one thread what another one has
+  /// allocated, string by string, costs as much as parsing.
+  std::vector<Chunk> spare_ ARTCACHE_GUARDED_BY(spare_mutex_);
 };
 
 void decode_into(Opened& file, std::string_view bytes, bool drop_known) {
-  thread_local FileEntry entry;  // its buffers are used again
+  thread_local FileEntry at_hand;  // for what is dropped again
+  drop_known = drop_known && file.known && file.known->stamp == file.stamp;
+  if (!drop_known && !file.put) file.put = PreparedEntry{};
+  FileEntry& entry = drop_known ? at_hand : file.put->entry;
   if (auto decoded = attr::decode(bytes, file.path, entry); !decoded) {
     file.put = std::move(decoded).error();
     return;
   }
   file.misnamed = is_misnamed(file.path, entry.id);
-  file.dropped = drop_known && file.known && file.known->stamp == file.stamp &&
-                 file.known->id == entry.id && file.known->hash == content_hash(entry);
-  if (file.dropped) return;
-  file.put = attr::begin_preparing(entry);
+  if (drop_known) {
+    file.dropped = file.known->id == entry.id && file.known->hash == content_hash(entry);
+    if (file.dropped) return;
+    if (!file.put) file.put = PreparedEntry{};
+    file.put->entry = entry;
+  }
+  attr::begin_preparing(*file.put);
   if (!file.is_as_known()) attr::finish_preparing(*file.put);
 }
 
@@ -231,12 +267,16 @@ std::string misnamed_text(std::string_view path, const FileId& id) {
          ", which counts, and not of the id in its name: rename it, or mend its file_id";
 }
 
-Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call) {
-  Chunk chunk;
+Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call,
+                         Chunk used) {
+  Chunk chunk = std::move(used);
   chunk.files.resize(wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    chunk.files[i].path = std::move(wanted[i].path);
-    chunk.files[i].known = std::move(wanted[i].known);
+    Opened& file = chunk.files[i];
+    file.path = std::move(wanted[i].path);
+    file.known = std::move(wanted[i].known);
+    file.stamp = {};
+    file.dropped = file.misnamed = false;
   }
   if (plan.budget != nullptr) ARTCACHE_CHECK(plan.budget->take(chunk.files.size(), 0, call));
   // Before the first byte is read: whatever changes from now on is newer than what will be read.

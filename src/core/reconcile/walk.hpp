@@ -24,16 +24,17 @@ inline constexpr std::size_t kChunk = 1000;
 /// A sidecar that is to be opened.
 struct Wanted {
   std::string path;
-  std::optional<ScannedFile> known = {};  ///< what it was when it was read last
+  std::optional<ScannedFile> known = {};  ///< what it was when it was read last, without the path
 };
 
 /// One that was.
 struct Opened {
   std::string path;
   std::optional<ScannedFile> known;
-  Stamp stamp;  ///< taken before it was read
-  Result<PreparedEntry> put = Error{};
-  /// With WalkPlan::drop_known: it says under an equal stamp what `known` tells. `put` is not set.
+  Stamp stamp;                          ///< taken before it was read
+  Result<PreparedEntry> put = Error{};  ///< may be moved from, or swapped for another one
+  /// With WalkPlan::drop_known: it says under an equal stamp what `known` tells. `put` says
+  /// nothing.
   bool dropped = false;
   bool misnamed = false;  ///< see is_misnamed()
 
@@ -71,7 +72,7 @@ class WalkTaker {
   virtual void other_files(std::span<const ListedFile> files) { (void)files; }
   /// From several threads at once.
   virtual void not_seen(const ListProblem& problem) = 0;
-  /// On the thread of walk(), as all below.
+  /// On the thread of walk(), as all below. What is left of the chunk serves for another one.
   virtual Result<void> opened(Chunk& chunk) = 0;
   /// A safe point, a few times a second.
   virtual Result<void> pause() = 0;
@@ -96,7 +97,9 @@ struct WalkPlan {
 Result<void> walk(const WalkPlan& plan, WalkTaker& taker, const Call& call);
 
 /// Reads and decodes these sidecars. Errors: timed_out, cancelled, unavailable (the index); what
-/// is wrong with one sidecar stands in its Opened.
-Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call);
+/// is wrong with one sidecar stands in its Opened. The buffers of a chunk that is `used` up serve
+/// again.
+Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call,
+                         Chunk used = {});
 
 }  // namespace artcache::reconcile

@@ -32,16 +32,20 @@ bool all_in(const SearchQuery& query, std::initializer_list<std::string_view> gr
 
 }  // namespace
 
-SearchTokens search_tokens(const FileEntry& entry) {
-  const std::string all = search::entry_tokens(entry);
+void search::assign_tokens(SearchTokens& out, const FileEntry& entry) {
+  const std::string all = entry_tokens(entry);
   // Name, tags, description and people, a line each.
   const std::size_t name_end = all.find('\n');
   const std::size_t tags_end = all.find('\n', name_end + 1);
+  out.name.assign(all, 0, name_end);
+  out.tags.assign(all, name_end + 1, tags_end - name_end - 1);
+  out.rest.assign(all, tags_end + 1);
+  std::ranges::replace(out.rest, '\n', ' ');
+}
+
+SearchTokens search_tokens(const FileEntry& entry) {
   SearchTokens tokens;
-  tokens.name = all.substr(0, name_end);
-  tokens.tags = all.substr(name_end + 1, tags_end - name_end - 1);
-  tokens.rest = all.substr(tags_end + 1);
-  std::ranges::replace(tokens.rest, '\n', ' ');
+  search::assign_tokens(tokens, entry);
   return tokens;
 }
 

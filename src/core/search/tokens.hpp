@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/file_entry.hpp>
+#include <artcache/search_tokens.hpp>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -29,5 +30,8 @@ void append_tokens(std::string& out, std::string_view text);
 /// original_filename, then those of the tags, of the description, and of the user's names. A line
 /// feed stands between the four parts, whether or not they are empty. Safe to call from any thread.
 std::string entry_tokens(const FileEntry& entry);
+
+/// What search_tokens() gives, into buffers that are used again.
+void assign_tokens(SearchTokens& out, const FileEntry& entry);
 
 }  // namespace artcache::search
