@@ -2,10 +2,14 @@
 #include "core/reconcile/found_set.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <utility>
 
 namespace artcache::reconcile {
 namespace {
+
+constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15ULL;  // any odd number without a pattern
 
 std::uint64_t scramble(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -31,7 +35,8 @@ bool by_id(const Found& a, const Found& b) {
 std::uint64_t path_hash(std::string_view path, std::uint64_t seed) {
   std::uint64_t hash = scramble(seed ^ path.size());
   while (path.size() >= 8) {
-    hash = scramble(hash ^ word(reinterpret_cast<const std::uint8_t*>(path.data())));
+    hash = (hash ^ word(reinterpret_cast<const std::uint8_t*>(path.data()))) * kFactor;
+    hash ^= hash >> 32;
     path.remove_prefix(8);
   }
   std::uint64_t rest = 0;
@@ -40,7 +45,7 @@ std::uint64_t path_hash(std::string_view path, std::uint64_t seed) {
 }
 
 FoundSet::FoundSet(std::size_t most, std::uint64_t seed)
-    : most_(std::max<std::size_t>(most, kBuckets)), seed_(seed) {}
+    : most_(std::max(most, kLeast)), seed_(seed) {}
 
 std::uint64_t FoundSet::mix(const FileId& id) const {
   const auto& bytes = id.bytes();
@@ -51,7 +56,9 @@ std::uint32_t FoundSet::part_of(const FileId& id) const {
   return static_cast<std::uint32_t>(mix(id)) & (parts_ - 1);
 }
 
-std::size_t FoundSet::bucket_of(const FileId& id) const { return mix(id) >> 56; }
+std::size_t FoundSet::bucket_of(const FileId& id) const {
+  return mix(id) >> (64 - std::bit_width(kBuckets - 1));
+}
 
 void FoundSet::begin(std::uint32_t part) {
   part_ = part;
@@ -89,15 +96,16 @@ void FoundSet::seal() {
 }
 
 std::span<Found> FoundSet::of(const FileId& id) {
-  auto& bucket = buckets_[bucket_of(id)];
-  const auto range = std::equal_range(bucket.begin(), bucket.end(), Found{id, 0, 0}, by_id);
-  return {range.first, range.second};
+  const std::span<const Found> found = std::as_const(*this).of(id);
+  return {const_cast<Found*>(found.data()), found.size()};  // NOLINT: it is ours
 }
 
 std::span<const Found> FoundSet::of(const FileId& id) const {
   const auto& bucket = buckets_[bucket_of(id)];
-  const auto range = std::equal_range(bucket.begin(), bucket.end(), Found{id, 0, 0}, by_id);
-  return {range.first, range.second};
+  const auto first = std::lower_bound(bucket.begin(), bucket.end(), Found{id, 0, 0}, by_id);
+  auto last = first;  // few ids have more than one
+  while (last != bucket.end() && last->id == id) ++last;
+  return {first, last};
 }
 
 Match FoundSet::match(const FileId& id, const ContentHash& hash) {
@@ -121,17 +129,23 @@ bool FoundSet::has_path(const FileId& id, std::string_view path) const {
   return std::ranges::any_of(of(id), [&](const Found& found) { return found.path == wanted; });
 }
 
-bool FoundSet::to_reread(const FileId& id) const {
-  return std::ranges::any_of(of(id), [](const Found& found) {
-    return (found.hash & kDiffers) != 0 || (found.hash & (kKnown | kOpaque)) == 0;
-  });
+bool FoundSet::is_open(const Found& found) {
+  return (found.hash & kDiffers) != 0 || (found.hash & (kKnown | kOpaque)) == 0;
 }
+
+bool FoundSet::to_reread(const FileId& id) const { return std::ranges::any_of(of(id), is_open); }
 
 std::uint64_t FoundSet::reread_count() const {
   std::uint64_t count = 0;
-  for (const auto& bucket : buckets_)
-    for (std::size_t i = 0; i < bucket.size(); ++i)
-      if ((i == 0 || bucket[i].id != bucket[i - 1].id) && to_reread(bucket[i].id)) ++count;
+  for (const auto& bucket : buckets_) {
+    bool counted = false;  // the id at hand
+    for (std::size_t i = 0; i < bucket.size(); ++i) {
+      if (i == 0 || bucket[i].id != bucket[i - 1].id) counted = false;
+      if (counted || !is_open(bucket[i])) continue;
+      counted = true;
+      ++count;
+    }
+  }
   return count;
 }
 

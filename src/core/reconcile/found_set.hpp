@@ -72,7 +72,10 @@ class FoundSet {
  private:
   // In Found::hash, which has_path() does not look at.
   static constexpr std::uint64_t kKnown = 1, kDiffers = 2, kOpaque = 4, kFlags = 7;
-  static constexpr std::size_t kBuckets = 256;
+  static constexpr std::size_t kLeast = 256;
+  static constexpr std::size_t kBuckets = 2048;  // a power of two: in a bucket all lies together
+
+  static bool is_open(const Found& found);
 
   [[nodiscard]] std::uint64_t mix(const FileId& id) const;
   [[nodiscard]] std::uint32_t part_of(const FileId& id) const;
