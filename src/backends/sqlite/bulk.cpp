@@ -94,7 +94,7 @@ Result<void> Bulk::store(sql::Connection& connection) const {
                connection.prepare(
                    names_.text("INSERT OR REPLACE INTO {p}load VALUES(1, ?,?,?,?,?,?,?,?,?)")));
   s->bind(0, token_).bind(1, to_sql(generation_)).bind(2, to_sql(begun_seq_)).bind(3, next_row_);
-  s->bind(4, words_.empty() ? next_row_ : words_.front().first);
+  s->bind(4, words_.empty() ? next_row_ : words_.front().row);
   s->bind(5, to_sql(count_)).bind(6, to_sql(bytes_));
   s->bind(7, to_sql(digest_.high())).bind(8, to_sql(digest_.low()));
   ARTCACHE_CHECK(s->run());
@@ -155,7 +155,7 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
     const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
       ARTCACHE_CHECK(check_mine(connection));
       ARTCACHE_TRY(added, add_some(connection, rows.first(std::min(rows.size(), kBatchMost))));
-      if (words_.size() >= kWordsMost || words_bytes_ >= kWordsBytesMost)
+      if (words_.size() >= kWordsMost || words_text_.size() >= kWordsBytesMost)
         ARTCACHE_CHECK(add_words(connection));
       return store(connection);
     };
@@ -173,7 +173,7 @@ Result<std::size_t> Bulk::add_some(sql::Connection& connection, std::span<const 
   std::size_t added = 0;
   for (const Row& row : rows) {
     const bool look = added > 0 && added % kBetweenLooks == 0;
-    if (words_bytes_ >= kWordsBytesMost || (look && writer_.somebody_waits())) break;
+    if (words_text_.size() >= kWordsBytesMost || (look && writer_.somebody_waits())) break;
     ARTCACHE_TRY(const std::int64_t number,
                  entries.insert({&row.put, revision, row.freshness,
                                  path_to_keep(row.scanned.path, row.put.entry)}));
@@ -190,8 +190,8 @@ Result<std::size_t> Bulk::add_some(sql::Connection& connection, std::span<const 
 }
 
 void Bulk::remember_words(std::int64_t row, const SearchTokens& tokens) {
-  words_bytes_ += tokens.name.size() + tokens.tags.size() + tokens.rest.size();
-  words_.emplace_back(row, tokens);
+  words_.push_back({row, tokens.name.size(), tokens.tags.size(), tokens.rest.size()});
+  words_text_.append(tokens.name).append(tokens.tags).append(tokens.rest);
 }
 
 /// What a load that was cut short had not added yet.
@@ -211,9 +211,18 @@ Result<void> Bulk::remember_words_since(sql::Connection& connection, std::int64_
 
 Result<void> Bulk::add_words(sql::Connection& connection) {
   RowWriter entries(connection, names_, generation_);
-  for (const auto& [row, tokens] : words_) ARTCACHE_CHECK(entries.add_words(row, tokens));
+  std::string_view left = words_text_;
+  const auto next = [&left](std::size_t size) {
+    const std::string_view part = left.substr(0, size);
+    left.remove_prefix(size);
+    return part;
+  };
+  for (const Words& words : words_) {
+    const std::string_view name = next(words.name), tags = next(words.tags);
+    ARTCACHE_CHECK(entries.add_words(words.row, name, tags, next(words.rest)));
+  }
   words_.clear();
-  words_bytes_ = 0;
+  words_text_.clear();
   return {};
 }
 

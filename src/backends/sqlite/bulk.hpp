@@ -64,10 +64,15 @@ class Bulk final : public BulkLoad {
   Digest digest_;
   std::uint64_t count_ = 0, bytes_ = 0;
   std::int64_t next_row_ = 1;
+  /// Words of a row, as they stand behind each other in words_text_.
+  struct Words {
+    std::int64_t row = 0;
+    std::size_t name = 0, tags = 0, rest = 0;
+  };
   /// The words of the last rows wait here: a segment of the words table costs much the same whether
   /// it has the words of many rows or of few.
-  std::vector<std::pair<std::int64_t, SearchTokens>> words_;
-  std::size_t words_bytes_ = 0;
+  std::vector<Words> words_;
+  std::string words_text_;
   std::uint64_t resumed_ = 0;
 };
 

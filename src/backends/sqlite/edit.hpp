@@ -54,7 +54,11 @@ class RowWriter {
   /// The same by id; false when there is no such row, or its revision is above `newest`.
   Result<bool> freshen(const FileId& id, std::uint64_t newest, const Freshness& freshness);
   Result<void> set_sidecar_path(std::int64_t row, std::string_view path);
-  Result<void> add_words(std::int64_t row, const SearchTokens& tokens);
+  Result<void> add_words(std::int64_t row, const SearchTokens& tokens) {
+    return add_words(row, tokens.name, tokens.tags, tokens.rest);
+  }
+  Result<void> add_words(std::int64_t row, std::string_view name, std::string_view tags,
+                         std::string_view rest);
   Result<void> remove_words(std::int64_t row, const SearchTokens& tokens);
 
  private:

@@ -138,12 +138,13 @@ Result<void> Index::scan_table(
                                  "SELECT folder, files FROM {p}scan_{g} WHERE folder >= ? "
                                  "AND folder < ? ORDER BY folder, low"));
   s->bind(0, std::string_view(begin)).bind(1, std::string_view(end));
+  std::vector<ScannedFile> files;
   while (true) {
     ARTCACHE_TRY(const bool found, s->step());
     if (!found) return {};
     ARTCACHE_CHECK(call.check("index: scan table", *deps_.clock));
-    ARTCACHE_TRY(ScanLeaf leaf, ScanLeaf::parse(s->blob(1)));
-    std::vector<ScannedFile> files = std::move(leaf).take();
+    ARTCACHE_TRY(ScanLeaf leaf, ScanLeaf::parse(s->blob(1), std::move(files)));
+    files = std::move(leaf).take();
     const std::string_view under = s->text(0);
     for (ScannedFile& file : files) file.path.insert(0, under);
     ARTCACHE_CHECK(sink(files));

@@ -137,13 +137,13 @@ Result<void> RowWriter::set_sidecar_path(std::int64_t row, std::string_view path
   return {};
 }
 
-Result<void> RowWriter::add_words(std::int64_t row, const SearchTokens& tokens) {
+Result<void> RowWriter::add_words(std::int64_t row, std::string_view name, std::string_view tags,
+                                  std::string_view rest) {
   ARTCACHE_TRY(
       sql::Statement * s,
       tables_.statement(statements_.add_words,
                         "INSERT INTO {p}words_{g}(rowid, name, tags, rest) VALUES(?, ?, ?, ?)"));
-  s->bind(0, row).bind(1, std::string_view(tokens.name)).bind(2, std::string_view(tokens.tags));
-  s->bind(3, std::string_view(tokens.rest));
+  s->bind(0, row).bind(1, name).bind(2, tags).bind(3, rest);
   ARTCACHE_CHECK(s->run());
   return {};
 }

@@ -52,8 +52,10 @@ Result<void> check_name(std::string_view path) {
   return Error{Errc::invalid_argument, "index: scan table: a name of more than 65535 bytes"};
 }
 
-Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes) {
+Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes, std::vector<ScannedFile> used) {
   ScanLeaf leaf;
+  leaf.files_ = std::move(used);
+  std::size_t count = 0;
   const std::uint8_t* at = bytes.data();
   const std::uint8_t* const end = at + bytes.size();
   leaf.files_.reserve(bytes.size() / kFixed);  // a little too much
@@ -63,7 +65,9 @@ Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes) {
     if (left < kFixed + length)
       return Error{Errc::corrupt, "sqlite index: a damaged row in the scan table; rebuild it"};
     at += 2;
-    ScannedFile& file = leaf.files_.emplace_back();
+    ScannedFile& file =
+        count < leaf.files_.size() ? leaf.files_[count] : leaf.files_.emplace_back();
+    ++count;
     file.path.assign(reinterpret_cast<const char*>(at), length);
     at += length;
     file.stamp.size = take_number(at, 8);
@@ -73,6 +77,7 @@ Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes) {
     file.updated_at =
         Timestamp(std::chrono::microseconds(static_cast<std::int64_t>(take_number(at, 8))));
   }
+  leaf.files_.resize(count);
   return leaf;
 }
 
@@ -105,8 +110,11 @@ std::optional<ScannedFile> ScanLeaf::put(std::string_view name, const ScannedFil
     old = std::move(*at);
   else
     at = files_.emplace(at);
-  *at = file;
-  at->path = name;
+  at->path = name;  // and not first the path of the file, which is longer
+  at->stamp = file.stamp;
+  at->id = file.id;
+  at->hash = file.hash;
+  at->updated_at = file.updated_at;
   return old;
 }
 

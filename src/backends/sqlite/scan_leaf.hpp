@@ -28,8 +28,8 @@ Result<void> check_name(std::string_view path);
 /// Files of one folder, by name. ScannedFile::path holds the name alone.
 class ScanLeaf {
  public:
-  /// Errors: corrupt.
-  static Result<ScanLeaf> parse(sql::Bytes bytes);
+  /// The buffers of files that are `used` up serve again. Errors: corrupt.
+  static Result<ScanLeaf> parse(sql::Bytes bytes, std::vector<ScannedFile> used = {});
   [[nodiscard]] std::string packed() const;
 
   [[nodiscard]] const std::vector<ScannedFile>& files() const { return files_; }

@@ -146,12 +146,13 @@ class LeafReader {
   }
   Result<void> read(const SplitPath& path) {
     folder_ = path.folder;
+    std::vector<ScannedFile> used = std::move(leaf_).take();
     leaf_ = {};
     statement_.bind(0, path.folder).bind(1, path.name);
     ARTCACHE_TRY(const bool found, statement_.step());
     if (!found) return {};
     low_ = statement_.text(0);
-    ARTCACHE_TRY(leaf_, ScanLeaf::parse(statement_.blob(1)));
+    ARTCACHE_TRY(leaf_, ScanLeaf::parse(statement_.blob(1), std::move(used)));
     statement_.reset();
     return {};
   }
