@@ -20,6 +20,9 @@ struct HttpLogSettings {
   /// Asked before each request, so that a token may be renewed; called from any thread. None: no
   /// token is sent.
   std::function<Result<std::string>(const Call&)> token = {};
+  /// Told of a token that was answered with 401, before `token` is asked again for one more try;
+  /// called from any thread. None: a refused token is an error at once.
+  std::function<void(const std::string& token)> reject = {};
 };
 
 /// Connects with the first request. Errors of the source: unavailable, timed_out, cancelled, gone,

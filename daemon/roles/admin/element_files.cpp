@@ -38,13 +38,26 @@ Result<std::string> ElementFiles::token(Errand errand) {
   return minted.token;
 }
 
+void ElementFiles::reject(std::string_view token) {
+  const util::MutexLock lock(mutex_);
+  for (Minted& minted : minted_)
+    if (minted.token == token) minted = {};
+}
+
 Result<web::HttpReply> ElementFiles::send(web::HttpRequest request, const Call& call) {
   if (!send_) return Error{Errc::unsupported, "element: this build asks no other servers"};
-  ARTCACHE_TRY(const std::string bearer, token(Errand::change));
-  request.headers.emplace_back("Authorization", "Bearer " + bearer);
   request.headers.emplace_back("Content-Type", "application/json");
   if (!call.request_id.empty()) request.headers.emplace_back("X-Request-ID", call.request_id);
-  return send_(request, call.within(kAnswerMost, *deps_.clock));
+  const Call mine = call.within(kAnswerMost, *deps_.clock);
+  request.headers.emplace_back("Authorization", "");
+  for (int tries = 0;; ++tries) {
+    ARTCACHE_TRY(const std::string bearer, token(Errand::change));
+    request.headers.back().second = "Bearer " + bearer;
+    auto reply = send_(request, mine);
+    if (!reply || reply->head.status != 401) return reply;
+    reject(bearer);
+    if (tries > 0) return reply;
+  }
 }
 
 Result<web::HttpReply> ElementFiles::change(const std::string& element, const std::string& file,

@@ -39,6 +39,8 @@ class ElementFiles {
   /// With which the admin speaks to elements; good for some minutes. That for following opens logs
   /// (AUDITOR), that for changes also files (OPERATOR). Errors: as Signing::mint().
   Result<std::string> token(Errand errand);
+  /// An element did not believe this one: it is not given again.
+  void reject(std::string_view token);
 
   /// PATCH with `json`; an answer of any status is a success. Errors: those of Send, unsupported
   /// (there is no way to send). After an error the file may be changed or not.

@@ -69,8 +69,10 @@ using Fetch = std::function<Result<std::string>(const std::string& url, const Ca
 /// The token with which the admin asks an element. Errors: as Signing::mint().
 using Token = std::function<Result<std::string>(const Call&)>;
 /// The log of an element. Errors: invalid_argument (no such address), unsupported.
-using OpenLog =
-    std::function<Result<std::unique_ptr<LogSource>>(const std::string& url, const Token& token)>;
+/// Told of one that the element refused.
+using Reject = std::function<void(const std::string& token)>;
+using OpenLog = std::function<Result<std::unique_ptr<LogSource>>(
+    const std::string& url, const Token& token, const Reject& reject)>;
 
 /// How elements are reached. Without `fetch` those that register themselves are known, without
 /// `send` files are only looked at, without `open_log` none are known.

@@ -183,10 +183,13 @@ admin::Outside over_http(const config::Settings& told, const Deps& deps) {
   out.send = [http](const web::HttpRequest& request, const Call& call) {
     return http->send(request, call);
   };
-  out.open_log = [deps, ca](const std::string& url, const admin::Token& token) {
+  out.open_log = [deps, ca](const std::string& url, const admin::Token& token,
+                            const admin::Reject& reject) {
     const bool trusted = !ca.empty() && url.starts_with("https:");
-    return open_http_log(
-        {.url = trusted ? url + "?ca=" + percent_encoded(ca, "/.-_") : url, .token = token}, deps);
+    return open_http_log({.url = trusted ? url + "?ca=" + percent_encoded(ca, "/.-_") : url,
+                          .token = token,
+                          .reject = reject},
+                         deps);
   };
   return out;
 }

@@ -67,11 +67,16 @@ Result<std::vector<Owner>> parse_registry(std::string_view json) {
 }
 
 Result<std::vector<Owner>> ask_registry(web::HttpClient& http, const std::string& admin,
-                                        const Token& token, const Call& call) {
-  ARTCACHE_TRY(const std::string bearer, token(call));
-  web::HttpRequest request{.url = admin + "/api/v1/internal/storage-elements/available"};
-  request.headers.emplace_back("Authorization", "Bearer " + bearer);
-  ARTCACHE_TRY(const web::HttpReply reply, http.send(request, call));
+                                        const Token& token, const RejectToken& reject,
+                                        const Call& call) {
+  web::HttpReply reply;
+  for (int tries = 0; tries == 0 || (tries == 1 && reply.head.status == 401); ++tries) {
+    ARTCACHE_TRY(const std::string bearer, token(call));
+    web::HttpRequest request{.url = admin + "/api/v1/internal/storage-elements/available"};
+    request.headers.emplace_back("Authorization", "Bearer " + bearer);
+    ARTCACHE_TRY(reply, http.send(request, call));
+    if (reply.head.status == 401) reject(bearer);
+  }
   if (reply.head.status != 200)
     return Error{Errc::unavailable, "the admin answers " + std::to_string(reply.head.status) +
                                         " to who asks for elements"};

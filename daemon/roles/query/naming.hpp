@@ -24,10 +24,11 @@ std::optional<Owner> parse_element(std::string_view json);
 /// are passed over. Errors: corrupt.
 Result<std::vector<Owner>> parse_registry(std::string_view json);
 
-/// The elements that are online. Errors: unavailable (no admin, no token, it refuses), timed_out,
-/// cancelled, corrupt.
+/// The elements that are online. A token that the admin refuses is told to `reject`, and another
+/// one tried. Errors: unavailable (no admin, no token, it refuses), timed_out, cancelled, corrupt.
 Result<std::vector<Owner>> ask_registry(web::HttpClient& http, const std::string& admin,
-                                        const Token& token, const Call& call);
+                                        const Token& token, const RejectToken& reject,
+                                        const Call& call);
 
 /// Where an event of docs/formats/events.md has happened.
 struct Heard {

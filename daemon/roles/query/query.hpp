@@ -20,6 +20,7 @@ namespace artcache::query {
 
 /// The token with which the role speaks to elements. Errors: unavailable, timed_out, cancelled.
 using Token = std::function<Result<std::string>(const Call&)>;
+using RejectToken = std::function<void(std::string_view)>;
 
 /// Lives as long as the role; the routes hold references.
 struct Parts {
@@ -30,7 +31,7 @@ struct Parts {
   web::HttpClient* http = nullptr;
   Token token;
   /// Somebody did not believe this token.
-  std::function<void(std::string_view)> reject_token = [](std::string_view) {};
+  RejectToken reject_token = [](std::string_view) {};
   std::chrono::nanoseconds search_most{std::chrono::seconds(30)};
   std::chrono::nanoseconds bound_most{std::chrono::seconds(1)};    ///< until a bound is kept
   std::chrono::nanoseconds answer_most{std::chrono::seconds(30)};  ///< for an element to answer

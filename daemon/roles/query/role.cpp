@@ -225,7 +225,8 @@ class QueryRole final : public Role {
 
   Result<std::unique_ptr<LogSource>> open_log(const query::Owner& element) {
     HttpLogSettings settings{.url = element.url};
-    settings.token = [this](const Call& call) { return token_.get(call); };
+    settings.token = parts_.token;
+    settings.reject = parts_.reject_token;
     return open_http_log(settings, deps_);
   }
 
@@ -286,7 +287,7 @@ class QueryRole final : public Role {
     const auto now = deps_.clock->steady();
     const std::string address = admin();
     if (now < ask_at_ || address.empty()) return false;
-    auto listed = query::ask_registry(http_, address, parts_.token,
+    auto listed = query::ask_registry(http_, address, parts_.token, parts_.reject_token,
                                       call.within(std::chrono::seconds(10), *deps_.clock));
     if (listed) {
       listed_ = *std::move(listed);

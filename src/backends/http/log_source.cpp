@@ -177,6 +177,18 @@ class HttpSource final : public LogSource {
   /// there.
   Result<Position> ask(const std::string& target, const std::string* body, const Call& call,
                        const FrameSink& sink, std::optional<Kind> only = {}) {
+    auto position = ask_once(target, body, call, sink, only, OnRefusal::new_token);
+    if (!position) return std::move(position).error();
+    if (!*position) position = ask_once(target, body, call, sink, only, OnRefusal::fail);
+    if (!position) return std::move(position).error();
+    return **position;
+  }
+  enum class OnRefusal : std::uint8_t { new_token, fail };
+
+  /// Nothing where the token was refused and there may be another one; then nothing was handed on.
+  Result<std::optional<Position>> ask_once(const std::string& target, const std::string* body,
+                                           const Call& call, const FrameSink& sink,
+                                           std::optional<Kind> only, OnRefusal on_refusal) {
     web::HttpRequest request;
     request.url = base_ + "/api/v1/log" + target;
     if (body != nullptr) {
@@ -184,24 +196,31 @@ class HttpSource final : public LogSource {
       request.body = *body;
       request.headers.emplace_back("Content-Type", frames::kContentType);
     }
+    std::string token;
     if (settings_.token) {
-      ARTCACHE_TRY(const std::string token, settings_.token(call));
+      ARTCACHE_TRY(token, settings_.token(call));
       request.headers.emplace_back("Authorization", "Bearer " + token);
     }
-    auto position = take(request, call, sink, only);
+    int status = 0;
+    auto position = take(request, call, sink, only, status);
+    if (status == 401 && settings_.token && settings_.reject) {
+      settings_.reject(token);
+      if (on_refusal == OnRefusal::new_token) return std::optional<Position>();
+    }
     // Nothing was to be changed: that it is unknown says nothing.
     if (!position) {
       Error error = std::move(position).error();
       error.outcome = Outcome::not_applied;
       return error;
     }
-    return position;
+    return std::optional(*position);
   }
 
   Result<Position> take(const web::HttpRequest& request, const Call& call, const FrameSink& sink,
-                        std::optional<Kind> only) {
+                        std::optional<Kind> only, int& status) {
     ARTCACHE_TRY(const auto stream, client_.open(request, call));
-    if (stream->head().status != 200) return refusal(*stream, call);
+    status = stream->head().status;
+    if (status != 200) return refusal(*stream, call);
     if (stream->head().header("content-type") != frames::kContentType) return strange();
     frames::Reader reader;
     std::vector<std::byte> piece(64 * 1024);

@@ -98,6 +98,22 @@ inline std::optional<std::string> server_database() {
 #endif
 }
 
+/// Something else happens when somebody looks at it the next time.
+class InterruptedClock final : public Clock {
+ public:
+  [[nodiscard]] Timestamp now() const override {
+    if (interrupt) std::exchange(interrupt, {})();
+    return clock_.now();
+  }
+  [[nodiscard]] SteadyTime steady() const override { return clock_.steady(); }
+  void advance(std::chrono::nanoseconds by) { clock_.advance(by); }
+
+  mutable std::function<void()> interrupt = {};  ///< for tests of one thread
+
+ private:
+  test::FakeClock clock_;
+};
+
 class Bench {
  public:
   explicit Bench(Options options = quick_options()) {
@@ -119,8 +135,8 @@ class Bench {
       if (!element) return Error{Errc::unavailable, "nobody there"};
       return element(request);
     };
-    outside.open_log = [this](const std::string& url,
-                              const Token& token) -> Result<std::unique_ptr<LogSource>> {
+    outside.open_log = [this](const std::string& url, const Token& token,
+                              const Reject&) -> Result<std::unique_ptr<LogSource>> {
       ARTCACHE_TRY(log_token_, token({}));
       if (const auto at = logs.find(url); at != logs.end())
         return std::unique_ptr<LogSource>(std::make_unique<test::PassingLog>(*at->second));
@@ -147,6 +163,7 @@ class Bench {
     request.values = match.values;
     if (match.route->guard)
       if (auto problem = match.route->guard(request)) return seen(site.render(*problem, request));
+    if (before_handler) before_handler();
     http::Reply reply = match.route->handler(request);
     if (auto* response = reply.response()) return seen(std::move(*response));
     return seen(site.render(*reply.problem(), request));
@@ -186,7 +203,9 @@ class Bench {
   [[nodiscard]] const test::TempDir& dir() const { return dir_; }
   [[nodiscard]] const std::string& database() const { return options_.database; }
 
-  test::FakeClock clock;
+  /// Where every request has been let in and nothing else was done yet.
+  std::function<void()> before_handler = {};
+  InterruptedClock clock;
   /// What elements answer to requests about files; empty: they are away.
   std::function<web::HttpReply(const web::HttpRequest&)> element = {};
   std::vector<web::HttpRequest> sent = {};      ///< those that were asked

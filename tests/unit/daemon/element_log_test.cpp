@@ -306,6 +306,28 @@ TEST_CASE("only service accounts of the roles for it read a log, and nonsense is
     CHECK(open_http_log({.url = url, .token = {}}, {}).error().code == Errc::invalid_argument);
 }
 
+TEST_CASE("a token that is refused is given back, and another one tried once") {
+  Served served;
+  std::vector<std::string> rejected;
+  std::vector<std::string> tokens{served.token, "stale"};
+  const HttpLogSettings settings{
+      .url = served.url(),
+      .token = [&](const Call&) { return Result<std::string>(tokens.back()); },
+      .reject =
+          [&](const std::string& token) {
+            rejected.push_back(token);
+            tokens.pop_back();
+          }};
+  const auto source = auth::must(open_http_log(settings, {}));
+  CHECK(source->head({}));
+  CHECK(rejected == std::vector<std::string>{"stale"});
+  tokens = {"worst", "worse", "bad"};
+  const auto refused = source->head({});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::invalid_argument);
+  CHECK(rejected == std::vector<std::string>{"stale", "bad", "worse"});
+}
+
 TEST_CASE("a snapshot that nobody reads on ends, and leaves room for others") {
   Served served;
   for (int i = 0; i < 50; ++i) served.stand.upload("x");
