@@ -113,6 +113,11 @@ class Session {
     return found.value_or(0);
   }
 
+  /// What a SELECT ends with of rows that this transaction goes on to change: whoever wants to
+  /// change them too waits, and then sees what became of them. SQLite has one writer anyway.
+  [[nodiscard]] std::string_view for_change() const {
+    return engine_ == Engine::postgres ? " FOR UPDATE" : "";
+  }
   /// For statements that bind in a way of one engine alone.
   [[nodiscard]] sql::Connection& connection() const { return connection_; }
   [[nodiscard]] Engine engine() const { return engine_; }

@@ -81,8 +81,8 @@ std::string id_of(const http::Request& request) {
   return std::string(request.values.find("id").value_or(""));
 }
 
-Work needed(Session& session, const std::string& id) {
-  ARTCACHE_TRY(auto found, find_account(session, id));
+Work needed(Session& session, const std::string& id, Intent intent = Intent::change) {
+  ARTCACHE_TRY(auto found, find_account(session, id, intent));
   if (!found) return Error{Errc::not_found, "Service account not found"};
   return std::move(*found);
 }
@@ -97,8 +97,8 @@ http::Reply answer(const Work& result, const std::string& secret = {}) {
 }
 
 http::Reply show(const Parts& parts, http::Request& request) {
-  return answer(
-      parts.database->read(request.call, [&](Session& s) { return needed(s, id_of(request)); }));
+  return answer(parts.database->read(
+      request.call, [&](Session& s) { return needed(s, id_of(request), Intent::look); }));
 }
 
 http::Reply change(Parts& parts, http::Request& request, Deed& deed) {

@@ -104,8 +104,8 @@ http::Reply list(const Parts& parts, http::Request& request) {
   json.begin_object().member("total", elements->size()).key("items").begin_array();
   std::int64_t at = 0;
   for (const StorageElement& element : *elements) {
-    if (at++ < page.skip || at > page.skip + page.limit) continue;
-    append_public(json, parts, element);
+    const std::int64_t shown = at++ - page.skip;
+    if (shown >= 0 && shown < page.limit) append_public(json, parts, element);
   }
   json.end_array().member("skip", page.skip).member("limit", page.limit).end_object();
   return http::json_response(200, std::move(json).str());
@@ -177,15 +177,16 @@ std::int64_t id_of(const http::Request& request) {
   return read.ec == std::errc() && read.ptr == text.data() + text.size() ? out : -1;
 }
 
-Result<StorageElement> needed(Session& session, std::int64_t id) {
-  ARTCACHE_TRY(auto found, find_element(session, id));
+Result<StorageElement> needed(Session& session, std::int64_t id, Intent intent = Intent::change) {
+  ARTCACHE_TRY(auto found, find_element(session, id, intent));
   if (!found) return Error{Errc::not_found, "Storage element not found"};
   return std::move(*found);
 }
 
 http::Reply show(const Parts& parts, http::Request& request) {
-  return answer(parts, parts.database->read(request.call,
-                                            [&](Session& s) { return needed(s, id_of(request)); }));
+  return answer(parts, parts.database->read(request.call, [&](Session& s) {
+    return needed(s, id_of(request), Intent::look);
+  }));
 }
 
 http::Reply change(Parts& parts, http::Request& request, Deed& deed) {

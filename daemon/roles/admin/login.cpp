@@ -35,7 +35,7 @@ auth::Claims claims_of(const AdminUser& user) {
 /// Counts in the database, so that all processes together allow so many attempts.
 Result<void> note_failure(Parts& parts, const std::string& id, const Call& call) {
   return parts.database->write(call, [&](Session& s) -> Result<void> {
-    ARTCACHE_TRY(auto user, find_user(s, id));
+    ARTCACHE_TRY(auto user, find_user(s, id, Intent::change));
     if (!user) return {};
     if (++user->failed_attempts >= kAttemptsMost) {
       user->locked_until = parts.now() + kLockedFor;
@@ -46,15 +46,25 @@ Result<void> note_failure(Parts& parts, const std::string& id, const Call& call)
   });
 }
 
-Result<void> note_success(Parts& parts, const std::string& id, const Call& call) {
-  return parts.database->write(call, [&](Session& s) -> Result<void> {
-    ARTCACHE_TRY(auto user, find_user(s, id));
-    if (!user) return {};
+/// `checked` as they are now, to be changed: hashing takes long. Nothing when they are gone, were
+/// disabled, or the password is another one than that which was checked.
+Result<std::optional<AdminUser>> still(Session& session, const AdminUser& checked) {
+  ARTCACHE_TRY(auto user, find_user(session, checked.id, Intent::change));
+  if (user && (!user->enabled || user->password_hash != checked.password_hash)) user.reset();
+  return user;
+}
+
+/// As still(); with nothing nothing is noted.
+Result<std::optional<AdminUser>> note_success(Parts& parts, const AdminUser& checked,
+                                              const Call& call) {
+  return parts.database->write(call, [&](Session& s) -> Result<std::optional<AdminUser>> {
+    ARTCACHE_TRY(auto user, still(s, checked));
+    if (!user) return user;
     user->failed_attempts = 0;
     user->locked_until = std::nullopt;
     user->last_login_at = parts.now();
     ARTCACHE_CHECK(store_user(s, *user));
-    return {};
+    return user;
   });
 }
 
@@ -89,8 +99,9 @@ http::Reply enter(Parts& parts, http::Request& request, Deed& deed) {
     return wrong_credentials();
   }
   if (!who.enabled) return http::Problem{.status = 403, .detail = "Account is disabled"};
-  if (auto done = note_success(parts, who.id, request.call); !done) return done.error();
-  return tokens_for(parts, who);
+  const auto now = note_success(parts, who, request.call);
+  if (!now) return now.error();
+  return *now ? tokens_for(parts, **now) : http::Reply(wrong_credentials());
 }
 
 http::Reply login(Parts& parts, http::Request& request, Deed& deed) {
@@ -104,6 +115,8 @@ http::Problem no_refresh() {
 }
 
 http::Reply refresh(Parts& parts, http::Request& request, Deed& deed) {
+  const auto allowed = parts.requests->take(request.peer, parts.options.token_requests_per_minute);
+  if (!allowed.allowed) return auth::too_many(allowed);
   auto body = BodyFields::read(request);
   if (!body) return body.error();
   const std::string token = body->needed_text("refresh_token", auth::kTokenMost);
@@ -131,11 +144,13 @@ Result<AdminUser> caller(const Parts& parts, const http::Request& request) {
 
 http::Reply logout(Parts& parts, http::Request& request, Deed& deed) {
   deed.target = request.identity->id;
-  auto user = caller(parts, request);
-  if (!user) return user.error();
-  user->session = auth::random_word(16);
-  const auto done =
-      parts.database->write(request.call, [&](Session& s) { return store_user(s, *user); });
+  const auto done = parts.database->write(request.call, [&](Session& s) -> Result<void> {
+    ARTCACHE_TRY(auto user, find_user(s, deed.target, Intent::change));
+    if (!user) return Error{Errc::not_found, "Admin user not found"};
+    user->session = auth::random_word(16);
+    ARTCACHE_CHECK(store_user(s, *user));
+    return {};
+  });
   if (!done) return done.error();
   return http::json_response(200, R"({"message":"Logged out"})");
 }
@@ -144,6 +159,10 @@ http::Reply me(const Parts& parts, http::Request& request) {
   const auto user = caller(parts, request);
   if (!user) return user.error();
   return user_response(200, *user);
+}
+
+http::Problem wrong_password() {
+  return {.status = 400, .detail = "Current password is incorrect"};
 }
 
 http::Reply change_password(Parts& parts, http::Request& request, Deed& deed) {
@@ -155,18 +174,25 @@ http::Reply change_password(Parts& parts, http::Request& request, Deed& deed) {
   if (before == after && !after.empty())
     body->refuse("new_password", "The new password is the old one", "value_error");
   if (auto problem = body->problem()) return std::move(*problem);
-  auto user = caller(parts, request);
+  const auto user = caller(parts, request);
   if (!user) return user.error();
   if (user->locked_until && *user->locked_until > parts.now())
     return locked(*user->locked_until - parts.now());
   if (!auth::is_secret(before, user->password_hash)) {
     if (auto done = note_failure(parts, user->id, request.call); !done) return done.error();
-    return http::Problem{.status = 400, .detail = "Current password is incorrect"};
+    return wrong_password();
   }
-  if (auto done = set_password(parts, *user, after); !done) return done.error();
-  const auto done =
-      parts.database->write(request.call, [&](Session& s) { return store_user(s, *user); });
+  AdminUser changed;
+  if (auto done = set_password(parts, changed, after); !done) return done.error();
+  const auto done = parts.database->write(request.call, [&](Session& s) -> Result<bool> {
+    ARTCACHE_TRY(auto now, still(s, *user));
+    if (!now) return false;
+    take_password(*now, changed);
+    ARTCACHE_CHECK(store_user(s, *now));
+    return true;
+  });
   if (!done) return done.error();
+  if (!*done) return wrong_password();
   return http::json_response(200, R"({"message":"Password changed"})");
 }
 

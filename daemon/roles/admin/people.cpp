@@ -22,8 +22,8 @@ std::string id_of(const http::Request& request) {
   return std::string(request.values.find("id").value_or(""));
 }
 
-Work needed(Session& session, const std::string& id) {
-  ARTCACHE_TRY(auto found, find_user(session, id));
+Work needed(Session& session, const std::string& id, Intent intent = Intent::change) {
+  ARTCACHE_TRY(auto found, find_user(session, id, intent));
   if (!found) return Error{Errc::not_found, "Admin user not found"};
   return std::move(*found);
 }
@@ -63,8 +63,8 @@ http::Reply list(const Parts& parts, http::Request& request) {
 }
 
 http::Reply show(const Parts& parts, http::Request& request) {
-  return answer(
-      parts.database->read(request.call, [&](Session& s) { return needed(s, id_of(request)); }));
+  return answer(parts.database->read(
+      request.call, [&](Session& s) { return needed(s, id_of(request), Intent::look); }));
 }
 
 http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
@@ -115,9 +115,7 @@ http::Reply reset_password(Parts& parts, http::Request& request, Deed& deed) {
   if (auto done = set_password(parts, changed, password); !done) return done.error();
   return answer(parts.database->write(request.call, [&](Session& s) -> Work {
     ARTCACHE_TRY(AdminUser user, needed(s, deed.target));
-    user.password_hash = changed.password_hash;
-    user.session = changed.session;
-    user.updated_at = changed.updated_at;
+    take_password(user, changed);
     user.failed_attempts = 0;
     user.locked_until = std::nullopt;
     ARTCACHE_CHECK(store_user(s, user));
@@ -161,6 +159,12 @@ Result<void> set_password(Parts& parts, AdminUser& user, std::string_view passwo
   user.session = auth::random_word(16);
   user.updated_at = parts.now();
   return {};
+}
+
+void take_password(AdminUser& user, const AdminUser& changed) {
+  user.password_hash = changed.password_hash;
+  user.session = changed.session;
+  user.updated_at = changed.updated_at;
 }
 
 Result<AdminUser> make_user(Parts& parts, AdminUser user, std::string_view password,

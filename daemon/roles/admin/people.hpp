@@ -20,6 +20,8 @@ Result<void> make_initial_user(Parts& parts, const Call& call);
 
 /// Sets another password, which ends every session of the user.
 Result<void> set_password(Parts& parts, AdminUser& user, std::string_view password);
+/// What set_password() has set in `changed`, which took long, for the user as they are now.
+void take_password(AdminUser& user, const AdminUser& changed);
 
 /// The member's text as a new password; what is wrong with it becomes part of the 422.
 std::string new_password(BodyFields& body, std::string_view member);

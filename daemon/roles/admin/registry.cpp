@@ -37,10 +37,10 @@ Result<std::int64_t> number_in(const JsonMembers& info, std::string_view name) {
 
 Result<std::optional<StorageElement>> find_known(Session& session, const StorageElement& said) {
   if (said.element_id) {
-    ARTCACHE_TRY(auto known, find_element_id(session, *said.element_id));
+    ARTCACHE_TRY(auto known, find_element_id(session, *said.element_id, Intent::change));
     if (known) return known;
   }
-  ARTCACHE_TRY(auto there, find_element_url(session, said.api_url));
+  ARTCACHE_TRY(auto there, find_element_url(session, said.api_url, Intent::change));
   // Another element at the address of one that is known: the address is not free.
   if (there && there->element_id && said.element_id && *there->element_id != *said.element_id)
     return Error{Errc::conflict, "element: '" + *there->element_id + "' has this address"};
@@ -148,7 +148,7 @@ Result<StorageElement> sync_element(Parts& parts, std::int64_t id, const Call& c
   if (!known) return Error{Errc::not_found, "Storage element not found"};
   const auto said = ask(parts, known->api_url, call);
   return parts.database->write(call, [&](Session& s) -> Result<StorageElement> {
-    ARTCACHE_TRY(auto element, find_element(s, id));
+    ARTCACHE_TRY(auto element, find_element(s, id, Intent::change));
     if (!element) return Error{Errc::not_found, "Storage element not found"};
     // Whoever answers at its address under another name is not this element.
     const bool itself = said && (!element->element_id || element->element_id == said->element_id);

@@ -29,6 +29,9 @@ struct Listing {
   std::int64_t total = 0;
 };
 
+/// Why a row is read. With `change` nobody else changes it before this transaction ends.
+enum class Intent : std::uint8_t { look, change };
+
 struct ServiceAccount {
   std::string id, name;
   std::optional<std::string> description = {};
@@ -44,11 +47,13 @@ struct ServiceAccount {
 /// Errors of all: those of the statements; conflict where a name or id is taken. What is not there
 /// is an empty optional, or 0 rows changed.
 Result<void> add_account(Session& session, const ServiceAccount& account);
-Result<std::optional<ServiceAccount>> find_account(Session& session, std::string_view id);
+Result<std::optional<ServiceAccount>> find_account(Session& session, std::string_view id,
+                                                   Intent intent = Intent::look);
 /// By client_id, or by the unique name.
 Result<std::optional<ServiceAccount>> find_client(Session& session, std::string_view client);
 Result<Listing<ServiceAccount>> list_accounts(Session& session, const Page& page);
 Result<std::int64_t> count_active_accounts(Session& session);
+/// Every column but that of note_use(): of one that this transaction has found with Intent::change.
 Result<std::int64_t> store_account(Session& session, const ServiceAccount& account);
 Result<std::int64_t> remove_account(Session& session, std::string_view id);
 Result<std::int64_t> note_use(Session& session, std::string_view id, Timestamp now);
@@ -67,9 +72,11 @@ struct AdminUser {
 };
 
 Result<void> add_user(Session& session, const AdminUser& user);
-Result<std::optional<AdminUser>> find_user(Session& session, std::string_view id);
+Result<std::optional<AdminUser>> find_user(Session& session, std::string_view id,
+                                           Intent intent = Intent::look);
 Result<std::optional<AdminUser>> find_username(Session& session, std::string_view username);
 Result<Listing<AdminUser>> list_users(Session& session, const Page& page);
+/// Every column: of one that this transaction has found with Intent::change.
 Result<std::int64_t> store_user(Session& session, const AdminUser& user);
 Result<std::int64_t> remove_user(Session& session, std::string_view id);
 
@@ -104,9 +111,12 @@ struct StorageElement {
 
 /// Returns it with its id.
 Result<StorageElement> add_element(Session& session, const StorageElement& element);
-Result<std::optional<StorageElement>> find_element(Session& session, std::int64_t id);
-Result<std::optional<StorageElement>> find_element_id(Session& session, std::string_view element);
-Result<std::optional<StorageElement>> find_element_url(Session& session, std::string_view url);
+Result<std::optional<StorageElement>> find_element(Session& session, std::int64_t id,
+                                                   Intent intent = Intent::look);
+Result<std::optional<StorageElement>> find_element_id(Session& session, std::string_view element,
+                                                      Intent intent = Intent::look);
+Result<std::optional<StorageElement>> find_element_url(Session& session, std::string_view url,
+                                                       Intent intent = Intent::look);
 /// By priority, then id.
 Result<std::vector<StorageElement>> list_elements(Session& session);
 Result<std::int64_t> store_element(Session& session, const StorageElement& element);

@@ -16,6 +16,11 @@ std::string text_of(std::string_view select, std::string_view rest) {
   return std::string(select).append(rest);
 }
 
+std::string by_id(const Session& session, std::string_view select, Intent intent) {
+  const std::string_view end = intent == Intent::change ? session.for_change() : "";
+  return text_of(select, "WHERE id = $1").append(end);
+}
+
 ServiceAccount read_account(Row row) {
   ServiceAccount out;
   out.id = row.text();
@@ -64,8 +69,9 @@ Result<void> add_account(Session& session, const ServiceAccount& a) {
   return {};
 }
 
-Result<std::optional<ServiceAccount>> find_account(Session& session, std::string_view id) {
-  return session.one(text_of(kAccount, "WHERE id = $1"), read_account, id);
+Result<std::optional<ServiceAccount>> find_account(Session& session, std::string_view id,
+                                                   Intent intent) {
+  return session.one(by_id(session, kAccount, intent), read_account, id);
 }
 
 Result<std::optional<ServiceAccount>> find_client(Session& session, std::string_view client) {
@@ -116,8 +122,8 @@ Result<void> add_user(Session& session, const AdminUser& u) {
   return {};
 }
 
-Result<std::optional<AdminUser>> find_user(Session& session, std::string_view id) {
-  return session.one(text_of(kUser, "WHERE id = $1"), read_user, id);
+Result<std::optional<AdminUser>> find_user(Session& session, std::string_view id, Intent intent) {
+  return session.one(by_id(session, kUser, intent), read_user, id);
 }
 
 Result<std::optional<AdminUser>> find_username(Session& session, std::string_view username) {

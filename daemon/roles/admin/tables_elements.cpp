@@ -12,6 +12,11 @@ constexpr std::string_view kElement =
 
 std::string text_of(std::string_view rest) { return std::string(kElement).append(rest); }
 
+std::string where(const Session& session, std::string_view condition, Intent intent) {
+  const std::string_view end = intent == Intent::change ? session.for_change() : "";
+  return text_of("WHERE ").append(condition).append(end);
+}
+
 StorageElement read_element(Row row) {
   StorageElement out;
   out.id = row.number();
@@ -53,16 +58,19 @@ Result<StorageElement> add_element(Session& session, const StorageElement& e) {
   return out;
 }
 
-Result<std::optional<StorageElement>> find_element(Session& session, std::int64_t id) {
-  return session.one(text_of("WHERE id = $1"), read_element, id);
+Result<std::optional<StorageElement>> find_element(Session& session, std::int64_t id,
+                                                   Intent intent) {
+  return session.one(where(session, "id = $1", intent), read_element, id);
 }
 
-Result<std::optional<StorageElement>> find_element_id(Session& session, std::string_view element) {
-  return session.one(text_of("WHERE element_id = $1"), read_element, element);
+Result<std::optional<StorageElement>> find_element_id(Session& session, std::string_view element,
+                                                      Intent intent) {
+  return session.one(where(session, "element_id = $1", intent), read_element, element);
 }
 
-Result<std::optional<StorageElement>> find_element_url(Session& session, std::string_view url) {
-  return session.one(text_of("WHERE api_url = $1"), read_element, url);
+Result<std::optional<StorageElement>> find_element_url(Session& session, std::string_view url,
+                                                       Intent intent) {
+  return session.one(where(session, "api_url = $1", intent), read_element, url);
 }
 
 Result<std::vector<StorageElement>> list_elements(Session& session) {

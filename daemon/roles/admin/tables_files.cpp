@@ -87,13 +87,15 @@ Result<std::optional<Deletion>> mark_elsewhere(Session& session, const std::stri
       read, file, element);
 }
 
-Result<void> mark(Session& session, const std::string& file, const std::string& element,
+/// False when somebody else has marked it.
+Result<bool> mark(Session& session, const std::string& file, const std::string& element,
                   const Deletion& deletion) {
-  ARTCACHE_CHECK(
-      session.run("UPDATE files SET deleted_at = $1, deletion_reason = $2, deleted_by = $3 "
-                  "WHERE storage_element_id = $4 AND file_id = $5",
-                  deletion.at, deletion.reason, deletion.by, element, file));
-  return {};
+  ARTCACHE_TRY(const auto marked,
+               session.run("UPDATE files SET deleted_at = $1, deletion_reason = $2, "
+                           "deleted_by = $3 WHERE storage_element_id = $4 AND file_id = $5 "
+                           "AND deleted_at IS NULL",
+                           deletion.at, deletion.reason, deletion.by, element, file));
+  return marked > 0;
 }
 
 }  // namespace
@@ -128,7 +130,8 @@ Result<void> FileTables::put_files(Session& session, const Owner& owner,
     if (marks == 0 || std::ranges::binary_search(held, id, {}, &Held::key)) continue;
     ARTCACHE_TRY(const auto deletion, mark_elsewhere(session, id, owner.element));
     if (!deletion) continue;
-    ARTCACHE_CHECK(mark(session, id, owner.element, *deletion));
+    ARTCACHE_TRY(const bool marked, mark(session, id, owner.element, *deletion));
+    if (!marked) continue;
     ARTCACHE_CHECK(queue_cleanup(session, id, owner.element, file.entry.data_path(), *deletion,
                                  now + std::chrono::microseconds(delay_)));
   }
@@ -241,7 +244,9 @@ Result<std::int64_t> delete_file(Session& session, const FileId& id, const Delet
   std::int64_t marked = 0;
   for (const RegisteredFile& copy : copies) {
     if (copy.deleted_at) continue;
-    ARTCACHE_CHECK(mark(session, file, copy.element, deletion));
+    // Only who marks it puts it into the queue: nobody may do so twice.
+    ARTCACHE_TRY(const bool mine, mark(session, file, copy.element, deletion));
+    if (!mine) continue;
     ARTCACHE_CHECK(
         queue_cleanup(session, file, copy.element, copy.entry.data_path(), deletion, due));
     ++marked;

@@ -61,6 +61,23 @@ TEST_CASE("an element that registers is listed, by priority, until it is silent 
   CHECK(people.body.find(R"("status":"offline")") != std::string::npos);
 }
 
+TEST_CASE("a list is cut into pages, wherever they begin") {
+  Bench bench;
+  for (int n = 1; n <= 3; ++n) register_one(bench, info("se-0" + std::to_string(n)), 8010 + n);
+  const std::string token = bench.service_token();
+  const auto names = [&](const std::string& query) {
+    const Seen page = bench.get(kPublic + query, token);
+    std::string out = page["total"];
+    for (const std::string name : {"se-01", "se-02", "se-03"})
+      if (page.body.find(R"("name":")" + name) != std::string::npos) out += " " + name;
+    return out;
+  };
+  CHECK(names("") == "3 se-01 se-02 se-03");
+  CHECK(names("?skip=1&limit=1") == "3 se-02");
+  CHECK(names("?skip=3") == "3");
+  CHECK(names("?skip=9223372036854775807&limit=1000") == "3");
+}
+
 TEST_CASE("what is asked for decides which elements are available") {
   Bench bench;
   register_one(bench, info("se-01", "edit", 100, 950), 8010);

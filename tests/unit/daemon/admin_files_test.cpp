@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
 #include "admin_bench.hpp"
 #include "support/sample_entry.hpp"
 
@@ -176,6 +178,21 @@ TEST_CASE("who may not write changes and deletes nothing") {
   CHECK(stand.get(kFiles)["total"] == "1");
 }
 
+TEST_CASE("a file that several delete at once waits once for its removal, and can be restored") {
+  Stand stand;
+  const std::string token = stand.token();
+  for (std::uint64_t n = 1; n <= 5; ++n) {
+    stand.put("se-01", sample_entry(n));
+    stand.follow();
+    std::vector<std::thread> all;
+    for (int i = 0; i < 4; ++i)
+      all.emplace_back([&] { stand.bench.send(Method::del, path_of(n), {.token = token}); });
+    for (std::thread& one : all) one.join();
+    CHECK(stand.get(kFiles + "/cleanup-queue")["total"] == "1");
+    REQUIRE(stand.send(Method::post, path_of(n) + "/restore").status == 200);
+  }
+}
+
 TEST_CASE("an edit is what the element makes of it, and seen when its log tells of it") {
   Stand stand;
   stand.put("se-01", sample_entry(1));
@@ -221,7 +238,7 @@ TEST_CASE("an element is shown tokens that open no more than its operator could 
     return must(auth::take_apart(token)).claims.role;
   };
   stand.bench.element = [&](const web::HttpRequest& request) -> web::HttpReply {
-    const auto& shown = request.headers.at(0);
+    const auto& shown = request.headers.back();
     CHECK(shown.first == "Authorization");
     CHECK(role_of(shown.second.substr(7)) == "OPERATOR");
     return {.head = {.status = 200}, .body = "{}"};

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
 #include "admin_bench.hpp"
 
 namespace artcache::admin {
@@ -69,6 +71,67 @@ TEST_CASE("a changed password is the one that counts, and ends what was begun wi
   CHECK(bench.login("root", "Root-Password1").status == 401);
   CHECK(bench.login("root", "Another-Password1").status == 200);
   CHECK(refresh(bench, pair["refresh_token"]).status == 401);
+}
+
+TEST_CASE("who changes a password undoes nothing that others did meanwhile") {
+  Bench bench;
+  const std::string root = bench.root_token();
+  const Seen made = bench.post(kUsers, R"({"username":"ann","password":"Ann-Password1"})", root);
+  const auto set = [&](const std::string& body) {
+    CHECK(bench.send(Method::put, kUsers + made["id"], {.body = body, .token = root}).status ==
+          200);
+  };
+  const auto change_amid = [&](const std::function<void()>& other) {
+    const std::string token = bench.login("ann", "Ann-Password1")["access_token"];
+    bench.before_handler = [&] {
+      bench.before_handler = nullptr;
+      bench.clock.interrupt = other;  // when the new password has been hashed
+    };
+    return bench
+        .post("/api/v1/admin-auth/change-password",
+              R"({"current_password":"Ann-Password1","new_password":"New-Password1"})", token)
+        .status;
+  };
+  CHECK(change_amid([&] { set(R"({"enabled":false})"); }) == 400);
+  CHECK(bench.get(kUsers + made["id"], root)["enabled"] == "false");
+  set(R"({"enabled":true})");
+  CHECK(change_amid([&] {
+          CHECK(bench
+                    .post(kUsers + made["id"] + "/reset-password",
+                          R"({"new_password":"Set-Password1"})", root)
+                    .status == 200);
+        }) == 400);
+  REQUIRE(bench.login("ann", "Set-Password1").status == 200);
+  bench.post(kUsers + made["id"] + "/reset-password", R"({"new_password":"Ann-Password1"})", root);
+  CHECK(change_amid([&] { set(R"({"role":"readonly"})"); }) == 200);
+  CHECK(bench.get(kUsers + made["id"], root)["role"] == "readonly");
+  CHECK(bench.login("ann", "New-Password1").status == 200);
+}
+
+TEST_CASE("wrong passwords that come at once count one by one") {
+  Bench bench;
+  for (int round = 0; round < 10; ++round) {
+    std::vector<std::thread> guessers;
+    for (int i = 0; i < 4; ++i)
+      guessers.emplace_back([&] { CHECK(bench.login("root", "wrong").status == 401); });
+    for (std::thread& one : guessers) one.join();
+    CHECK(bench.login("root", "wrong").status == 401);
+    REQUIRE(bench.login("root", "Root-Password1").status == 423);
+    bench.clock.advance(std::chrono::minutes(15));
+  }
+}
+
+TEST_CASE("an address that asks too often for new tokens waits, and fills no trail") {
+  Options options = quick_options();
+  options.token_requests_per_minute = 3;
+  Bench bench(options);
+  for (int i = 0; i < 3; ++i) CHECK(refresh(bench, "x").status == 401);
+  const Seen late = refresh(bench, "x");
+  CHECK(late.status == 429);
+  CHECK(late.headers.find("Retry-After"));
+  bench.clock.advance(std::chrono::minutes(1));
+  const std::string root = bench.root_token();
+  CHECK(bench.get("/api/v1/audit-log?action=admin.refresh", root)["total"] == "3");
 }
 
 TEST_CASE("people are made, changed, disabled and removed by a super admin") {
