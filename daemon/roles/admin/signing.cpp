@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/admin/signing.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -8,6 +11,7 @@
 #include <system_error>
 
 #include "auth/secret.hpp"
+#include "util/fd.hpp"
 
 namespace artcache::admin {
 namespace {
@@ -23,16 +27,32 @@ Result<std::string> read_text(const fs::path& path) {
   return out;
 }
 
-/// Whole or not at all: somebody may be reading the folder.
+/// Whether it is on the disk.
+bool synced(const util::Fd& file) {
+  return file && util::retried([&] { return ::fsync(file.get()); }) == 0;
+}
+
+bool written(const fs::path& path, std::string_view text) {
+  const util::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  while (file && !text.empty()) {
+    const auto size = util::retried([&] { return ::write(file.get(), text.data(), text.size()); });
+    if (size <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return synced(file);
+}
+
+/// Whole or not at all, even after a power cut: somebody may be reading the folder, and one empty
+/// file there makes all keys unreadable.
 Result<void> write_whole(const fs::path& path, std::string_view text) {
   fs::path beside = path;
   beside += ".new";
-  std::ofstream out(beside, std::ios::binary | std::ios::trunc);
-  out << text;
-  out.close();
   std::error_code failed;
-  if (out) fs::rename(beside, path, failed);
-  if (!out || failed) return Error{Errc::unavailable, "keys: cannot write '" + path.string() + "'"};
+  bool done = written(beside, text);
+  if (done) fs::rename(beside, path, failed);
+  done = done && !failed &&
+         synced(util::Fd(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (!done) return Error{Errc::unavailable, "keys: cannot write '" + path.string() + "'"};
   return {};
 }
 
@@ -141,7 +161,8 @@ Result<void> Signing::publish(const std::vector<JwtKey>& keys) const {
   std::vector<fs::path> wanted;
   for (const JwtKey& key : keys) {
     wanted.push_back(folder / (key.key_id + ".pem"));
-    if (!fs::exists(wanted.back(), failed))
+    const auto there = read_text(wanted.back());
+    if (!there || *there != key.public_key)
       ARTCACHE_CHECK(write_whole(wanted.back(), key.public_key));
   }
   for (const auto& entry : fs::directory_iterator(folder, failed))

@@ -130,6 +130,22 @@ TEST_CASE("the key set and the files hold the key that signs") {
   CHECK(verifier.verify(bench.service_token()));
 }
 
+TEST_CASE("a key file that lost its text in a power cut is written anew") {
+  const test::TempDir dir;
+  Options options = quick_options();
+  options.signing.public_folder = dir / "keys";
+  Bench bench(options);
+  const std::filesystem::path file = std::filesystem::directory_iterator(dir / "keys")->path();
+  for (const char* text : {"", "-----BEGIN PUBLIC KEY-----\n"}) {
+    std::ofstream(file, std::ios::trunc) << text;
+    must(bench.admin().reload());
+    auth::KeyRing ring;
+    auth::KeyFiles files(dir / "keys", ring, {});
+    CHECK(files.reload());
+    CHECK(std::filesystem::directory_iterator(dir / "keys")->path() == file);
+  }
+}
+
 TEST_CASE("after a rotation new tokens have a new key and old ones hold until they expire") {
   Options options = quick_options();
   const test::TempDir dir;
