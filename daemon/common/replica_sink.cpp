@@ -26,6 +26,11 @@ Result<PreparedEntry> believe(std::string_view key, const Record& record) {
   return file;
 }
 
+/// Of one replica at two times.
+bool same_rows(const Standing& a, const Standing& b) {
+  return a.source == b.source && a.digest == b.digest && a.count == b.count;
+}
+
 std::uint32_t bucket_of(std::string_view key, unsigned bits) {
   return bits == 0 ? 0 : static_cast<std::uint32_t>(key_hash(key) >> (64 - bits));
 }
@@ -72,21 +77,34 @@ Result<Standing> Sink::standing(const Call& call) {
   });
 }
 
+/// The rows are summed up where nobody has to wait for it. What others store meanwhile makes the
+/// sums worthless: then they are made again the next time.
 Result<void> Sink::recount(const Call& call) {
-  const auto written = database_.write(call, [&](Session& session) -> Result<void> {
-    const Timestamp now = deps_.clock->now();
-    ARTCACHE_TRY(Standing standing, tables_.standings().lock(session, owner_.element, now));
-    standing.digest = Digest();
-    standing.count = 0;
-    ARTCACHE_CHECK(tables_.scan_files(session, owner_.element,
-                                      [&](std::string_view key, const ContentHash& hash) {
-                                        standing.digest += Digest::of(key, hash);
-                                        ++standing.count;
-                                      }));
-    return tables_.standings().store(session, owner_.element, standing, now);
-  });
-  if (written) recounted_at_ = deps_.clock->steady();
-  return written;
+  Standing before, counted;
+  ARTCACHE_CHECK(database_.read(call, [&](Session& session) -> Result<void> {
+    ARTCACHE_TRY(before, tables_.standings().find(session, owner_.element));
+    counted.source = before.source;
+    return tables_.scan_files(session, owner_.element,
+                              [&](std::string_view key, const ContentHash& hash) {
+                                counted.digest += Digest::of(key, hash);
+                                ++counted.count;
+                              });
+  }));
+  if (!same_rows(counted, before)) {
+    ARTCACHE_TRY(const bool stored, database_.write(call, [&](Session& session) -> Result<bool> {
+      const Timestamp now = deps_.clock->now();
+      ARTCACHE_TRY(const Standing held, tables_.standings().lock(session, owner_.element, now));
+      if (!same_rows(held, before)) return false;
+      ARTCACHE_CHECK(tables_.standings().store(session, owner_.element, counted, now));
+      return true;
+    }));
+    if (!stored) {
+      recount_ = true;
+      return {};
+    }
+  }
+  recounted_at_ = deps_.clock->steady();
+  return {};
 }
 
 // --- Changes ------------------------------------------------------------------------------------
