@@ -10,6 +10,8 @@ namespace artcache::query {
 namespace {
 
 constexpr std::uint64_t kOffsetMost = std::uint64_t{1} << 50;
+// Each becomes a condition of the statement, which engines do not take without end.
+constexpr std::size_t kTagsMost = 100;
 
 /// The fields of a URL, read as JsonObject reads those of a body.
 class UrlFields {
@@ -119,6 +121,10 @@ FileSearch read_search(Fields& fields) {
   if (const auto last = moment(fields, "created_before"))
     out.filter.created_until = *last < Timestamp::max() ? *last + Timestamp::Duration(1) : *last;
   out.tags = fields.texts("tags").value_or(std::vector<std::string>());
+  if (out.tags.size() > kTagsMost)
+    fields.refuse(
+        "tags", "List should have at most " + std::to_string(kTagsMost) + " items after validation",
+        "too_long");
   out.filter.tag = fields.text("tag");
   out.element = fields.text("storage_element_id");
   out.limit = static_cast<std::uint32_t>(number(fields, "limit", 1, kPageMost).value_or(100));

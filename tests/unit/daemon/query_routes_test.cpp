@@ -301,6 +301,12 @@ TEST_SUITE("query routes") {
     for (const char* name : {"\"mode\"", "\"limit\"", "\"created_after\""}) CHECK(wrong.has(name));
     CHECK(stand.get("/api/v1/files/search?query=" + std::string(2000, 'a')).status == 422);
     CHECK(stand.get("/api/v1/files/nothing").status == 422);
+    std::string tags = "t0";
+    for (int i = 1; i < 100; ++i) tags += ",t" + std::to_string(i);
+    CHECK(stand.get("/api/v1/files/search?tags=" + tags).status == 200);
+    const Answer many = stand.get("/api/v1/files/search?tags=" + tags + ",t100");
+    CHECK(many.status == 422);
+    CHECK(many.has("\"tags\""));
   }
 
   TEST_CASE("nobody searches without a token, and admins alone compare everything") {
