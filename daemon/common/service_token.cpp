@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/service_token.hpp"
 
+#include <algorithm>
 #include <artcache/json_writer.hpp>
 #include <chrono>
+#include <stop_token>
 #include <utility>
 
 #include "common/json_read.hpp"
@@ -12,6 +14,7 @@ namespace artcache {
 namespace {
 
 constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::milliseconds kFailureHolds{500};
 
 }  // namespace
 
@@ -20,12 +23,11 @@ ServiceToken::ServiceToken(ServiceAccount account, web::HttpClient& http, const 
 
 Result<std::string> ServiceToken::get(const Call& call) {
   const auto begun = deps_.clock->steady();
-  // Held while the admin is asked: whoever else needs a token then would have to ask as well.
-  const util::MutexLock lock(mutex_);
   auto token = current(call);
   count("auth_token_requests_total", "status", token ? "success" : "error");
   observe("auth_token_acquisition_duration_seconds", begun);
   if (!token) return token;
+  const util::MutexLock lock(mutex_);
   given_ += 1;
   const MetricLabel labels[] = {{"site", account_.site}};
   deps_.metrics->gauge("auth_token_cache_hit_rate", labels, given_at_once_ / given_);
@@ -35,21 +37,67 @@ Result<std::string> ServiceToken::get(const Call& call) {
 }
 
 Result<std::string> ServiceToken::current(const Call& call) {
-  const auto now = deps_.clock->steady();
-  if (token_.text.empty() || now >= token_.renew) {
-    auto fresh = renewed(call.within(kPatience, *deps_.clock));
-    if (fresh) {
-      count("auth_token_source_total", "source", "admin_module");
-      token_ = *std::move(fresh);
-      return token_.text;
-    }
-    if (token_.text.empty() || now >= token_.end) return std::move(fresh).error().in("token");
-    // Not with every request of those to come.
-    token_.renew = now + kPatience;
-  }
+  ARTCACHE_TRY(auto known, known_or_my_turn(call));
+  if (known) return *std::move(known);
+  return take_in(renewed(call.within(kPatience, *deps_.clock)), call);
+}
+
+bool ServiceToken::is_good(Clock::SteadyTime now) const {
+  return !token_.text.empty() && now < token_.end;
+}
+
+std::string ServiceToken::give_kept() {
   count("auth_token_source_total", "source", "cache");
   given_at_once_ += 1;
   return token_.text;
+}
+
+/// Nothing when the caller is the one to ask, and to call take_in() then.
+Result<std::optional<std::string>> ServiceToken::known_or_my_turn(const Call& call) {
+  // Neither made nor ended under the lock that it takes.
+  const std::stop_callback stopped(call.stop, [this] {
+    const util::MutexLock lock(mutex_);
+    answered_.notify_all();
+  });
+  const util::MutexLock lock(mutex_);
+  for (;;) {
+    const auto now = deps_.clock->steady();
+    const bool good = is_good(now);
+    if (good && (now < token_.renew || asking_)) return std::optional(give_kept());
+    if (!asking_) {
+      if (!good && failure_ && now < failed_until_) return *failure_;
+      asking_ = true;
+      return std::optional<std::string>();
+    }
+    ARTCACHE_CHECK(call.check("token", *deps_.clock));
+    answered_.wait_for(mutex_,
+                       std::min<std::chrono::nanoseconds>(call.remaining(*deps_.clock), kPatience));
+  }
+}
+
+Result<std::string> ServiceToken::take_in(Result<Token> fresh, const Call& call) {
+  const util::MutexLock lock(mutex_);
+  asking_ = false;
+  answered_.notify_all();
+  if (fresh) {
+    count("auth_token_source_total", "source", "admin_module");
+    token_ = *std::move(fresh);
+    failure_.reset();
+    return token_.text;
+  }
+  const auto now = deps_.clock->steady();
+  if (is_good(now)) {
+    // Not with every request of those to come.
+    token_.renew = now + kPatience;
+    return give_kept();
+  }
+  Error error = std::move(fresh).error().in("token");
+  // That this caller had no more time says nothing to the others.
+  if (call.check("token", *deps_.clock)) {
+    failure_ = error;
+    failed_until_ = now + kFailureHolds;
+  }
+  return error;
 }
 
 Result<ServiceToken::Token> ServiceToken::renewed(const Call& call) const {

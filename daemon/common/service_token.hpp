@@ -6,6 +6,7 @@
 #include <artcache/call.hpp>
 #include <artcache/result.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,7 +27,9 @@ class ServiceToken {
   ServiceToken(ServiceAccount account, web::HttpClient& http, const Deps& deps);
 
   /// One that is good for a while yet. Once four fifths of its life are over a new one is asked
-  /// for; while the admin does not answer the old one is given until it ends.
+  /// for; while the admin does not answer the old one is given until it ends. One caller asks at a
+  /// time: who has nothing until then shares the answer, also one that is no token, which holds for
+  /// half a second.
   /// Errors: unavailable (no admin, or it refuses the account), timed_out, cancelled.
   Result<std::string> get(const Call& call);
   /// Somebody did not believe this one: it is not given again.
@@ -37,7 +40,11 @@ class ServiceToken {
     std::string text;
     Clock::SteadyTime renew{}, end{};
   };
-  Result<std::string> current(const Call& call) ARTCACHE_REQUIRES(mutex_);
+  Result<std::string> current(const Call& call);
+  Result<std::optional<std::string>> known_or_my_turn(const Call& call);
+  Result<std::string> take_in(Result<Token> fresh, const Call& call);
+  [[nodiscard]] bool is_good(Clock::SteadyTime now) const ARTCACHE_REQUIRES(mutex_);
+  std::string give_kept() ARTCACHE_REQUIRES(mutex_);
   Result<Token> renewed(const Call& call) const;
   Result<Token> ask(const Call& call) const;
   void count(std::string_view name, std::string_view label, std::string_view value) const;
@@ -47,7 +54,11 @@ class ServiceToken {
   web::HttpClient& http_;
   const Deps deps_;
   util::Mutex mutex_;
+  util::CondVar answered_;
   Token token_ ARTCACHE_GUARDED_BY(mutex_);
+  bool asking_ ARTCACHE_GUARDED_BY(mutex_) = false;
+  std::optional<Error> failure_ ARTCACHE_GUARDED_BY(mutex_);  ///< the last answer, for a while
+  Clock::SteadyTime failed_until_ ARTCACHE_GUARDED_BY(mutex_){};
   double given_ ARTCACHE_GUARDED_BY(mutex_) = 0;  // how often, and how often without the admin
   double given_at_once_ ARTCACHE_GUARDED_BY(mutex_) = 0;
 };
