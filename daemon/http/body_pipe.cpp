@@ -9,7 +9,7 @@ namespace artcache::http {
 namespace {
 
 // What one upload keeps in memory at most, but for the piece that is on its way in.
-constexpr std::size_t kBytesMost = 256 * 1024;
+constexpr std::size_t kBytesMost = 512 * 1024;
 
 }  // namespace
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFirstRoom = 4 * 1024;
-constexpr std::size_t kBodyRoom = 128 * 1024;
+constexpr std::size_t kBodyRoom = 256 * 1024;
 // So much of a body that nobody read is thrown away to keep the connection.
 constexpr std::uint64_t kDrainMost = 64 * 1024;
 // A client that still sends while it is refused gets so long to notice, so that its unread bytes
@@ -235,6 +235,8 @@ void Connection::dispatch(RequestParser& parser) {
                                         std::to_string(route.body_most) + " bytes that are taken"});
     return;
   }
+  // Whoever reads a small body finds it there, and need not wait for this thread.
+  if (!parser.body_done() && !inbox_.empty()) feed(parser);
   if (route.late) {
     late_ = true;
     if (common_.stopping) exchange_->stop.request_stop();
@@ -261,21 +263,22 @@ asio::awaitable<void> Connection::until_answered(RequestParser& parser) {
   stop_watching();  // it must not see what the next request sends
 }
 
+void Connection::feed(RequestParser& parser) {
+  BodyPipe& body = exchange_->body;
+  std::string piece;
+  inbox_.use(parser.give(inbox_.view(), piece));
+  body.put(std::move(piece));
+  if (parser.body_done())
+    body.end();
+  else if (parser.refusal())
+    body.fail({Errc::invalid_argument, "body: " + parser.refusal()->reason});
+}
+
 asio::awaitable<void> Connection::pump(RequestParser& parser) {
   BodyPipe& body = exchange_->body;
   if (inbox_.empty() && parser.expects_continue() && !std::exchange(continue_said_, true))
     co_await write("HTTP/1.1 100 Continue\r\n\r\n");
-  std::string piece;
-  inbox_.use(parser.give(inbox_.view(), piece));
-  body.put(std::move(piece));
-  if (parser.body_done()) {
-    body.end();
-    co_return;
-  }
-  if (parser.refusal()) {
-    body.fail({Errc::invalid_argument, "body: " + parser.refusal()->reason});
-    co_return;
-  }
+  feed(parser);
   if (!body.wants()) co_return;
   pumping_ = true;
   const bool more = co_await read_more(site_.limits.body_timeout, kBodyRoom);

@@ -88,6 +88,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void begin(RequestParser& parser);
   void dispatch(RequestParser& parser);
   asio::awaitable<void> until_answered(RequestParser& parser);
+  /// What was received of the body goes into its pipe.
+  void feed(RequestParser& parser);
   asio::awaitable<void> pump(RequestParser& parser);
   asio::awaitable<void> woken();
   asio::awaitable<Next> send(RequestParser& parser);

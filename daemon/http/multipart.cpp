@@ -10,7 +10,8 @@
 namespace artcache::http {
 namespace {
 
-constexpr std::size_t kBuffer = 128 * std::size_t{1024};
+constexpr std::size_t kBuffer = 256 * std::size_t{1024};
+constexpr std::size_t kStraight = 16 * std::size_t{1024};
 
 Error wrong(std::string cause) {
   return Error{Errc::invalid_argument, "multipart: " + std::move(cause)};
@@ -157,28 +158,42 @@ Result<bool> MultipartReader::fill() {
   return got > 0;
 }
 
+std::size_t MultipartReader::clear_of_boundary(std::string_view all) const {
+  const std::size_t at = all.find(delimiter_);
+  if (at != std::string_view::npos) return at;
+  // The last bytes may be the beginning of a boundary.
+  std::size_t kept = std::min(all.size(), delimiter_.size() - 1);
+  while (kept > 0 && !delimiter_.starts_with(all.substr(all.size() - kept))) --kept;
+  return all.size() - kept;
+}
+
 Result<std::size_t> MultipartReader::look() {
   while (clear_ == 0) {
-    const std::string_view all = held();
-    const std::size_t at = all.find(delimiter_);
-    if (at == 0) return 0;
-    if (at != std::string_view::npos) {
-      clear_ = at;
-    } else {
-      // The last bytes may be the beginning of a boundary.
-      std::size_t kept = std::min(all.size(), delimiter_.size() - 1);
-      while (kept > 0 && !delimiter_.starts_with(all.substr(all.size() - kept))) --kept;
-      clear_ = all.size() - kept;
-    }
-    if (clear_ > 0) break;
+    clear_ = clear_of_boundary(held());
+    if (clear_ > 0 || held().starts_with(delimiter_)) break;
     ARTCACHE_TRY(const bool more, fill());
     if (!more) return wrong("the body ends in front of its last boundary");
   }
   return clear_;
 }
 
+// Most of a large part has no boundary in it, and need not go through the buffer.
+Result<std::size_t> MultipartReader::read_straight(std::span<std::byte> into) {
+  ARTCACHE_TRY(const std::size_t got, body_.read(into.first(std::min(into.size(), kBuffer))));
+  const std::string_view all(reinterpret_cast<const char*>(into.data()), got);
+  const std::size_t there = clear_of_boundary(all);
+  begin_ = 0;
+  end_ = got - there;
+  std::memcpy(buffer_.get(), all.data() + there, end_);
+  return there;
+}
+
 Result<std::size_t> MultipartReader::read(std::span<std::byte> into) {
   if (state_ != State::in_part || into.empty()) return std::size_t{0};
+  if (begin_ == end_ && into.size() >= kStraight) {
+    ARTCACHE_TRY(const std::size_t there, read_straight(into));
+    if (there > 0) return there;
+  }
   ARTCACHE_TRY(const std::size_t there, look());
   if (there == 0) {
     begin_ += delimiter_.size();

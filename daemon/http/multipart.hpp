@@ -46,6 +46,9 @@ class MultipartReader {
   [[nodiscard]] std::string_view held() const { return {buffer_.get() + begin_, end_ - begin_}; }
   /// Takes in more; false at the end of the body.
   Result<bool> fill();
+  Result<std::size_t> read_straight(std::span<std::byte> into);
+  /// How many bytes from the front hold no boundary, nor the beginning of one.
+  [[nodiscard]] std::size_t clear_of_boundary(std::string_view all) const;
   /// As many bytes from the front as belong to the part; 0 when a boundary stands there.
   Result<std::size_t> look();
   Result<void> skip_part();

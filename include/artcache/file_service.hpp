@@ -48,6 +48,9 @@ struct UploadRequest {
   /// One is minted when there is none. With an id of the caller's the upload may be repeated: the
   /// same file again is a success, another one under that id a conflict.
   std::optional<FileId> id = {};
+  /// The caller has just minted that id and asks with it only once: nobody is looked for who has
+  /// it too, as if it were minted here. Repeating such an upload is not recognized.
+  bool id_is_new = false;
   std::string original_filename = {};
   std::string content_type = "application/octet-stream";
   std::string created_by_id = {}, created_by_username = {};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "util/try.hpp"
 
@@ -12,8 +13,8 @@ namespace {
 
 constexpr std::size_t kWaitingMost = 256 * 1024;
 constexpr std::chrono::milliseconds kPollMost{1000};
-// A little more than the pieces of 128 KiB in which bodies come, so that each goes out in one.
-constexpr long kUploadBuffer = 160L * 1024;
+// A little more than the pieces of 256 KiB in which bodies come, so that each goes out in one.
+constexpr long kUploadBuffer = 288L * 1024;
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && std::strchr(" \t\r\n", text.front()) != nullptr) text.remove_prefix(1);
@@ -97,6 +98,10 @@ void Transfer::set_connection() {
 void Transfer::set_headers() {
   // What curl would add by itself: waiting for "100 Continue" costs a second with older servers.
   headers_ = curl_slist_append(headers_, "expect:");
+  if (std::ranges::none_of(request_.headers, [](const auto& header) {
+        return curl_strequal(header.first.c_str(), "content-type") != 0;
+      }))
+    headers_ = curl_slist_append(headers_, "content-type:");
   for (const auto& [name, value] : request_.headers)
     headers_ =
         curl_slist_append(headers_, (value.empty() ? name + ";" : name + ": " + value).c_str());
@@ -104,34 +109,39 @@ void Transfer::set_headers() {
 }
 
 void Transfer::set_body() {
+  const bool repeatable = is_repeatable(request_.method);
   const bool has_body = request_.source != nullptr || !request_.body.empty() ||
-                        request_.method == "PUT" || !is_repeatable(request_.method);
+                        request_.method == "PUT" || !repeatable;
   if (request_.method == "HEAD") {
     curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
     return;
   }
-  if (has_body) {
-    const auto length = request_.source == nullptr
-                            ? static_cast<curl_off_t>(request_.body.size())
-                            : static_cast<curl_off_t>(request_.source_length.value_or(0));
-    const bool known = request_.source == nullptr || request_.source_length.has_value();
+  if (request_.source != nullptr) {
+    const auto length = request_.source_length;
     curl_easy_setopt(easy_, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE, known ? length : curl_off_t{-1});
+    curl_easy_setopt(easy_, CURLOPT_INFILESIZE_LARGE,
+                     length ? static_cast<curl_off_t>(*length) : curl_off_t{-1});
     curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &Transfer::on_upload);
     curl_easy_setopt(easy_, CURLOPT_READDATA, this);
-    if (request_.source != nullptr)
-      curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBuffer);
+    curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBuffer);
+  } else if (has_body) {
+    // Of what is there as a whole, the beginning goes out together with the head.
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request_.body.size()));
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request_.body.data());
   }
-  // curl tries again by itself when a kept connection turns out to be closed. Fine for what may be
-  // done twice; else it must find no way: no seeking back, and no kept connection without a body.
-  if (is_repeatable(request_.method)) {
-    curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &Transfer::on_seek);
-    curl_easy_setopt(easy_, CURLOPT_SEEKDATA, this);
-  } else if (request_.source == nullptr && request_.body.empty()) {
-    curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
+  // curl tries again by itself when a kept connection turns out to be closed.
+  if (!repeatable) {
+    curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &Transfer::on_begin);
+    curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
   }
   if (request_.method != "GET" || has_body)
     curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+}
+
+int Transfer::on_begin(void* self, char*, char*, int, int) {
+  const bool again = std::exchange(static_cast<Transfer*>(self)->begun_, true);
+  return again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 std::size_t Transfer::on_header(char* data, std::size_t, std::size_t size, void* self) {
@@ -179,11 +189,6 @@ std::size_t Transfer::on_upload(char* out, std::size_t, std::size_t size, void* 
 }
 
 std::size_t Transfer::fill(std::span<std::byte> out) {
-  if (request_.source == nullptr) {
-    const std::string_view rest = std::string_view(request_.body).substr(sent_, out.size());
-    std::memcpy(out.data(), rest.data(), rest.size());
-    return rest.size();
-  }
   if (request_.source_length)
     out = out.first(std::min<std::uint64_t>(out.size(), *request_.source_length - sent_));
   if (out.empty()) return 0;
@@ -192,15 +197,6 @@ std::size_t Transfer::fill(std::span<std::byte> out) {
   source_error_ = filled ? Error{Errc::invalid_argument, "http: the body is shorter than told"}
                          : filled.error();
   return CURL_READFUNC_ABORT;
-}
-
-int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
-  auto& transfer = *static_cast<Transfer*>(self);
-  if (transfer.request_.source != nullptr || origin != SEEK_SET || offset < 0 ||
-      static_cast<std::size_t>(offset) > transfer.request_.body.size())
-    return CURL_SEEKFUNC_FAIL;
-  transfer.sent_ = static_cast<std::size_t>(offset);
-  return CURL_SEEKFUNC_OK;
 }
 
 bool Transfer::changes_something() const {
@@ -221,7 +217,9 @@ Error Transfer::broken() const {
     error.message = source_error_->message;
     return error;
   }
-  std::string cause = said_.front() != '\0' ? said_.data() : curl_easy_strerror(code_);
+  std::string cause = code_ == CURLE_ABORTED_BY_CALLBACK ? "the server closed the connection"
+                      : said_.front() != '\0'            ? said_.data()
+                                                         : curl_easy_strerror(code_);
   Errc errc = Errc::unavailable;
   if (code_ == CURLE_URL_MALFORMAT) errc = Errc::invalid_argument;
   // The scheme was looked at: here it is an answer in a protocol that is none.
@@ -230,6 +228,12 @@ Error Transfer::broken() const {
   if (code_ == CURLE_PEER_FAILED_VERIFICATION)
     cause = "the server's certificate is not trusted; name its authority with `ca`";
   return failed(errc, cause);
+}
+
+std::uint64_t Transfer::uploaded() const {
+  curl_off_t bytes = 0;
+  curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &bytes);
+  return static_cast<std::uint64_t>(bytes);
 }
 
 void Transfer::take_end() {
@@ -257,13 +261,13 @@ Result<void> Transfer::advance(const Call& call) {
   if (auto going = call.check("http", clock_); !going)
     return failed(going.error().code,
                   going.error().code == Errc::cancelled ? "stopped" : "the deadline passed");
-  const std::uint64_t before = moved_;
+  const std::uint64_t before = moved_ + uploaded();
   int running = 0;
   curl_multi_perform(session_->multi, &running);
   take_end();
   if (ended_) return {};
   const auto now = clock_.steady();
-  if (moved_ != before) {
+  if (moved_ + uploaded() != before) {
     moved_at_ = now;
     return {};
   }

@@ -44,7 +44,8 @@ class Transfer {
   static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self);
   static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self);
   static std::size_t on_upload(char* out, std::size_t, std::size_t size, void* self);
-  static int on_seek(void* self, curl_off_t offset, int origin);
+  /// Before each try of a request that must not be made twice.
+  static int on_begin(void* self, char*, char*, int, int);
   void set_connection();
   void set_headers();
   void set_body();
@@ -52,6 +53,7 @@ class Transfer {
   Result<void> advance(const Call& call);
   Result<void> wait(const Call& call);
   void take_end();
+  [[nodiscard]] std::uint64_t uploaded() const;
   [[nodiscard]] bool changes_something() const;
   [[nodiscard]] Error failed(Errc code, const std::string& cause) const;
   [[nodiscard]] Error broken() const;
@@ -63,11 +65,11 @@ class Transfer {
   CURL* const easy_;
   curl_slist* headers_ = nullptr;
   HttpHead head_;
-  bool head_done_ = false, ended_ = false, paused_ = false;
+  bool begun_ = false, head_done_ = false, ended_ = false, paused_ = false;
   CURLcode code_ = CURLE_OK;
   std::array<char, CURL_ERROR_SIZE> said_{};
   std::optional<Error> source_error_;
-  std::uint64_t sent_ = 0;   // bytes of the body of the request
+  std::uint64_t sent_ = 0;   // bytes that the source gave
   std::uint64_t moved_ = 0;  // bytes in both directions, to see that something moves
   Clock::SteadyTime moved_at_{};
   std::string waiting_;         // bytes of the answer

@@ -3,17 +3,45 @@
 not at all; temporary ones become permanent, whoever is killed meanwhile."""
 
 import hashlib
+import http.server
 import json
 import pathlib
+import signal
 import sys
 import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
+from artcached import elements_in_view  # noqa: E402
 from ingester_stand import LINE, Stand, form, free_port  # noqa: E402
 
 MIB = 1024 * 1024
+
+
+class Full(http.server.BaseHTTPRequestHandler):
+    """An element that says it has room, and takes nothing."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        number = self.server.server_port
+        self.answer(200, {"element_id": f"se-{number}", "mode": "edit", "priority": number,
+                          "capacity_bytes": 10 ** 12, "used_bytes": 0, "status": "operational"})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(self.server.server_port)
+        self.answer(507, {"detail": "no space"})
+
+    def answer(self, status, said):
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
 
 
 class Uploads(Stand):
@@ -87,6 +115,22 @@ class Uploads(Stand):
         sent = self.upload("unknown.bin", b"y" * (6 * MIB))
         self.assertEqual(sent["storage_element_id"], "se-02")
 
+    def test_three_elements_that_turn_out_to_be_full_are_tried_and_no_more(self):
+        asked, ports = [], []
+        for _ in range(4):
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Full)
+            server.asked = asked
+            ports.append(server.server_port)
+            self.addCleanup(server.server_close)
+            self.addCleanup(server.shutdown)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.ingester([f"http://127.0.0.1:{port}" for port in ports])
+        self.wait_for_elements(4)
+        said = self.upload("a.txt", b"a", check=503)
+        self.assertEqual(said["error_type"], "NoAvailableStorageException")
+        self.assertEqual(self.headers["Retry-After"], "30")
+        self.assertEqual(asked, sorted(ports)[:3])
+
     def test_a_file_that_fits_nowhere_is_refused_with_a_time_to_come_back(self):
         self.demo(**{f"element_{name}__max_size": 1000 for name in ("se_01", "se_02", "se_03")})
         for policy in ("temporary", "permanent"):
@@ -130,6 +174,24 @@ class Deaths(Stand):
         sent = self.upload("b.txt", b"b" * 1000)
         self.assertEqual(sent["storage_element_id"], "se-12")
         self.assertEqual(self.content("se-12", sent["file_id"]), b"b" * 1000)
+
+    def test_an_element_that_is_killed_or_cut_off_gets_no_files_soon(self):
+        """With the settings as they are by themselves, and in less than 90 seconds."""
+        ports = [free_port() for _ in range(3)]
+        self.ingester([f"http://127.0.0.1:{port}" for port in ports])
+        killed, cut_off, _ = (self.element(f"se-1{number}", port, number)
+                              for number, port in enumerate(ports, 1))
+        self.wait_for_elements(3)
+        self.assertEqual(self.upload("a.txt", b"a")["storage_element_id"], "se-11")
+        killed.kill()
+        killed.wait()
+        cut_off.send_signal(signal.SIGSTOP)
+        address = f"http://127.0.0.1:{self.ports['ingester']}"
+        self.until(lambda: elements_in_view(address) == 1)
+        self.assertEqual(self.upload("b.txt", b"b")["storage_element_id"], "se-13")
+        cut_off.send_signal(signal.SIGCONT)
+        self.until(lambda: elements_in_view(address) == 2)
+        self.assertEqual(self.upload("c.txt", b"c")["storage_element_id"], "se-12")
 
     def test_an_element_killed_in_mid_stream_is_told_and_keeps_nothing(self):
         port = free_port()

@@ -61,12 +61,12 @@ class Registry(unittest.TestCase):
                           admin__cleanup_delay="0s", admin__cleanup_retry="200ms",
                           admin__cleanup_retry_most="1s", **settings)
 
-    def element(self, name):
+    def element(self, name, **settings):
         """An element alone, which registers with the admin."""
         told = {"port": self.ports.setdefault(name, free_port()),
                 "public_key": self.data / "roles" / "admin" / "keys",
                 "admin": f"http://127.0.0.1:{self.ports['admin']}",
-                "client_id": "admin-service", "client_secret": SECRET}
+                "client_id": "admin-service", "client_secret": SECRET, **settings}
         words = [word for key, value in told.items()
                  for word in ("--set", f"element.{name}.{key}={value}")]
         return self.spawn("--role", f"element.{name}", "--data", self.data / "elements", *words)
@@ -265,6 +265,33 @@ class WhatIsRemoved(Registry):
         self.until(lambda: self.queue(state="pending")["total"] == 0)
         self.assertFalse(self.on_element("se-11", first))
         self.assertFalse(self.on_element("se-11", second))
+
+    def test_elements_that_go_away_are_offline_soon_and_their_files_stay_known(self):
+        self.admin(admin__element_lifetime="5s")
+        killed, cut_off, _ = (self.element(name, report_interval="1s")
+                              for name in ("se-11", "se-12", "se-13"))
+        self.until_registered(self.upload("se-11", "a.txt"))
+        self.until_registered(self.upload("se-12", "b.txt"))
+
+        def states():
+            said = self.call("GET", "admin", "/api/v1/storage-elements/")["items"]
+            return [one["status"] for one in sorted(said, key=lambda one: one["element_id"])]
+
+        self.until(lambda: states() == ["online"] * 3)
+        self.kill(killed)
+        cut_off.send_signal(signal.SIGSTOP)
+        self.until(lambda: states() == ["offline", "offline", "online"])
+        said = self.call("GET", "admin", "/api/v1/internal/storage-elements/available")
+        self.assertEqual([one["element_id"] for one in said["storage_elements"]], ["se-13"])
+        self.assertEqual(self.registered()["total"], 2)
+        cut_off.send_signal(signal.SIGCONT)
+        self.element("se-11", report_interval="1s")
+        self.until(lambda: states() == ["online"] * 3)
+
+    def test_an_element_may_be_silent_for_ninety_seconds_unless_told_otherwise(self):
+        said = subprocess.run([DAEMON, "--role", "admin", "--data", self.data, "--print-config"],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.assertRegex(said, "element_lifetime.*90s")
 
     def test_a_file_that_is_gone_already_counts_as_removed(self):
         self.admin()

@@ -199,6 +199,19 @@ TEST_SUITE("files") {
     });
   }
 
+  TEST_CASE("an upload under an id that is said to be new looks for nobody who has it") {
+    for_each_element([](Element& e) {
+      UploadRequest request = Element::plan();
+      request.id = FileId::mint(e.clock);
+      request.id_is_new = true;
+      const auto looked = e.faulty_storage->count(StorageOp::stat);
+      const auto row = good(e.upload(request));
+      CHECK(e.faulty_storage->count(StorageOp::stat) == looked);
+      CHECK(row.entry.id == *request.id);
+      CHECK(e.contradiction() == "");
+    });
+  }
+
   TEST_CASE("an upload under an id of its own reads a folder only when the index may be wrong") {
     for_each_element([](Element& e) {
       UploadRequest request = Element::plan();

@@ -23,6 +23,7 @@ from artcached import elements_in_view  # noqa: E402
 DAEMON = ""
 REDIS = os.environ.get("ARTCACHE_TEST_REDIS", "")
 KEY, ALL = "artstore:storage-elements:se-01", "artstore:storage_elements"
+IDS = "artstore:storage_element_ids"
 PATIENCE = 60
 
 
@@ -148,6 +149,15 @@ class Discovery(Bench):
         until(self.found, "the key")
         self.child.kill()
         until(lambda: not self.found(), "that the key has ended")
+        until(lambda: redis("EXISTS", ALL) == "0", "that it is not among all either")
+
+    def test_all_are_known_as_long_as_the_one_that_is_known_longest(self):
+        until(self.found, "the key")
+        other = json.dumps({"element_id": "se-77", "api_url": "http://127.0.0.1:9"})
+        redis("SET", "artstore:storage-elements:se-77", other, "EX", "50")
+        redis("SADD", IDS, "se-77")
+        until(lambda: json.loads(redis("GET", ALL))["count"] == 2, "both among all")
+        self.assertGreater(int(redis("TTL", ALL)), 10)
 
     def test_redis_may_be_away_and_empty(self):
         until(self.found, "the key")

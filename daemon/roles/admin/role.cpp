@@ -87,6 +87,10 @@ constexpr std::array kSettings{
             .fallback = "365",
             .meaning = "how long the audit trail and what was deleted are remembered; 0: for ever",
             .most = 36'500},
+    Setting{.name = "element_lifetime",
+            .kind = Kind::duration,
+            .fallback = "90s",
+            .meaning = "how long a storage element may be silent before it counts as offline"},
     Setting{.name = "file_registry",
             .kind = Kind::flag,
             .fallback = "true",
@@ -141,6 +145,7 @@ admin::Options options_of(const RoleContext& context) {
   out.access_lifetime = std::chrono::minutes(told.number("access_token_minutes"));
   out.refresh_lifetime = std::chrono::hours(24 * told.number("refresh_token_days"));
   out.audit_lifetime = std::chrono::hours(24 * told.number("audit_days"));
+  out.element_lifetime = told.duration("element_lifetime");
   out.follow_files = told.flag("file_registry");
   out.registry_audit_interval = told.duration("registry_audit_interval");
   out.cleanup_delay = told.duration("cleanup_delay");

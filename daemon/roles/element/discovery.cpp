@@ -12,9 +12,10 @@ namespace artcache::element {
 namespace {
 
 /// Who has a key is remembered in a set, since a search for the keys would read the whole database.
-/// A name in it whose key is gone leaves it. KEYS: its key, all elements, the set. ARGV: id, JSON
-/// (empty: it goes away), seconds, the prefix of the keys, time, action, channel, more for the
-/// channel.
+/// A name in it whose key is gone leaves it. All elements together are known as long as the last of
+/// them, so that nobody is found there whose own key has ended for good. KEYS: its key, all
+/// elements, the set. ARGV: id, JSON (empty: it goes away), seconds, the prefix of the keys, time,
+/// action, channel, more for the channel.
 constexpr std::string_view kAnnounce = R"lua(
 if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
@@ -25,16 +26,21 @@ else
 end
 local ids = redis.call('SMEMBERS', KEYS[3])
 table.sort(ids)
-local all = {}
+local all, life = {}, tonumber(ARGV[3])
 for _, id in ipairs(ids) do
   local one = redis.call('GET', ARGV[4] .. id)
-  if one then all[#all + 1] = one else redis.call('SREM', KEYS[3], id) end
+  if one then
+    all[#all + 1] = one
+    life = math.max(life, redis.call('TTL', ARGV[4] .. id))
+  else
+    redis.call('SREM', KEYS[3], id)
+  end
 end
 local before = redis.call('GET', KEYS[2]) or ''
 local version = tonumber(string.match(before, '"version":%s*(%d+)') or '0') + 1
 local head = string.format('"version":%d,"timestamp":"%s","count":%d', version, ARGV[5], #all)
 redis.call('SET', KEYS[2],
-  '{' .. head .. ',"storage_elements":[' .. table.concat(all, ',') .. ']}', 'EX', 3600)
+  '{' .. head .. ',"storage_elements":[' .. table.concat(all, ',') .. ']}', 'EX', life)
 redis.call('PUBLISH', ARGV[7], '{"event":"storage_element_config_updated","action":"' .. ARGV[6]
   .. '",' .. head .. ',' .. ARGV[8] .. '}')
 return #all

@@ -66,8 +66,8 @@ class UploadForm final : public ByteSource {
     for (;;) {
       ARTCACHE_TRY(const auto head, parts_.next());
       if (!head) break;
-      if (head->name == "file_id" || head->name == "file_size" || head->name == "checksum" ||
-          head->name.starts_with("uploaded_by_"))
+      if (head->name.starts_with("file_id") || head->name == "file_size" ||
+          head->name == "checksum" || head->name.starts_with("uploaded_by_"))
         refuse(head->name, "The field must stand in front of the file", "value_error");
       ARTCACHE_CHECK(read_field(head->name, whole));
     }
@@ -91,6 +91,9 @@ class UploadForm final : public ByteSource {
       const auto id = FileId::parse(*text);
       if (!id) return Error{Errc::invalid_argument, "Invalid file_id format: " + *text};
       into.id = *id;
+    } else if (name == "file_id_is_new") {
+      // A promise of the ingester, which has minted it. Whoever else makes it gains nothing by it.
+      into.id_is_new = trusted_ && *text == "true";
     } else if (name == "file_size" || name == "checksum") {
       expect(name, *text, into);
     } else if (name == "uploaded_by_id" || name == "uploaded_by_username") {

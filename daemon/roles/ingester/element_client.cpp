@@ -59,7 +59,11 @@ Result<web::HttpReply> ElementClient::store(const std::string& element, Multipar
   request.headers.emplace_back("Authorization", "Bearer " + token);
   request.headers.emplace_back("Content-Type", body.content_type());
   if (!call.request_id.empty()) request.headers.emplace_back("X-Request-ID", call.request_id);
-  request.source = [&body](std::span<std::byte> into) { return body.read(into); };
+  if (body.whole()) {
+    ARTCACHE_TRY(request.body, body.read_all());
+  } else {
+    request.source = [&body](std::span<std::byte> into) { return body.read(into); };
+  }
   ARTCACHE_TRY(auto reply, http_.send(request, call));
   if (reply.head.status == 401) token_.reject(token);
   return reply;

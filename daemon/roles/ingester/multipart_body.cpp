@@ -74,6 +74,17 @@ Result<std::size_t> MultipartBody::read(std::span<std::byte> into) {
   return std::size_t{0};
 }
 
+Result<std::string> MultipartBody::read_all() {
+  std::string out;
+  while (stage_ != Stage::done) {
+    out.append(left_);
+    if (stage_ == Stage::front) file_bytes_ += left_.size();
+    left_ = {};
+    ARTCACHE_CHECK(next_stage());
+  }
+  return out;
+}
+
 Result<void> MultipartBody::next_stage() {
   stage_ = static_cast<Stage>(static_cast<int>(stage_) + 1);
   if (stage_ == Stage::front) left_ = file_.front;

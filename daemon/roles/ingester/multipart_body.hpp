@@ -34,10 +34,14 @@ class MultipartBody {
   [[nodiscard]] std::string content_type() const;
   /// Fills as much of `into` as there is; 0 at the end. Errors: those of `rest` and `after`.
   Result<std::size_t> read(std::span<std::byte> into);
+  /// All that is left of it at once; for one that is whole().
+  Result<std::string> read_all();
 
+  /// The front is all of the file: nothing has to be waited for.
+  [[nodiscard]] bool whole() const { return !file_.rest; }
   /// `rest` was asked for bytes: the same body cannot be made again.
   [[nodiscard]] bool begun_rest() const { return begun_rest_; }
-  /// Everything was read: whoever got it may have taken it for good.
+  /// Everything was read: whoever it was sent to may have taken it for good.
   [[nodiscard]] bool finished() const { return stage_ == Stage::done; }
   /// Bytes of the file that were read so far.
   [[nodiscard]] std::uint64_t file_bytes() const { return file_bytes_; }

@@ -100,7 +100,7 @@ Result<FormFields> Upload::behind_the_file() {
 }
 
 std::optional<Reply> Upload::attempt(const ElementView& element) {
-  FormFields before{{"file_id", to_string(id_)}};
+  FormFields before{{"file_id", to_string(id_)}, {"file_id_is_new", "true"}};
   if (request_.identity) {
     before.emplace_back("uploaded_by_id", request_.identity->id);
     before.emplace_back("uploaded_by_username", request_.identity->name);
@@ -133,7 +133,7 @@ std::optional<Reply> Upload::broken(const ElementView& element, const MultipartB
   if (client_error_) return *client_error_;
   if (request_.call.stop.stop_requested()) return error;
   parts_.elements->note_dead(element.id);
-  if (body.finished()) {
+  if (body.finished() && error.outcome == Outcome::unknown) {
     // It had all of the file: it may have kept it, and only its answer was lost.
     const auto found =
         parts_.client->find(element.url, id_, request_.call.within(kLookBack, *parts_.deps.clock));

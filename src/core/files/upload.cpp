@@ -105,9 +105,10 @@ Result<IndexedEntry> FileService::Impl::upload(const UploadRequest& request, Byt
   if (request.size && *request.size > settings_.upload_most)
     return refused("a file may have " + std::to_string(settings_.upload_most) + " bytes");
   // Nobody else can know an id that was minted this moment.
-  const auto exclusive = request.id ? Exclusive::everywhere : Exclusive::here;
+  const bool may_be_taken = request.id && !request.id_is_new;
+  const auto exclusive = may_be_taken ? Exclusive::everywhere : Exclusive::here;
   ARTCACHE_TRY(Work work, begin(entry.id, Intent::Operation::upload, exclusive, call));
-  if (request.id) {
+  if (may_be_taken) {
     ARTCACHE_TRY(const auto row, find_taken(entry.id, call));
     if (row) return repeat(request, *row, source, call);
     ARTCACHE_TRY(const auto stands, storage().stat(entry.data_path(), call));

@@ -74,6 +74,16 @@ TEST_CASE("an id of the client's own makes the upload repeatable") {
   CHECK(late.body.find("in front of the file") != std::string::npos);
 }
 
+TEST_CASE("only the ingester's account is believed that an id is new") {
+  Stand stand;
+  const std::string id = "0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10";
+  const std::string fields = Stand::field("file_id", id) + Stand::field("file_id_is_new", "true");
+  CHECK(stand.ask(Stand::upload_of("x", fields)).at("file_id") == id);
+  Ask person = Stand::upload_of("other", fields);
+  person.kind = "admin_user";
+  CHECK(stand.ask(std::move(person)).status == 409);
+}
+
 TEST_CASE("the ingester's account speaks for its callers, a person does not") {
   Stand stand;
   const std::string fields =

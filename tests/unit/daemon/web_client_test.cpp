@@ -175,6 +175,24 @@ TEST_SUITE("web client") {
     for (int i = 0; i < 5; ++i) REQUIRE(client.send({.url = server.origin()}, {}));
   }
 
+  TEST_CASE("what must not be done twice is sent once over a connection that ends then") {
+    const auto sent_over_a_kept_connection = [](const std::string& method) {
+      std::atomic<int> seen = 0;
+      ScriptedHttp server([&](const test::HttpRequest&) {
+        return ++seen == 2 ? HttpAnswer{"", HttpAnswer::Then::close} : http_answer(200, "fine");
+      });
+      HttpClient client{HttpSettings{}};
+      REQUIRE(client.send({.url = server.origin()}, {}));
+      const auto reply = client.send({.method = method, .url = server.origin(), .body = "x"}, {});
+      CHECK(reply.has_value() == (method == "PUT"));
+      if (!reply) CHECK(reply.error().code == Errc::unavailable);
+      if (!reply) CHECK(reply.error().outcome == Outcome::unknown);
+      return seen.load();
+    };
+    CHECK(sent_over_a_kept_connection("POST") == 2);
+    CHECK(sent_over_a_kept_connection("PUT") == 3);
+  }
+
   TEST_CASE("without a server nothing was applied") {
     std::string url;
     {
