@@ -210,6 +210,12 @@ class ARTCACHE_EXPORT StorageBackend {
   /// Errors: invalid_argument, unsupported (not a regular file), unavailable.
   virtual Result<bool> remove(std::string_view path, const Call& call) = 0;
 
+  /// Makes durable what can be seen under `path`: a file that is there, or that there is none. For
+  /// a commit or a removal that ended in an unknown outcome: what is seen after it may otherwise
+  /// be undone by a power cut. The default does nothing, as suits a storage that shows only what
+  /// is durable. Errors: invalid_argument, unavailable, timed_out, cancelled.
+  virtual Result<void> sync(std::string_view path, const Call& call);
+
   /// Nothing when there is no such file. Errors: invalid_argument, unsupported, unavailable.
   virtual Result<std::optional<FileInfo>> stat(std::string_view path, const Call& call) = 0;
 

@@ -52,6 +52,10 @@ Result<Stamp> StorageBackend::put(const PutRequest& request, std::string_view by
   return file->commit(call);
 }
 
+Result<void> StorageBackend::sync(std::string_view path, const Call& /*call*/) {
+  return check_storage_path(path);
+}
+
 Result<std::unique_ptr<ChangeNotices>> StorageBackend::watch(const WatchLimits& /*limits*/,
                                                              const Call& /*call*/) {
   return Error{Errc::unsupported, "'" + describe() + "' tells of no changes"};

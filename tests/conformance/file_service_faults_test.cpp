@@ -164,6 +164,31 @@ TEST_SUITE("files.faults") {
           [&](Element& e) { return e.faulty_storage->count(op); });
   }
 
+  TEST_CASE(
+      "what may be undone by a power cut is not acknowledged, and counts once it is durable") {
+    const Error disk{Errc::unavailable, "disk", Outcome::unknown};
+    for (const Change change : {Change::upload, Change::update, Change::remove}) {
+      INFO("change " << static_cast<int>(change));
+      Element e("mem", "mem");
+      Case c{change, FileId::mint(e.clock)};
+      if (change == Change::upload) good(e.upload());  // recovery is over
+      if (change != Change::upload) c.id = good(e.upload()).entry.id;
+      if (change == Change::remove)
+        e.faulty_storage->lose_answer(StorageOp::remove, disk);
+      else  // of the sidecar: the data of an upload comes first
+        e.faulty_storage->lose_answer(StorageOp::commit, disk, change == Change::upload ? 2 : 1);
+      e.faulty_storage->fail(StorageOp::sync, disk);
+      c.result = run(e, change, c.id);
+      REQUIRE_FALSE(c.result.has_value());
+      CHECK(c.result.error().outcome == Outcome::unknown);
+      CHECK_FALSE(is_done(e, c));
+      CHECK(good(e.index->intents({})).size() == 1);
+      good(e.files->recover({}));
+      CHECK(is_done(e, c));
+      check_after(e, c);
+    }
+  }
+
   TEST_CASE("a write of the index that fails leaves a whole file or nothing") {
     for (const Errc code : {Errc::no_space, Errc::unavailable, Errc::lease_lost})
       break_every_step(

@@ -213,6 +213,19 @@ class PutFaults(unittest.TestCase):
         self.assertIn("[unknown]", outcome.message)
         self.assertEqual(found, content(SIZE, 2))
 
+    def test_that_a_file_is_gone_counts_only_once_its_folder_is_synced(self):
+        for path in (OTHER, "2026/03/absent", "2026/04/absent"):
+            with tempfile.TemporaryDirectory(prefix="artcache-fault-") as folder:
+                store = Store(Path(folder) / "root", None)
+                for strace, code in ((self.inject("fsync", "error=EIO", 1), 1), ([], 0)):
+                    command = [*strace, PROGRAM, store.url, "--remove", path]
+                    done = subprocess.run(
+                        command, capture_output=True, text=True, check=False, timeout=60
+                    )
+                    with self.subTest(path=path, code=code):
+                        self.assertEqual(done.returncode, code, done.stderr)
+                        self.assertEqual("[unknown]" in done.stderr, code == 1)
+
     def test_short_writes_are_continued(self):
         outcome, found = self.run_case(CASES[0], [], PUT_ONCE_SHORT="4093")
         self.assertEqual(outcome.code, 0, outcome.message)

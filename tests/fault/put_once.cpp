@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One put between two marks that a tracer can see, for put_faults_test.py.
 //   put_once URL PATH SIZE SEED replace|must_not_exist     puts SIZE bytes that follow from SEED
+//   put_once URL --remove PATH                             removes it, or finds nothing there
 //   put_once URL --list                                    prints what a listing shows
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -58,10 +59,14 @@ int put(artcache::StorageBackend& storage, char** arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 3 && count != 6) return 64;
+  if (count != 3 && count != 4 && count != 6) return 64;
   const auto url = artcache::Url::parse(arguments[1]);
   if (!url) return failed(url.error());
   const auto storage = artcache::Backends::builtin().open_storage(*url, {}, {});
   if (!storage) return failed(storage.error());
+  if (count == 4) {
+    const auto removed = (*storage)->remove(arguments[3], {});
+    return removed ? 0 : failed(removed.error());
+  }
   return count == 3 ? list(**storage) : put(**storage, arguments);
 }

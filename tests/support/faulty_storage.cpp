@@ -179,6 +179,10 @@ Result<bool> FaultyStorage::remove(std::string_view path, const Call& call) {
   return run(StorageOp::remove, path, [&] { return inner_.remove(path, call); });
 }
 
+Result<void> FaultyStorage::sync(std::string_view path, const Call& call) {
+  return run(StorageOp::sync, path, [&] { return inner_.sync(path, call); });
+}
+
 Result<std::optional<FileInfo>> FaultyStorage::stat(std::string_view path, const Call& call) {
   return run(StorageOp::stat, path, [&] { return inner_.stat(path, call); });
 }

@@ -27,8 +27,9 @@ enum class StorageOp : std::uint8_t {
   remove,
   stat,
   capacity,
+  sync,
 };
-inline constexpr std::size_t kStorageOps = 12;
+inline constexpr std::size_t kStorageOps = 13;
 
 /// Hands everything on to another storage, which must live longer. Safe to call from any thread.
 /// Numbers count from 1 at the moment of the order; each order is carried out once.
@@ -66,6 +67,7 @@ class FaultyStorage final : public StorageBackend {
                                            const Call& call) override;
   Result<std::unique_ptr<StagedFile>> stage(const PutRequest& request, const Call& call) override;
   Result<bool> remove(std::string_view path, const Call& call) override;
+  Result<void> sync(std::string_view path, const Call& call) override;
   Result<std::optional<FileInfo>> stat(std::string_view path, const Call& call) override;
   Result<StorageCapacity> capacity(const Call& call) override;
   Result<std::unique_ptr<ChangeNotices>> watch(const WatchLimits& limits,

@@ -57,6 +57,7 @@ class FileStorage final : public StorageBackend {
     return stage_file(folders_, request, clock_);
   }
   Result<bool> remove(std::string_view path, const Call& call) override;
+  Result<void> sync(std::string_view path, const Call& call) override;
   Result<std::optional<FileInfo>> stat(std::string_view path, const Call& call) override;
   Result<StorageCapacity> capacity(const Call& call) override;
   Result<std::unique_ptr<ChangeNotices>> watch(const WatchLimits& limits,
@@ -65,6 +66,12 @@ class FileStorage final : public StorageBackend {
   }
 
  private:
+  Result<void> sync_folder_of(std::string_view path) const;
+  Result<bool> absent(std::string_view path) const {
+    // Somebody who removed it may not have come to this.
+    ARTCACHE_CHECK(sync_folder_of(path));
+    return false;
+  }
   std::vector<std::string> hidden() {
     const std::scoped_lock guard(mutex_);
     return hidden_;
@@ -97,25 +104,42 @@ Result<bool> FileStorage::remove(std::string_view path, const Call& call) {
   const std::string name(parts.name);
   util::Fd folder;
   if (const Errno code = root_.open_below(parts.folder, O_RDONLY | O_DIRECTORY, folder)) {
-    if (code == ENOENT || code == ENOTDIR) return false;
+    if (code == ENOENT || code == ENOTDIR) return absent(path);
     return errno_error(code, "remove", path);
   }
   struct stat found {};
   if (::fstatat(folder.get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno == ENOENT) return false;
+    if (errno == ENOENT) return absent(path);
     return errno_error(errno, "remove", path);
   }
   if (!S_ISREG(found.st_mode)) return not_regular(found.st_mode, "remove", path);
   if (::unlinkat(folder.get(), name.c_str(), 0) != 0) {
-    if (errno == ENOENT) return false;
+    if (errno == ENOENT) return absent(path);
     return errno_error(errno, "remove", path);
   }
-  if (const Errno code = folders_.sync(folder.get())) {
-    Error error = errno_error(code, "sync the folder of", path);
-    error.outcome = Outcome::unknown;
-    return error;
-  }
+  ARTCACHE_CHECK(sync_folder_of(path));
   return true;
+}
+
+/// A name is made and taken away in its folder; where that is missing, in the next one above.
+Result<void> FileStorage::sync_folder_of(std::string_view path) const {
+  Errno code = ENOENT;
+  for (std::string_view at = path; code == ENOENT || code == ENOTDIR;) {
+    if (at.empty()) break;
+    at = split(at).folder;
+    util::Fd folder;
+    code = root_.open_below(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC, folder);
+    if (code == 0) code = folders_.sync(folder.get());
+  }
+  if (code == 0) return {};
+  Error error = errno_error(code, "sync the folder of", path);
+  error.outcome = Outcome::unknown;
+  return error;
+}
+
+Result<void> FileStorage::sync(std::string_view path, const Call& call) {
+  ARTCACHE_CHECK(begin("file: sync", path, call));
+  return sync_folder_of(path);
 }
 
 Result<std::optional<FileInfo>> FileStorage::stat(std::string_view path, const Call& call) {

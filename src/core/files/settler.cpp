@@ -89,7 +89,11 @@ Result<void> end_intent(const Place& place, const FileId& id, std::uint64_t fenc
 
 Result<Settled> settle(const Place& place, const Intent& intent, std::uint64_t fence,
                        const Call& call) {
-  const auto seen = follow(place, intent.id, sidecar_of(intent.path), fence, call);
+  const std::string sidecar = sidecar_of(intent.path);
+  // What its writer saw fail, or did not live to do. Before anything follows from what can be seen:
+  // an index that tells of it, and no intent, would be all that a power cut leaves.
+  ARTCACHE_CHECK(place.storage.sync(sidecar, call));
+  const auto seen = follow(place, intent.id, sidecar, fence, call);
   switch (settle(intent.operation, seen ? *seen : SidecarSeen::unknown)) {
     case Settle::later:
       return seen ? Error{Errc::internal, "files: nothing decided"} : seen.error();
