@@ -209,6 +209,44 @@ TEST_SUITE("rebuild") {
     CHECK_FALSE(store.find(8).has_value());
   }
 
+  TEST_CASE("a file that comes while a pruning rebuild goes on does not outlive its sidecar") {
+    for (const RunKind kind : {RunKind::full, RunKind::incremental}) {
+      Store store("mem:", "mem:");
+      store.fill(0, 10);
+      store.full();
+      store.put_sidecar(Store::changed(3, "to be opened"));
+      FaultyStorage slow(*store.storage);
+      store.make_service(slow, {});
+      const std::string path = Store::sidecar_of(sample_entry(50));
+      // When everything is listed somebody uploads.
+      bool done = false;
+      slow.before_each([&](StorageOp op, std::string_view) {
+        if (done || op != StorageOp::read_sidecars) return;
+        done = true;
+        store.put_file(sample_entry(50));
+        const EntryChange put = put_of(sample_entry(50));
+        const ScannedFile scanned{.path = path,
+                                  .stamp = good(store.storage->stat(path, {}))->stamp,
+                                  .id = sample_id(50),
+                                  .hash = put.put.hash,
+                                  .updated_at = put.put.entry.updated_at};
+        good(store.index->apply({.changes = {&put, 1}, .scanned = {&scanned, 1}}, {}));
+      });
+      if (kind == RunKind::full)
+        store.full();
+      else
+        store.incremental(Prune::yes);
+      slow.before_each({});
+      REQUIRE(done);
+      CHECK(store.find(50).has_value());
+      const std::string_view asked = path;
+      CHECK(good(store.index->find_scanned({&asked, 1}, {})).front().has_value());
+      store.remove(path);
+      CHECK(good(store.service->refresh(sample_id(50), {})) == RefreshOutcome::removed);
+      CHECK_FALSE(store.find(50).has_value());
+    }
+  }
+
   TEST_CASE("an entry whose sidecar cannot be looked for is not pruned, and the verdict says so") {
     Store store("mem:", "mem:");
     store.fill(0, 10);

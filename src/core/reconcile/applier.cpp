@@ -244,7 +244,7 @@ Result<void> Applier::settle_gone(const Chunk& chunk, std::vector<Settled>& outc
       gone_files.push_back(files[n]);
     }
   }
-  ARTCACHE_CHECK(forget(stale));
+  ARTCACHE_CHECK(forget_paths(stale));
   if (gone.empty()) return {};
   ARTCACHE_TRY(const auto removed, remove(gone));
   for (std::size_t n = 0; n < gone.size(); ++n)
@@ -309,7 +309,19 @@ Result<std::vector<char>> Applier::remove(std::span<const Gone> gone) {
   return removed;
 }
 
-Result<void> Applier::forget(std::span<const std::string_view> paths) {
+/// An entry that is still there has come since its folder was listed, or its sidecar could not be
+/// looked for. Without its row nobody would see that the sidecar goes.
+Result<void> Applier::forget(std::span<const ScannedFile> stale) {
+  std::vector<FileId> ids;
+  for (const ScannedFile& file : stale) ids.push_back(file.id);
+  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, session_.call()));
+  std::vector<std::string_view> paths;
+  for (std::size_t i = 0; i < stale.size(); ++i)
+    if (!rows[i] || rows[i]->sidecar_path != stale[i].path) paths.push_back(stale[i].path);
+  return forget_paths(paths);
+}
+
+Result<void> Applier::forget_paths(std::span<const std::string_view> paths) {
   if (paths.empty()) return {};
   ARTCACHE_CHECK(
       context_.index.apply({.fence = session_.fence(), .unscanned = paths}, session_.call()));

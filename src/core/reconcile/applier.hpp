@@ -43,6 +43,11 @@ class Applier {
 
   /// Reads these sidecars and makes the index follow, also where they are gone.
   Result<std::vector<Settled>> settle(std::vector<std::string> paths);
+  Result<std::vector<Settled>> settle(std::span<const ScannedFile> files) {
+    std::vector<std::string> paths;
+    for (const ScannedFile& file : files) paths.push_back(file.path);
+    return settle(std::move(paths));
+  }
 
   /// Removes entries as they were at these revisions, which must have been read before it was
   /// seen that the sidecar is gone; false for those that have moved since.
@@ -52,8 +57,8 @@ class Applier {
     std::string path;
   };
   Result<std::vector<char>> remove(std::span<const Gone> gone);
-  /// Takes paths out of the scan table.
-  Result<void> forget(std::span<const std::string_view> paths);
+  /// Takes out of the scan table what a listing did not show, and no entry comes from.
+  Result<void> forget(std::span<const ScannedFile> stale);
 
  private:
   struct Batch;
@@ -62,6 +67,7 @@ class Applier {
                        const std::vector<std::size_t>& files, std::vector<Settled>& outcomes);
   Result<Position> put_batch(Batch& batch, std::vector<Settled>& outcomes);
   void count(Settled outcome);
+  Result<void> forget_paths(std::span<const std::string_view> paths);
   Result<void> settle_gone(const Chunk& chunk, std::vector<Settled>& outcomes);
   Result<void> yield_to_twin(const Opened& file);
   Result<Settled> replace(const FileId& id, const RowBrief& row);

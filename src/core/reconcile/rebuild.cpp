@@ -92,14 +92,13 @@ class Rebuild final : public WalkTaker {
   Result<void> prune_rows(std::span<const Row> rows);
   /// Paths of the scan table that were not listed; perhaps not all of them at once.
   struct Stale {
-    std::vector<std::string> paths;
+    std::vector<ScannedFile> files;
     bool all = false;
   };
   using Step = std::function<Result<void>()>;
   Result<void> join_beside_stale();
-  Result<Stale> find_stale(const Step& step) const;
+  Result<Stale> find_stale(const std::string& after, const Step& step) const;
   Result<void> forget_paths();
-  Result<void> forget_stale(std::span<const std::string> stale);
   Result<void> add_to_bulk(Chunk& chunk);
   void note_found(const Chunk& chunk);
   void note_known(std::span<const ListedFile> sidecars,
@@ -530,7 +529,7 @@ Result<void> Rebuild::join_beside_stale() {
   {
     const std::jthread finder([&] {
       try {
-        stale = find_stale([] { return Result<void>(); });
+        stale = find_stale({}, [] { return Result<void>(); });
       } catch (const std::exception& e) {
         stale = Error{Errc::internal, std::string("rebuild: scan table: ") + e.what()};
       }
@@ -541,12 +540,13 @@ Result<void> Rebuild::join_beside_stale() {
   return {};
 }
 
-Result<Rebuild::Stale> Rebuild::find_stale(const Step& step) const {
-  Stale stale{.paths = {}, .all = true};
+/// `after`: the path that an earlier look has come to.
+Result<Rebuild::Stale> Rebuild::find_stale(const std::string& after, const Step& step) const {
+  Stale stale{.files = {}, .all = true};
   const auto look = [&](std::span<const ScannedFile> files) -> Result<void> {
     for (const ScannedFile& file : files)
-      if (!found_.has_path(file.id, file.path)) stale.paths.push_back(file.path);
-    stale.all = stale.paths.size() <= kStaleMost;
+      if (file.path > after && !found_.has_path(file.id, file.path)) stale.files.push_back(file);
+    stale.all = stale.files.size() <= kStaleMost;
     // Only to end the scan: that it was this is told by `all`.
     if (!stale.all) return Error{Errc::cancelled, "enough for now"};
     return step();
@@ -556,35 +556,29 @@ Result<Rebuild::Stale> Rebuild::find_stale(const Step& step) const {
   return stale;
 }
 
-/// Takes out of the scan table what was not listed. Only bookkeeping: a path that stands there
-/// after all is opened by the next comparison.
+/// Takes out of the scan table what was not listed. A path that stands there after all is opened
+/// by the next comparison.
 Result<void> Rebuild::forget_paths() {
   if (found_.parts() > 1) return {};
   for (int pass = 0; pass < kStalePassesMost; ++pass) {
     if (!stale_) {
-      ARTCACHE_TRY(stale_, find_stale([this] { return session_.step(meter_.text()); }));
+      ARTCACHE_TRY(stale_, find_stale(after, [this] { return session_.step(meter_.text()); }));
     }
     const Stale stale = *std::exchange(stale_, std::nullopt);
-    ARTCACHE_CHECK(forget_stale(stale.paths));
-    if (stale.all) break;
-  }
-  return {};
-}
-
-Result<void> Rebuild::forget_stale(std::span<const std::string> stale) {
-  for (std::size_t at = 0; at < stale.size(); at += kChunk) {
-    const auto part = stale.subspan(at, std::min(kChunk, stale.size() - at));
-    // Within a folder nothing else has looked for entries whose sidecar is gone.
-    if (!request_.folder.empty()) {
-      ARTCACHE_CHECK(applier_.settle({part.begin(), part.end()}));
-    } else {
-      const std::vector<std::string_view> paths(part.begin(), part.end());
-      ARTCACHE_CHECK(applier_.forget(paths));
+    const std::span<const ScannedFile> files = stale.files;
+    for (std::size_t at = 0; at < files.size(); at += kChunk) {
+      const auto part = files.subspan(at, std::min(kChunk, files.size() - at));
+      // Within a folder nothing else has looked for entries whose sidecar is gone.
+      if (!request_.folder.empty()) ARTCACHE_CHECK(applier_.settle(part));
+      ARTCACHE_CHECK(applier_.forget(part));
     }
+    if (stale.all) break;
+    after = stale.files.back().path;
   }
   return {};
 }
 
+  std::string after;
 }  // namespace
 
 Result<RebuildReport> rebuild(const Context& context, RunKind kind, const RebuildRequest& request,
