@@ -292,6 +292,9 @@ class ARTCACHE_EXPORT IndexWriter {
   /// Says why the index may be wrong; an empty reason says it is trusted again.
   virtual Result<void> set_suspect(std::string_view reason, std::uint64_t fence,
                                    const Call& call) = 0;
+  /// Trusts the index again, unless more was found against it since `seen` was its head: it stays
+  /// suspect when the reason is another one by now, or the log has had a reset.
+  virtual Result<void> trust(const IndexHead& seen, std::uint64_t fence, const Call& call) = 0;
 };
 
 // --- The log ------------------------------------------------------------------------------------

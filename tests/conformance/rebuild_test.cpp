@@ -247,6 +247,28 @@ TEST_SUITE("rebuild") {
     }
   }
 
+  TEST_CASE("a rebuild does not take back what was found against the index while it went on") {
+    for_each_store([](Store& store) {
+      store.fill(0, 10);
+      store.full();
+      FaultyStorage slow(*store.storage);
+      store.make_service(slow, {});
+      const auto rebuild_meeting = [&](const std::string& reason) {
+        slow.before_each([&](StorageOp op, std::string_view) {
+          if (op == StorageOp::batch) good(store.index->set_suspect(reason, 0, {}));
+        });
+        store.full();
+        slow.before_each({});
+      };
+      rebuild_meeting("by a follower");
+      CHECK(store.head().suspect_reason == "by a follower");
+      rebuild_meeting("by another one");
+      CHECK(store.head().suspect_reason == "by another one");
+      store.full();
+      CHECK(store.head().suspect_reason.empty());
+    });
+  }
+
   TEST_CASE("an entry whose sidecar cannot be looked for is not pruned, and the verdict says so") {
     Store store("mem:", "mem:");
     store.fill(0, 10);

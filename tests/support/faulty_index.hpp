@@ -84,7 +84,13 @@ class FaultyIndex final : public MetadataStore {
                            const Call& call) override {
     return inner_.set_suspect(reason, fence, call);
   }
-  Result<IndexHead> head(const Call& call) override { return inner_.head(call); }
+  Result<void> trust(const IndexHead& seen, std::uint64_t fence, const Call& call) override {
+    return inner_.trust(seen, fence, call);
+  }
+  Result<IndexHead> head(const Call& call) override {
+    if (head_hook_) head_hook_();
+    return inner_.head(call);
+  }
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
                               const Call& call) override {
     return inner_.read_after(position, limit, call);

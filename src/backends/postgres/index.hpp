@@ -91,6 +91,7 @@ class Index final : public MetadataStore, public LockStore {
                         const Call& call) override;
   Result<void> drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) override;
   Result<void> set_suspect(std::string_view reason, std::uint64_t fence, const Call& call) override;
+  Result<void> trust(const IndexHead& seen, std::uint64_t fence, const Call& call) override;
 
   Result<IndexHead> head(const Call& call) override;
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,

@@ -207,4 +207,15 @@ Result<void> Index::set_suspect(std::string_view reason, std::uint64_t fence, co
       LockStore::Durability::now, call);
 }
 
+Result<void> Index::trust(const IndexHead& seen, std::uint64_t fence, const Call& call) {
+  return write_one(
+      "UPDATE {p}head SET suspect = NULL "
+      "WHERE one = 1 AND suspect = $1 AND epoch = $2 AND base <= $3",
+      [&](sql::Statement& s) {
+        s.bind(0, seen.suspect_reason);
+        s.bind(1, to_sql(seen.position.epoch)).bind(2, to_sql(seen.position.seq));
+      },
+      fence, LockStore::Durability::now, call);
+}
+
 }  // namespace artcache::postgres

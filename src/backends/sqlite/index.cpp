@@ -216,4 +216,17 @@ Result<void> Index::set_suspect(std::string_view reason, std::uint64_t fence, co
   return {};
 }
 
+Result<void> Index::trust(const IndexHead& seen, std::uint64_t fence, const Call& call) {
+  const auto work = [&](sql::Connection& connection, HeadRow& row) -> Result<void> {
+    ARTCACHE_CHECK(check_fence(connection, names_, fence));
+    // A bulk load is the only reset here, and each moves the generation.
+    if (row.head.suspect_reason == seen.suspect_reason &&
+        row.head.position.epoch == seen.position.epoch && row.head.generation == seen.generation)
+      row.head.suspect_reason.clear();
+    return {};
+  };
+  ARTCACHE_CHECK(writer_.exclusively(work, call));
+  return {};
+}
+
 }  // namespace artcache::sqlite

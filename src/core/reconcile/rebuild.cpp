@@ -115,6 +115,7 @@ class Rebuild final : public WalkTaker {
   Tally tally_;
   RunStatistics statistics_;
   Meter meter_;
+  IndexHead seen_;  // when it began
   Applier applier_;
   RunLog log_;
 
@@ -134,7 +135,8 @@ class Rebuild final : public WalkTaker {
 
 Result<RebuildReport> Rebuild::run(const Keep& keep) {
   ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context_, call_));
-  statistics_.cache_entries_before = watch.before().count;
+  seen_ = watch.before();
+  statistics_.cache_entries_before = seen_.count;
   ARTCACHE_CHECK(begin());
   ARTCACHE_TRY(const bool in_bulk, wants_bulk());
   bool compared = false, loaded = false;
@@ -177,9 +179,9 @@ Result<void> Rebuild::begin() {
 Result<void> Rebuild::end() {
   // Only who has seen everything, and left nothing different, may say that the index is right.
   const bool in_step = request_.folder.empty() && tally_.unseen().empty() && unmatched_ == 0;
-  ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
-  if (in_step && !head.suspect_reason.empty())
-    ARTCACHE_CHECK(context_.index.set_suspect("", session_.fence(), call_));
+  // What others have found against it while this went on is not made good by it.
+  if (in_step && !seen_.suspect_reason.empty())
+    ARTCACHE_CHECK(context_.index.trust(seen_, session_.fence(), call_));
   return {};
 }
 
@@ -228,12 +230,13 @@ Result<void> Rebuild::fill_in_bulk() {
   if (whole) {
     meter_.phase("building indexes", 0);
     if (full_) ARTCACHE_CHECK(log_.loading());
-    ARTCACHE_CHECK(bulk_->finish(call_));
+    ARTCACHE_TRY(seen_.position, bulk_->finish(call_));  // this reset is ours
     ARTCACHE_CHECK(name_twins());
     ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
     statistics_.entries_inserted = head.count;
     return {};
   }
+    seen_.generation = head.generation;
   // What is there already must stay: the comparison row by row keeps it.
   ARTCACHE_CHECK(bulk_->discard(call_));
   bulk_.reset();

@@ -341,7 +341,7 @@ Result<void> Loop::trust() {
   const auto work = [&](Session& session) -> Result<void> {
     ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
     if (head.suspect_reason == reason_)
-      ARTCACHE_CHECK(context_.index.set_suspect("", session.fence(), call_));
+      ARTCACHE_CHECK(context_.index.trust(head, session.fence(), call_));
     return {};
   };
   ARTCACHE_CHECK(access_.beside_others(work, call_));
