@@ -1,13 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rebuilds, cleanup and refresh: what they make of an index, and what they leave alone.
+#include <algorithm>
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "conformance/reconcile_suite.hpp"
+#include "core/reconcile/walk.hpp"
 #include "support/faulty_storage.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
+
+namespace {
+
+/// Opens everything, and runs out of memory over the first of it.
+class ThrowingTaker final : public reconcile::WalkTaker {
+ public:
+  Result<void> listed(std::span<const ListedFile>, std::span<const std::optional<ScannedFile>>,
+                      std::vector<char>& open) override {
+    std::ranges::fill(open, 1);
+    return {};
+  }
+  void not_seen(const ListProblem&) override {}
+  Result<void> opened(reconcile::Chunk&) override { throw std::bad_alloc(); }
+  Result<void> pause() override { return {}; }
+};
+
+}  // namespace
 
 TEST_SUITE("rebuild") {
   TEST_CASE("a full rebuild of an empty index holds every file, and ends the suspicion") {
@@ -185,6 +205,19 @@ TEST_SUITE("rebuild") {
     CHECK(report.statistics.entries_deleted == 40);
     CHECK(report.statistics.entries_updated == 25);
     CHECK(store.head().position.digest == store.fresh_digest());
+  }
+
+  TEST_CASE("a walk whose taker throws ends, however many wait for it to go on") {
+    Store store("mem:", "mem:");
+    // More than the stages before the taker hold between them.
+    for (int n = 0; n < 15'000; ++n)
+      good(store.storage->put({.path = std::to_string(n) + ".attr.json"}, "none", {}));
+    ThrowingTaker taker;
+    const reconcile::WalkPlan plan{
+        .storage = *store.storage, .log = *store.index, .scanned = {}, .size_most = 100};
+    const auto walked = reconcile::walk(plan, taker, {});
+    REQUIRE_FALSE(walked.has_value());
+    CHECK(walked.error().code == Errc::internal);
   }
 
   TEST_CASE("what a writer changes while a rebuild reads is not overwritten with something older") {

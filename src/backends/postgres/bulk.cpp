@@ -295,7 +295,13 @@ Result<void> Bulk::build(Doubles doubles, const Call& call) {
     return build_stage(*connection_, names_);
   }
   Result<void> scan;
-  std::jthread beside([&] { scan = build_scan_beside(call); });
+  std::jthread beside([&] {
+    try {
+      scan = build_scan_beside(call);
+    } catch (const std::exception& e) {
+      scan = Error{Errc::internal, std::string("index: bulk load: ") + e.what()};
+    }
+  });
   auto stage = build_stage(*connection_, names_);
   beside.join();
   return stage ? scan : stage;

@@ -64,32 +64,38 @@ class Walk {
       : plan_(plan), taker_(taker), ending_(call), call_(call) {}
 
   Result<void> run() {
-    std::jthread lister([this] { stage([this] { list(); }); });
-    std::array<std::jthread, kReaders> readers;
-    for (std::jthread& reader : readers)
-      reader = std::jthread([this] { stage([this] { read(); }); });
-    take();
-    // Whoever still waits for room must not wait for ever.
-    paths_.abandon();
-    chunks_.abandon();
-    lister.join();
-    for (std::jthread& reader : readers) reader.join();
+    {
+      std::jthread lister;
+      std::array<std::jthread, kReaders> readers;
+      stage([&] {
+        lister = std::jthread([this] { stage([this] { list(); }); });
+        for (std::jthread& reader : readers)
+          reader = std::jthread([this] { stage([this] { read(); }); });
+        take();
+      });
+      // Whoever still waits for room must not wait for ever.
+      abandon();
+    }
     // A stop from outside shows as such, not as the first thing that it broke.
     ARTCACHE_CHECK(call_.check("walk", *plan_.clock));
     return ending_.outcome();
   }
 
  private:
-  /// Memory may run out on any thread; that ends the walk, not the process.
+  /// Memory may run out on any thread, and what the caller gave may throw; that ends the walk, not
+  /// the process, and nobody goes on waiting.
   template <class F>
   void stage(F&& work) {
     try {
       work();
     } catch (const std::exception& e) {
       ending_.fail({Errc::internal, std::string("walk: ") + e.what()});
-      paths_.abandon();
-      chunks_.abandon();
+      abandon();
     }
+  }
+  void abandon() {
+    paths_.abandon();
+    chunks_.abandon();
   }
 
   void list() {
