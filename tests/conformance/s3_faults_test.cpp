@@ -123,6 +123,28 @@ TEST_SUITE("s3 faults") {
     CHECK(put.error().outcome == Outcome::unknown);
   }
 
+  TEST_CASE("a new file is put once, also when a kept connection ends without an answer") {
+    for (const std::string body : {"x", ""}) {
+      std::atomic<int> puts{0};
+      const ScriptedHttp server(empty_bucket([&](const HttpRequest& request) {
+        if (request.target.find("other") != std::string::npos)
+          return http_answer(200, "five!", kFound);
+        if (request.method != "PUT") return http_answer(404);
+        // The first is done, and its answer lost; the second would meet it.
+        HttpAnswer answer = http_answer(412, error_xml("PreconditionFailed"));
+        if (++puts == 1) answer = {"", HttpAnswer::Then::close};
+        return answer;
+      }));
+      const auto storage = open_on(server, "&conditional=on");
+      CHECK(content(*storage, "other").value() == "five!");  // its connection is kept
+      const auto put = storage->put({"a", PutMode::must_not_exist}, std::string_view(body), {});
+      REQUIRE_FALSE(put.has_value());
+      CHECK(put.error().code == Errc::unavailable);
+      CHECK(put.error().outcome == Outcome::unknown);
+      CHECK(puts == 1);
+    }
+  }
+
   TEST_CASE("what is no HTTP is refused, and so is an endless body") {
     std::atomic<bool> endless{false};
     const ScriptedHttp server([&](const HttpRequest&) {

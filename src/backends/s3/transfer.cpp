@@ -86,8 +86,14 @@ void Client::Transfer::set_body() {
                      static_cast<curl_off_t>(request_.body.size()));
     curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &Transfer::on_upload);
     curl_easy_setopt(easy_, CURLOPT_READDATA, this);
-    curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &Transfer::on_seek);
-    curl_easy_setopt(easy_, CURLOPT_SEEKDATA, this);
+    // curl tries again by itself when a kept connection turns out to be closed. What must not be
+    // done twice leaves it no way: no seeking back, and no kept connection without a body.
+    if (request_.repeat == Repeat::safe) {
+      curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &Transfer::on_seek);
+      curl_easy_setopt(easy_, CURLOPT_SEEKDATA, this);
+    } else if (request_.body.empty()) {
+      curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
+    }
   }
   if (request_.method != "GET")
     curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
