@@ -16,6 +16,54 @@ using namespace artcache::test;
 
 namespace {
 
+/// Once armed, keeps the first who comes until it is opened.
+class Gate {
+ public:
+  ~Gate() { open(); }
+  void arm() { armed_ = true; }
+  void pass() {
+    if (!armed_.exchange(false)) return;
+    met_ = true;
+    met_.notify_all();
+    open_.wait(false);
+  }
+  void wait_until_met() const { met_.wait(false); }
+  void open() {
+    open_ = true;
+    open_.notify_all();
+  }
+
+ private:
+  std::atomic<bool> armed_{false}, met_{false}, open_{false};
+};
+
+/// Locks that can only be renewed through a gate.
+class GatedLocks final : public LockManager {
+ public:
+  GatedLocks(LockManager& inner, Gate& gate) : inner_(inner), gate_(gate) {}
+  Result<Lease> try_acquire(const LockRequest& request, const Call& call) override {
+    return inner_.try_acquire(request, call);
+  }
+  Result<RenewOutcome> renew(Lease& lease, std::string_view progress, const Call& call) override {
+    gate_.pass();
+    return inner_.renew(lease, progress, call);
+  }
+  Result<void> release(const Lease& lease, const Call& call) override {
+    return inner_.release(lease, call);
+  }
+  Result<std::vector<LockHolder>> list(std::string_view element, const Call& call) override {
+    return inner_.list(element, call);
+  }
+  Result<bool> force_break(std::string_view element, LockClass lock_class,
+                           const Call& call) override {
+    return inner_.force_break(element, lock_class, call);
+  }
+
+ private:
+  LockManager& inner_;
+  Gate& gate_;
+};
+
 /// What one thread was told to be done: the tag that each of its files had last.
 using Written = std::map<FileId, std::string>;
 
@@ -163,6 +211,51 @@ TEST_SUITE("files") {
           CHECK(e.contradiction() == "");
         },
         {.capacity_bytes = 30});
+  }
+
+  TEST_CASE("an upload goes on while the index does not answer another one") {
+    Element e("mem", "mem", {.capacity_bytes = 1000});
+    good(e.upload());
+    Gate gate;
+    e.faulty_index->before_each_head([&] { gate.pass(); });
+    gate.arm();
+    std::thread other([&] { CHECK(e.upload().has_value()); });
+    gate.wait_until_met();
+    CHECK(e.upload().has_value());
+    gate.open();
+    other.join();
+    CHECK(e.head().count == 3);
+  }
+
+  TEST_CASE("an upload goes on while the lease of all writers is being renewed") {
+    Element e("mem", "mem");
+    Gate gate;
+    GatedLocks locks(*e.locks, gate);
+    FileService files(*e.faulty_storage, *e.faulty_index, locks, e.settings, e.deps);
+    const auto upload = [&] {
+      MemorySource source(kBytes);
+      return files.upload(Element::plan(), source, {});
+    };
+    good(upload());
+    e.clock.advance(std::chrono::minutes(5));  // due, and far from lost
+    gate.arm();
+    std::thread other([&] { CHECK(upload().has_value()); });
+    gate.wait_until_met();
+    CHECK(upload().has_value());
+    gate.open();
+    other.join();
+    CHECK(e.head().count == 3);
+  }
+
+  TEST_CASE("a long upload of unknown size asks for room seldom, and keeps to the capacity") {
+    Element e("mem", "mem", {.capacity_bytes = 6'000'000});
+    std::size_t asked = 0;
+    e.faulty_index->before_each_head([&] { ++asked; });
+    good(e.upload(Element::plan(), std::string(5'000'000, 'x')));  // 20 pieces
+    CHECK(asked < 12);
+    CHECK(e.upload(Element::plan(), std::string(1'500'000, 'x')).error().code == Errc::no_space);
+    good(e.upload(Element::plan(), std::string(999'999, 'x')));
+    CHECK(e.head().bytes == 5'999'999);
   }
 
   TEST_CASE("a mode refuses what it does not allow") {

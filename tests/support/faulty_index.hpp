@@ -24,6 +24,8 @@ class FaultyIndex final : public MetadataStore {
   }
   /// Called before every write, on its thread.
   void before_each(std::function<void()> hook) { hook_ = std::move(hook); }
+  /// The same for every reading of the head.
+  void before_each_head(std::function<void()> hook) { head_hook_ = std::move(hook); }
   [[nodiscard]] std::size_t writes() const {
     const std::scoped_lock held(mutex_);
     return count_;
@@ -133,7 +135,7 @@ class FaultyIndex final : public MetadataStore {
   }
 
   MetadataStore& inner_;
-  std::function<void()> hook_;
+  std::function<void()> hook_, head_hook_;
   mutable std::mutex mutex_;
   std::size_t count_ = 0, at_ = 0;  // guarded by mutex_, as all below
   Kind kind_ = Kind::none;

@@ -2,6 +2,7 @@
 #include "core/files/writers.hpp"
 
 #include <chrono>
+#include <exception>
 
 #include "util/try.hpp"
 
@@ -12,6 +13,7 @@ constexpr std::chrono::minutes kPresent{10};
 /// So long may pass between two parts of an upload under an id of its caller's.
 constexpr std::chrono::hours kClaimed{1};
 constexpr std::chrono::seconds kReleaseMost{5};
+constexpr std::chrono::milliseconds kLook{20};
 
 }  // namespace
 
@@ -68,21 +70,54 @@ Claim::~Claim() {
 // --- Presence -----------------------------------------------------------------------------------
 
 Presence::~Presence() {
-  const util::MutexLock held(mutex_);
-  if (keeper_) (void)locks_.release(keeper_->lease(), Call().within(kReleaseMost, *deps_.clock));
+  const util::MutexLock lock(mutex_);
+  if (held_.keeper)
+    (void)locks_.release(held_.keeper->lease(), Call().within(kReleaseMost, *deps_.clock));
 }
 
 Result<Presence::Mark> Presence::mark(const Call& call) {
-  const util::MutexLock held(mutex_);
   using Step = locks::LeaseKeeper::Step;
-  // Nobody ranks above a writer here, so there is nobody to yield to.
-  if (keeper_ && locks::keep_up(*keeper_, locks_, "", *deps_.clock, call) == Step::lose)
-    keeper_.reset();
-  if (!keeper_) ARTCACHE_CHECK(acquire(call));
-  return mark_;
+  Held held;
+  ARTCACHE_TRY(const bool mine, begin_keeping(held, call));
+  if (!mine) return held.mark;
+  Result<void> taken;
+  try {
+    // Nobody ranks above a writer here, so there is nobody to yield to.
+    if (held.keeper && locks::keep_up(*held.keeper, locks_, "", *deps_.clock, call) == Step::lose)
+      held.keeper.reset();
+    if (!held.keeper) taken = acquire(held, call);
+  } catch (const std::exception& e) {
+    taken = Error{Errc::internal, std::string("files: the lease of a writer: ") + e.what()};
+  }
+  const Mark mark = held.mark;
+  const util::MutexLock lock(mutex_);
+  held_ = std::move(held);
+  keeping_ = false;
+  kept_.notify_all();
+  ARTCACHE_CHECK(taken);
+  return mark;
 }
 
-Result<void> Presence::acquire(const Call& call) {
+/// True for the one who is to see to the lease, without the mutex: a lock server that does not
+/// answer holds up nobody else who has one.
+Result<bool> Presence::begin_keeping(Held& held, const Call& call) {
+  using Step = locks::LeaseKeeper::Step;
+  const util::MutexLock lock(mutex_);
+  while (true) {
+    const Step step = held_.keeper ? held_.keeper->next(deps_.clock->steady()) : Step::lose;
+    const bool due = step == Step::renew || step == Step::lose;
+    held = held_;
+    if (!due || (step == Step::renew && keeping_)) return false;
+    if (!keeping_) {
+      keeping_ = true;
+      return true;
+    }
+    ARTCACHE_CHECK(call.check("files: waiting for the lease of a writer", *deps_.clock));
+    kept_.wait_for(mutex_, kLook);  // a stop wakes nobody
+  }
+}
+
+Result<void> Presence::acquire(Held& held, const Call& call) const {
   LockRequest request;
   request.element = element_;
   request.lock_class = LockClass::lazy_rebuild;  // the class that is shared
@@ -90,11 +125,11 @@ Result<void> Presence::acquire(const Call& call) {
   request.ttl = kPresent;
   ARTCACHE_TRY(Lease lease, locks_.try_acquire(request, call));
   ARTCACHE_TRY(const auto holders, locks_.list(element_, call));
-  mark_ = {lease.fence, deps_.clock->now()};
+  held.mark = {lease.fence, deps_.clock->now()};
   // What others read of us counts, not what our clock says.
   for (const LockHolder& holder : holders)
-    if (holder.fence == lease.fence) mark_.since = holder.acquired_at;
-  keeper_.emplace(std::move(lease), deps_.clock->steady());
+    if (holder.fence == lease.fence) held.mark.since = holder.acquired_at;
+  held.keeper.emplace(std::move(lease), deps_.clock->steady());
   return {};
 }
 

@@ -85,22 +85,30 @@ class Presence {
     std::uint64_t fence = 0;
     Timestamp since;  ///< no intent is noted with an earlier time
   };
-  /// Takes the lease, or renews it when that is due; else costs nothing.
-  /// Errors: those of the lock manager.
+  /// Takes the lease, or renews it when that is due; else costs nothing. One does so for all: the
+  /// others go on with the lease as it is, or wait where there is none, up to their deadlines.
+  /// Errors: those of the lock manager, timed_out, cancelled.
   Result<Mark> mark(const Call& call);
 
   /// When the oldest of the other living writers began; nothing when there is none.
   Result<std::optional<Timestamp>> others_since(const Call& call);
 
  private:
-  Result<void> acquire(const Call& call) ARTCACHE_REQUIRES(mutex_);
+  /// The lease, and what it says of this process.
+  struct Held {
+    std::optional<locks::LeaseKeeper> keeper;
+    Mark mark;
+  };
+  Result<bool> begin_keeping(Held& held, const Call& call);
+  Result<void> acquire(Held& held, const Call& call) const;
 
   LockManager& locks_;
   const std::string element_;
   const Deps deps_;
   util::Mutex mutex_;
-  std::optional<locks::LeaseKeeper> keeper_ ARTCACHE_GUARDED_BY(mutex_);
-  Mark mark_ ARTCACHE_GUARDED_BY(mutex_);
+  util::CondVar kept_;
+  Held held_ ARTCACHE_GUARDED_BY(mutex_);
+  bool keeping_ ARTCACHE_GUARDED_BY(mutex_) = false;  // somebody takes or renews it
 };
 
 }  // namespace artcache::files
