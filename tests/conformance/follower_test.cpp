@@ -2,6 +2,8 @@
 // A replica ends with the digest of its source, whatever happens to either of them.
 #include <algorithm>
 #include <artcache/follower.hpp>
+#include <artcache/http_log.hpp>
+#include <artcache/log_frames.hpp>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +15,7 @@
 #include "conformance/index_suite.hpp"
 #include "support/passing_log.hpp"
 #include "support/sample_entry.hpp"
+#include "support/scripted_http.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace artcache;
@@ -142,6 +145,29 @@ TEST_SUITE("follower") {
     CHECK(second.position == good(pair.source->head({})).position);
     CHECK(same(*pair.source, *pair.copy));
     CHECK(good(pair.copy->find(sample_id(7), {}))->entry.description == "changed");
+  }
+
+  TEST_CASE("a source that sends more than was asked for is refused, however much it sends") {
+    std::string rows, records;
+    LogRow row;
+    row.position.seq = 1;
+    for (int n = 0; n < 3; ++n) {
+      frames::append_row(rows, row);
+      frames::append_absent(records);
+    }
+    frames::append_end(rows);
+    frames::append_end(records);
+    const ScriptedHttp server([&](const HttpRequest& request) {
+      const bool wants_rows = request.target.find("/rows") != std::string::npos;
+      return http_answer(200, wants_rows ? rows : records,
+                         "content-type: " + std::string(frames::kContentType) + "\r\n");
+    });
+    const auto log = good(open_http_log({.url = server.origin()}, {}));
+    CHECK(good(log->read_after({}, 3, 0ms, {})).rows.size() == 3);
+    CHECK(log->read_after({}, 2, 0ms, {}).error().code == Errc::corrupt);
+    const std::vector<std::string> keys{"a", "b", "c"};
+    CHECK(good(log->records(keys, {})).size() == 3);
+    CHECK(log->records(std::span(keys).first(2), {}).error().code == Errc::corrupt);
   }
 
   TEST_CASE("an empty source has an empty replica") {

@@ -220,6 +220,23 @@ TEST_SUITE("rebuild") {
     CHECK(walked.error().code == Errc::internal);
   }
 
+  TEST_CASE("with more entries to prune than are held at once, all of them go") {
+    Store store("mem:", "mem:");
+    RebuildSettings small;
+    small.found_most = 256;
+    store.make_service(*store.storage, small);
+    store.fill(0, 1500);
+    store.full();
+    for (std::uint64_t n = 1; n < 1500; ++n) store.remove(Store::sidecar_of(sample_entry(n)));
+    const ConsistencyReport found = store.check();
+    CHECK(found.count(FindingKind::orphan_cache) == 256);
+    CHECK_FALSE(found.verdict.complete());
+    const RebuildReport report = store.incremental(Prune::yes);
+    CHECK(report.statistics.entries_deleted == 1499);
+    CHECK(report.verdict.complete());
+    CHECK(store.head().count == 1);
+  }
+
   TEST_CASE("what a writer changes while a rebuild reads is not overwritten with something older") {
     Store store("mem:", "mem:");
     store.fill(0, 30);

@@ -82,7 +82,7 @@ class HttpSource final : public LogSource {
     ARTCACHE_CHECK(ask(target, nullptr, call, [&](const Frame& frame) -> Result<void> {
       if (frame.kind == Kind::head) {
         ARTCACHE_TRY(slice.head, frames::parse_head(frame.body));
-      } else if (frame.kind == Kind::row) {
+      } else if (frame.kind == Kind::row && slice.rows.size() < limit) {
         ARTCACHE_TRY(auto row, frames::parse_row(frame.body));
         slice.rows.push_back(std::move(row));
       } else {
@@ -142,6 +142,7 @@ class HttpSource final : public LogSource {
     const std::string body = frames::key_list(keys);
     ARTCACHE_CHECK(ask("/records", &body, call, [&](const Frame& frame) -> Result<void> {
       if (frame.kind != Kind::record && frame.kind != Kind::absent) return strange();
+      if (found.size() == keys.size()) return strange();
       auto& one = found.emplace_back();
       if (frame.kind == Kind::absent) return {};
       ARTCACHE_TRY(one, frames::parse_record(frame.body));

@@ -238,19 +238,26 @@ Result<bool> Check::is_twin(const std::string& path, const PreparedEntry& put,
 /// Every entry against what was found: which have no sidecar, and which have expired.
 Result<void> Check::scan_rows() {
   absent_.clear();
+  std::uint64_t beyond = 0;
   const Timestamp now = context_.now();
   std::vector<FileId> expired;
   const auto look = [&](std::span<const KeyAndHash> rows) -> Result<void> {
     for (const KeyAndHash& row : rows) {
       if (!found_.holds(row.id)) continue;
-      if (found_.match(row.id, row.hash) == Match::absent)
+      const bool absent = found_.match(row.id, row.hash) == Match::absent;
+      if (absent && absent_.size() < context_.settings.found_most)
         absent_.push_back({row.id, row.revision});
+      else
+        beyond += absent ? 1 : 0;
       if (row.freshness.expired(now))
         find({FindingKind::expired, row.id, "", "not compared for longer than its TTL"});
     }
     return session_.step(meter_.text());
   };
   ARTCACHE_CHECK(context_.index.scan(look, call_));
+  if (beyond > 0)
+    tally_.not_seen("index", Error{Errc::unsupported, "the sidecars of " + std::to_string(beyond) +
+                                                          " entries more were not looked for"});
   return {};
 }
 

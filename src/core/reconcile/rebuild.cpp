@@ -32,7 +32,7 @@ constexpr std::size_t kStaleMost = 10'000;
 /// beyond is left to the join.
 constexpr std::size_t kAgainMost = 50'000;
 /// What is left after so many goes is left for the next run.
-constexpr int kStalePassesMost = 1000;
+constexpr int kStalePassesMost = 1000, kPrunePassesMost = 1000;
 
 std::uint64_t random_seed() {
   std::array<std::uint8_t, 8> bytes{};
@@ -89,6 +89,7 @@ class Rebuild final : public WalkTaker {
   Result<void> name_twins();
   Result<void> join();
   Result<void> prune();
+  Result<void> prune_absent();
   Result<void> prune_rows(std::span<const Row> rows);
   /// Paths of the scan table that were not listed; perhaps not all of them at once.
   struct Stale {
@@ -114,14 +115,16 @@ class Rebuild final : public WalkTaker {
   const Call& call_;
   Tally tally_;
   RunStatistics statistics_;
-  Meter meter_;
   IndexHead seen_;  // when it began
+  Meter meter_;
   Applier applier_;
   RunLog log_;
 
   util::Mutex mutex_;  // of found_ while a walk goes on
   FoundSet found_;
-  std::vector<Row> absent_;  // entries of this part that no sidecar tells of
+  // Entries of this part that no sidecar tells of: as many as there may be sidecars, or all.
+  std::vector<Row> absent_;
+  bool more_absent_ = false;
   std::uint64_t unmatched_ = 0;
   std::optional<Stale> stale_;
   Rule rule_ = Rule::all;
@@ -233,10 +236,10 @@ Result<void> Rebuild::fill_in_bulk() {
     ARTCACHE_TRY(seen_.position, bulk_->finish(call_));  // this reset is ours
     ARTCACHE_CHECK(name_twins());
     ARTCACHE_TRY(const IndexHead head, context_.index.head(call_));
+    seen_.generation = head.generation;
     statistics_.entries_inserted = head.count;
     return {};
   }
-    seen_.generation = head.generation;
   // What is there already must stay: the comparison row by row keeps it.
   ARTCACHE_CHECK(bulk_->discard(call_));
   bulk_.reset();
@@ -252,6 +255,7 @@ Result<bool> Rebuild::may_switch() {
   if (head.count == 0) return true;
   if (!tally_.unseen().empty() || statistics_.unreadable > 0 || found_.parts() > 1) return false;
   ARTCACHE_CHECK(join());
+  if (more_absent_) return false;
   for (const Row& row : absent_) {
     ARTCACHE_TRY(const auto briefs, context_.index.briefs({&row.id, 1}, call_));
     if (!briefs.front()) continue;
@@ -450,6 +454,7 @@ Result<void> Rebuild::pause() {
 /// Every entry against what was found.
 Result<void> Rebuild::join() {
   absent_.clear();
+  more_absent_ = false;
   aged_.clear();
   const Freshness fresh = context_.fresh();
   const auto recent = fresh.refreshed_at - std::chrono::hours(fresh.ttl_hours) / kFreshPart;
@@ -457,7 +462,10 @@ Result<void> Rebuild::join() {
     for (const KeyAndHash& row : rows) {
       if (!found_.holds(row.id)) continue;
       const Match found = found_.match(row.id, row.hash);
-      if (found == Match::absent) absent_.push_back({row.id, row.revision});
+      if (found == Match::absent) {
+        more_absent_ = absent_.size() == context_.settings.found_most;
+        if (!more_absent_) absent_.push_back({row.id, row.revision});
+      }
       if (full_ && found == Match::equal &&
           (row.freshness.ttl_hours != fresh.ttl_hours || row.freshness.refreshed_at < recent))
         aged_.push_back(row.id);
@@ -492,6 +500,18 @@ Result<void> Rebuild::prune() {
     unmatched_ += absent_.size();
     return {};
   }
+  ARTCACHE_CHECK(prune_absent());
+  for (int pass = 0; more_absent_ && pass < kPrunePassesMost; ++pass) {
+    const std::uint64_t deleted = statistics_.entries_deleted;
+    ARTCACHE_CHECK(join());
+    ARTCACHE_CHECK(prune_absent());
+    if (statistics_.entries_deleted == deleted) break;
+  }
+  unmatched_ += more_absent_ ? 1 : 0;  // the rest is left for the next run
+  return {};
+}
+
+Result<void> Rebuild::prune_absent() {
   const std::span<const Row> rows = absent_;
   for (std::size_t at = 0; at < rows.size(); at += kChunk) {
     ARTCACHE_CHECK(session_.step(meter_.text()));
@@ -563,6 +583,7 @@ Result<Rebuild::Stale> Rebuild::find_stale(const std::string& after, const Step&
 /// by the next comparison.
 Result<void> Rebuild::forget_paths() {
   if (found_.parts() > 1) return {};
+  std::string after;
   for (int pass = 0; pass < kStalePassesMost; ++pass) {
     if (!stale_) {
       ARTCACHE_TRY(stale_, find_stale(after, [this] { return session_.step(meter_.text()); }));
@@ -581,7 +602,6 @@ Result<void> Rebuild::forget_paths() {
   return {};
 }
 
-  std::string after;
 }  // namespace
 
 Result<RebuildReport> rebuild(const Context& context, RunKind kind, const RebuildRequest& request,
