@@ -142,12 +142,22 @@ http::Guard Gate::guard(Rule rule) {
 
 http::Route Gate::protect(http::Route route, Rule rule) {
   route.guard = guard(std::move(rule));
-  if (options_.limits == RateLimits::off || !route.handler) return route;
-  route.handler = [this, handler = std::move(route.handler)](http::Request& request) {
-    http::Reply reply = handler(request);
+  if (options_.limits == RateLimits::off) return route;
+  const auto told = [this](http::Reply reply, const http::Request& request) {
     return request.identity ? with_limit(std::move(reply), limiter_, *request.identity)
                             : std::move(reply);
   };
+  if (route.handler)
+    route.handler = [told, handler = std::move(route.handler)](http::Request& request) {
+      return told(handler(request), request);
+    };
+  if (route.quick)
+    route.quick = [told, quick = std::move(route.quick)](
+                      http::Request& request) -> std::optional<http::Reply> {
+      auto reply = quick(request);
+      if (!reply) return std::nullopt;
+      return told(*std::move(reply), request);
+    };
   return route;
 }
 

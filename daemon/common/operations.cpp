@@ -38,8 +38,7 @@ void add_unless_there(http::Site& site, http::Route route) {
 void add_operations(http::Site& site, HealthCheck check, const MetricsRegistry& metrics,
                     const Clock& clock) {
   add_unless_there(site, {.pattern = "/health/live",
-                          .handler = [&clock](http::Request&) { return live(clock); },
-                          .runs = http::Runs::at_once,
+                          .quick = [&clock](http::Request&) { return live(clock); },
                           .summary = "Whether the process runs"});
   add_unless_there(
       site, {.pattern = "/health/ready",

@@ -100,8 +100,8 @@ Connection::Connection(Common& common, Loop& loop, const Site& site, std::unique
 
 Connection::~Connection() {
   if (exchange_) {
-    exchange_->detach();
-    exchange_->stop.request_stop();
+    exchange_->abandon();
+    exchange_->stop.request_stop();  // what is read ahead of an answer that is being sent
   }
   loop_.connections.erase(this);
   --common_.connections;
@@ -114,9 +114,7 @@ asio::awaitable<void> Connection::run() {
   while (next == Next::keep) {
     next = co_await serve_one();
     if (exchange_) {
-      exchange_->detach();
-      // Whoever still works for this request has nobody to work for.
-      if (!exchange_->answered()) exchange_->stop.request_stop();
+      exchange_->abandon();
       exchange_.reset();
     }
   }
@@ -241,8 +239,8 @@ void Connection::dispatch(RequestParser& parser) {
     late_ = true;
     if (common_.stopping) exchange_->stop.request_stop();
     exchange_->run_late();
-  } else if (route.runs == Runs::at_once) {
-    exchange_->run_handler();
+  } else if (exchange_->run_quick()) {
+    return;
   } else if (!common_.pool.submit([exchange = exchange_] { exchange->run_handler(); })) {
     exchange_->answer(Problem{.status = 503,
                               .detail = "Too many requests are waiting; try again",

@@ -50,14 +50,29 @@ Exchange::Exchange(const Site& site, std::optional<std::uint64_t> length, std::u
   request.call.stop = stop.get_token();
 }
 
-void Exchange::run_handler() {
+bool Exchange::run(const std::function<std::optional<Reply>()>& work) {
   try {
-    answer(route->handler(request));
+    auto reply = work();
+    if (!reply) return false;
+    answer(*std::move(reply));
   } catch (const std::exception& thrown) {
     answer(bug(std::string("the handler threw: ") + thrown.what()));
   } catch (...) {
     answer(bug("the handler threw"));
   }
+  return true;
+}
+
+bool Exchange::run_quick() {
+  if (!route->quick) return false;
+  if (run([this] { return route->quick(request); })) return true;
+  if (route->handler) return false;
+  answer(bug("a quick handler without another one did not answer"));
+  return true;
+}
+
+void Exchange::run_handler() {
+  run([this] { return std::optional<Reply>(route->handler(request)); });
 }
 
 void Exchange::run_late() {
@@ -97,9 +112,14 @@ bool Exchange::answered() const {
   return answered_;
 }
 
-void Exchange::detach() {
-  const std::scoped_lock held(mutex_);
-  wake_ = nullptr;
+void Exchange::abandon() {
+  {
+    const std::scoped_lock held(mutex_);
+    wake_ = nullptr;
+    if (answered_) return;
+  }
+  stop.request_stop();
+  body.fail({Errc::cancelled, "body: the connection was closed"});
 }
 
 void Exchange::wake() {

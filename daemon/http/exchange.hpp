@@ -32,6 +32,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::stop_source stop;
   const Route* route = nullptr;
 
+  /// Tries the route's quick handler here; false: there is none, or it leaves it to the handler.
+  bool run_quick();
   /// Runs the handler here, and answers with what it returns or throws.
   void run_handler();
   /// Hands over to the late handler.
@@ -41,11 +43,15 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   [[nodiscard]] bool answered() const;
   /// By the connection, once it is answered.
   [[nodiscard]] Finished& finished() { return *finished_; }
-  /// Nobody listens any more: no wake() from now on.
-  void detach();
+  /// By the connection, when it has done with it: no wake() from now on. Whoever still works for an
+  /// answer has nobody to work for: its call is stopped, and a body that it waits for has ended.
+  void abandon();
   void wake();
 
  private:
+  /// Answers with what `work` returns or throws; false: it returned nothing.
+  bool run(const std::function<std::optional<Reply>()>& work);
+
   const Site& site_;
   mutable std::mutex mutex_;
   // Guarded by mutex_:

@@ -70,8 +70,9 @@ Result<void> Site::add(Route route) {
   const std::string what = std::string(to_string(route.method)) + " " + route.pattern;
   if (!is_pattern(route.pattern))
     return Error{Errc::invalid_argument, "route: '" + what + "': not /words/and/{names}"};
-  if (!route.handler == !route.late)
-    return Error{Errc::invalid_argument, "route: '" + what + "': it needs exactly one handler"};
+  if ((route.handler || route.quick) == bool(route.late))
+    return Error{Errc::invalid_argument,
+                 "route: '" + what + "': it needs a handler, or a late one"};
   const auto key = [](const Route& r) { return std::tie(r.pattern, r.method); };
   const auto at = std::ranges::lower_bound(routes_, key(route), {}, key);
   if (at != routes_.end() && key(*at) == key(route))

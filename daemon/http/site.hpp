@@ -16,13 +16,12 @@
 
 namespace artcache::http {
 
-/// Where a handler runs.
-enum class Runs : std::uint8_t {
-  worker,   ///< on a thread of the bounded pool: may wait. When the queue is full: 503, Retry-After
-  at_once,  ///< on the I/O thread: microseconds only, no body, such as a point read of an index
-};
-
+/// Runs on a thread of the bounded pool: may wait. When the queue is full: 503, Retry-After.
 using Handler = std::function<Reply(Request&)>;
+/// Runs on the I/O thread, where every connection of it waits meanwhile: microseconds only, no
+/// body, no disk, no lock that another one holds for long, such as a point read of a local index.
+/// Nothing: that takes longer, and the route's Handler is to answer.
+using QuickHandler = std::function<std::optional<Reply>(Request&)>;
 
 /// Gives the answer of a request that has none yet, once, from any thread; at once or hours later.
 /// When the client has gone, the answer goes nowhere.
@@ -44,10 +43,10 @@ struct Route {
   Method method = Method::get;
   /// `/api/v1/files/{id}`; `{name}` is one part of the path. A last `/` is as good as none.
   std::string pattern;
-  Handler handler = {};   ///< this
-  LateHandler late = {};  ///< or this one
-  Runs runs = Runs::worker;
-  Guard guard = {};  ///< none: open to everybody
+  Handler handler = {};     ///< this
+  QuickHandler quick = {};  ///< tried before it; alone when it always answers
+  LateHandler late = {};    ///< or this one alone
+  Guard guard = {};         ///< none: open to everybody
   std::uint64_t body_most = 1024 * 1024;
   std::string summary = {};  ///< one line for people: the OpenAPI document and --routes
   std::span<const QueryField> query = {};  ///< of a lasting array: those that need a word

@@ -159,6 +159,9 @@ class ARTCACHE_EXPORT FileService {
   /// that the index does not have is looked for in the storage where its id tells the folder.
   /// Errors: not_found; unavailable when the index is suspect, and cannot tell.
   Result<IndexedEntry> metadata(const FileId& id, const Call& call);
+  /// The same where the index has the entry: one point read. Nothing where metadata() would look
+  /// further, for callers that may not wait.
+  Result<std::optional<IndexedEntry>> indexed(const FileId& id, const Call& call);
 
   /// Errors: not_found (no entry, or its data file is gone), invalid_argument (a range that begins
   /// behind the end, verify with a range), corrupt (the data file has another size).

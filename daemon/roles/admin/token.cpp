@@ -151,8 +151,7 @@ Result<void> add_token_routes(http::Site& site, Parts& parts) {
   };
   for (const char* pattern : {"/api/v1/auth/jwks", "/.well-known/jwks.json"})
     ARTCACHE_CHECK(site.add({.pattern = pattern,
-                             .handler = keys,
-                             .runs = http::Runs::at_once,
+                             .quick = keys,
                              .summary = "The public keys that tokens are signed with"}));
   return {};
 }

@@ -42,7 +42,7 @@ struct ElementSettings {
   std::chrono::nanoseconds run_limit{0};  ///< of a rebuild, check or cleanup
   /// start() begins a full rebuild when the index may be wrong, as a new one is.
   bool rebuild_suspect = false;
-  /// A point read takes microseconds: it may run on the I/O thread.
+  /// A point read takes microseconds: it may be tried on the I/O thread.
   bool embedded = false;
 };
 

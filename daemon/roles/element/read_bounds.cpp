@@ -8,20 +8,34 @@
 #include "common/read_bounds.hpp"
 
 namespace artcache::element {
+namespace {
 
 using http::Reply;
 using http::Request;
 
+/// Asked behind the read: whoever asks for this position sees at least what this answer shows. What
+/// was done stays done, whether that can be told or not.
+Reply with_position(Element& element, Reply reply, const Call& call) {
+  http::Response* const response = reply.response();
+  if (response == nullptr || response->status >= 400) return reply;
+  if (const auto head = element.parts().index->head(call))
+    response->headers.set(kPositionHeader, to_string(head->position));
+  return reply;
+}
+
+}  // namespace
+
 http::Handler positioned(Element& element, http::Handler handler) {
   return [&element, handler = std::move(handler)](Request& request) -> Reply {
-    Reply reply = handler(request);
-    http::Response* const response = reply.response();
-    if (response == nullptr || response->status >= 400) return reply;
-    // Behind the read: whoever asks for this position sees at least what this answer shows. What
-    // was done stays done, whether that can be told or not.
-    if (const auto head = element.parts().index->head(request.call))
-      response->headers.set(kPositionHeader, to_string(head->position));
-    return reply;
+    return with_position(element, handler(request), request.call);
+  };
+}
+
+http::QuickHandler positioned_quick(Element& element, http::QuickHandler handler) {
+  return [&element, handler = std::move(handler)](Request& request) -> std::optional<Reply> {
+    auto reply = handler(request);
+    if (!reply) return std::nullopt;
+    return with_position(element, *std::move(reply), request.call);
   };
 }
 

@@ -58,8 +58,18 @@ class OpenDownload final : public Download {
 Result<IndexedEntry> FileService::Impl::metadata(const FileId& id, const Call& call) {
   ARTCACHE_TRY(auto row, find_or_follow(id, call));
   if (!row) return not_there(id);
-  if (settings_.refresh && row->freshness.expired(place_.now())) (void)settings_.refresh(id);
+  offer_refresh(id, *row);
   return std::move(*row);
+}
+
+Result<std::optional<IndexedEntry>> FileService::Impl::indexed(const FileId& id, const Call& call) {
+  ARTCACHE_TRY(auto row, index().find(id, call));
+  if (row) offer_refresh(id, *row);
+  return row;
+}
+
+void FileService::Impl::offer_refresh(const FileId& id, const IndexedEntry& row) {
+  if (settings_.refresh && row.freshness.expired(place_.now())) (void)settings_.refresh(id);
 }
 
 /// Nothing when there is no such file for sure. Errors: unavailable when nobody can tell.

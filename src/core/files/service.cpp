@@ -42,6 +42,9 @@ Result<IndexedEntry> FileService::upload(const UploadRequest& request, ByteSourc
 Result<IndexedEntry> FileService::metadata(const FileId& id, const Call& call) {
   return impl_->metadata(id, call);
 }
+Result<std::optional<IndexedEntry>> FileService::indexed(const FileId& id, const Call& call) {
+  return impl_->indexed(id, call);
+}
 Result<std::unique_ptr<Download>> FileService::download(const FileId& id,
                                                         const DownloadRequest& request,
                                                         const Call& call) {

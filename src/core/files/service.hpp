@@ -24,6 +24,7 @@ class FileService::Impl {
   Result<RecoveryReport> recover(const Call& call);
   Result<IndexedEntry> upload(const UploadRequest& request, ByteSource& source, const Call& call);
   Result<IndexedEntry> metadata(const FileId& id, const Call& call);
+  Result<std::optional<IndexedEntry>> indexed(const FileId& id, const Call& call);
   Result<std::unique_ptr<Download>> download(const FileId& id, const DownloadRequest& request,
                                              const Call& call);
   Result<IndexedEntry> update(const FileId& id, const UpdateRequest& request, const Call& call);
@@ -61,6 +62,7 @@ class FileService::Impl {
   /// Errors: not_found, unavailable.
   Result<Located> locate(const FileId& id, const Call& call);
   Result<std::optional<IndexedEntry>> find_or_follow(const FileId& id, const Call& call);
+  void offer_refresh(const FileId& id, const IndexedEntry& row);
   Result<std::string> path_in_storage(const FileId& id, const Call& call);
   Result<std::optional<IndexedEntry>> find_taken(const FileId& id, const Call& call);
 

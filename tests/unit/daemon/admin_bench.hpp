@@ -22,6 +22,7 @@
 #if ARTCACHE_WITH_POSTGRES
 #include "sql/postgres/connection.hpp"
 #endif
+#include "run_route.hpp"
 #include "support/fake_clock.hpp"
 #include "support/passing_log.hpp"
 #include "support/temp_dir.hpp"
@@ -164,7 +165,7 @@ class Bench {
     if (match.route->guard)
       if (auto problem = match.route->guard(request)) return seen(site.render(*problem, request));
     if (before_handler) before_handler();
-    http::Reply reply = match.route->handler(request);
+    http::Reply reply = http::run_route(*match.route, request).reply;
     if (auto* response = reply.response()) return seen(std::move(*response));
     return seen(site.render(*reply.problem(), request));
   }

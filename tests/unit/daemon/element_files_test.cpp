@@ -40,6 +40,26 @@ TEST_CASE("an uploaded file is there with its metadata and its bytes") {
   CHECK(loaded.header("ETag") == "\"" + shown.at("checksum") + "\"");
 }
 
+TEST_CASE("what the index has is told at once, and all that may take longer is left to a worker") {
+  Stand stand({.embedded = true});
+  const std::string file = "/api/v1/files/" + stand.upload("hello");
+  const Answer at_once = stand.get(file);
+  CHECK(at_once.status == 200);
+  CHECK_FALSE(at_once.waited);
+  const Answer bound = stand.get(file + "?max_staleness=5");
+  CHECK(bound.waited);
+  CHECK(bound.body == at_once.body);
+  CHECK(bound.header("X-Artcache-Position") == at_once.header("X-Artcache-Position"));
+  // It is looked for in the storage, which may be slow.
+  EntryChange change;
+  change.kind = EntryChange::Kind::remove;
+  change.id = auth::must(FileId::parse(at_once.at("file_id")));
+  auth::must(stand.index->apply({.changes = {&change, 1}}, {}));
+  const Answer found = stand.get(file);
+  CHECK(found.waited);
+  CHECK(found.status == 200);
+}
+
 TEST_CASE("fields count in front of the file and behind it") {
   Stand stand;
   const std::string told =

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "roles/element/element.hpp"
+#include "run_route.hpp"
 #include "support/temp_dir.hpp"
 #include "text_body.hpp"
 #include "tokens.hpp"
@@ -22,6 +23,7 @@ struct Answer {
   int status = 0;
   http::Headers headers;
   std::string body;
+  bool waited = true;  ///< for a worker
 
   [[nodiscard]] std::string header(std::string_view name) const {
     return std::string(headers.find(name).value_or("none"));
@@ -109,10 +111,12 @@ class Stand {
     if (match.route->guard)
       if (auto problem = match.route->guard(request))
         return finish(site->render(*problem, request), request.call);
-    http::Reply reply = match.route->handler(request);
-    if (auto* problem = reply.problem())
+    http::Ran ran = http::run_route(*match.route, request);
+    if (auto* problem = ran.reply.problem())
       return finish(site->render(*problem, request), request.call);
-    return finish(std::move(*reply.response()), request.call);
+    Answer answer = finish(std::move(*ran.reply.response()), request.call);
+    answer.waited = !ran.quick;
+    return answer;
   }
   Answer get(std::string target) { return ask({.target = std::move(target)}); }
   Answer post(std::string target, std::string body = {}) {

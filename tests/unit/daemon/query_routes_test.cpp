@@ -13,6 +13,7 @@
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
 #include "roles/table.hpp"
+#include "run_route.hpp"
 #include "support/passing_log.hpp"
 #include "support/scripted_http.hpp"
 #include "text_body.hpp"
@@ -113,7 +114,7 @@ class Stand {
     http::TextBody text(std::move(body));
     request.body = &text;
     if (auto problem = match.route->guard(request)) return finish(site.render(*problem, request));
-    http::Reply reply = match.route->handler(request);
+    http::Reply reply = http::run_route(*match.route, request).reply;
     if (auto* problem = reply.problem()) return finish(site.render(*problem, request));
     return finish(std::move(*reply.response()));
   }

@@ -35,13 +35,51 @@ TEST_SUITE("http server") {
   TEST_CASE("requests that are sent ahead are answered in order") {
     Site site("s");
     add(site, {.pattern = "/at/{n}", .handler = name_of});
-    add(site, {.pattern = "/now/{n}", .handler = name_of, .runs = Runs::at_once});
+    add(site, {.pattern = "/now/{n}", .quick = name_of});
     const Serving serving(site);
     auto client = serving.client();
     std::string all;
     for (int i = 0; i < 200; ++i) all += get((i % 3 == 0 ? "/now/" : "/at/") + std::to_string(i));
     REQUIRE(client.send(all));
     for (int i = 0; i < 200; ++i) REQUIRE(client.receive().body == std::to_string(i));
+  }
+
+  TEST_CASE("a quick handler that has no answer leaves the request to the other one") {
+    Site site("s");
+    const QuickHandler quick = [](Request& request) -> std::optional<Reply> {
+      if (request.values.find("n") == "2") return std::nullopt;
+      return Response{.body = "quick"};
+    };
+    add(site, {.pattern = "/at/{n}", .handler = name_of, .quick = quick});
+    const Serving serving(site);
+    auto client = serving.client();
+    CHECK(client.ask(get("/at/1")).body == "quick");
+    CHECK(client.ask(get("/at/2")).body == "2");
+    CHECK(client.ask(get("/at/3")).body == "quick");
+  }
+
+  TEST_CASE("a body that is asked for after the connection was cut has ended with an error") {
+    Site site("s");
+    std::binary_semaphore begun{0}, cut{0};
+    std::optional<Errc> got;
+    add(site,
+        {.method = Method::post, .pattern = "/late", .handler = [&](Request& request) -> Reply {
+           begun.release();
+           cut.acquire();
+           std::byte into[16];
+           const auto read = request.body->read(into);
+           if (!read) got = read.error().code;
+           return Response{};
+         }});
+    Serving serving(site, {.grace = 10ms});
+    auto client = serving.client();
+    REQUIRE(client.send("POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"));
+    begun.acquire();
+    serving.begin_stop();
+    while (serving.server().status().connections > 0) std::this_thread::yield();
+    cut.release();
+    serving.stop();
+    CHECK(got == Errc::cancelled);
   }
 
   TEST_CASE("the connection stays open unless one side does not want it") {
