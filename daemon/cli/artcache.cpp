@@ -90,6 +90,13 @@ void refuse_negative_numbers(CLI::App& app) {
   for (CLI::App* verb : app.get_subcommands({})) refuse_negative_numbers(*verb);
 }
 
+/// `help` and `help VERB` are what people type who do not know --help.
+void translate_help(std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front() != "help") return;
+  arguments.erase(arguments.begin());
+  arguments.emplace_back("--help");
+}
+
 /// Becomes artcached, which lies beside this program or is in the PATH. Returns when it cannot.
 int become_artcached(char** arguments) {
   char path[PATH_MAX];
@@ -130,6 +137,8 @@ int main(int argc, char** argv) {
     cli::fail(arguments.error());
     return cli::kUsage;
   }
+  cli::translate_help(*arguments);
+  if (std::ranges::find(*arguments, "--json") != arguments->end()) cli::tell_errors_as_json();
   if (const auto text = cli::unknown_verb(app, *arguments)) {
     std::fprintf(stderr, "artcache: %s\n", text->c_str());
     return cli::kUsage;

@@ -137,13 +137,30 @@ Result<Place> begin_place(const CommonOptions& options, Url* index) {
   return place;
 }
 
-Result<Place> open_place(const CommonOptions& options, Needs needs) {
+Result<std::unique_ptr<MetadataStore>> open_existing_index(const Backends& backends, const Url& url,
+                                                           const Place& place) {
+  // Unless the address says itself what is to be done.
+  if (url.scheme() == "mem" || url.parameter("create"))
+    return backends.open_index(url, place.deps, place.call);
+  std::string text = url.reveal();
+  text.append(url.parameters().empty() ? "?" : "&").append("create=off");
+  const auto chosen = Url::parse(text);
+  if (!chosen) return chosen.error();
+  auto index = backends.open_index(*chosen, place.deps, place.call);
+  if (index || index.error().code != Errc::not_found) return index;
+  Error error = std::move(index).error();
+  error.message += "; `artcache rebuild` makes it";
+  return error;
+}
+
+Result<Place> open_place(const CommonOptions& options, Needs needs, IfMissing if_missing) {
   Url url;
   auto begun = begin_place(options, &url);
   if (!begun) return begun;
   Place& place = *begun;
   const Backends backends = Backends::builtin();
-  auto index = backends.open_index(url, place.deps, place.call);
+  auto index = if_missing == IfMissing::refuse ? open_existing_index(backends, url, place)
+                                               : backends.open_index(url, place.deps, place.call);
   if (!index) return std::move(index).error().in("--index");
   place.index = std::move(*index);
   if (auto opened = open_locks(place, backends, options); !opened) return opened.error();

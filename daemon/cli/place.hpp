@@ -57,7 +57,15 @@ struct Place {
 
 /// A place with nothing open yet. The url is that of --index. Errors: invalid_argument.
 Result<Place> begin_place(const CommonOptions& options, Url* index);
-/// Errors: those of the backends, each naming the option.
-Result<Place> open_place(const CommonOptions& options, Needs needs);
+/// An index to look at: one that is not there is not made, since a mistyped address would be an
+/// empty index. Errors: not_found, and those of the backend.
+Result<std::unique_ptr<MetadataStore>> open_existing_index(const Backends& backends, const Url& url,
+                                                           const Place& place);
+
+enum class IfMissing : std::uint8_t { create, refuse };
+/// Errors: not_found (an index that is to be refused), and those of the backends, each naming the
+/// option.
+Result<Place> open_place(const CommonOptions& options, Needs needs,
+                         IfMissing if_missing = IfMissing::refuse);
 
 }  // namespace artcache::cli

@@ -123,6 +123,8 @@ void add_sample(CLI::App& app, int& exit_code) {
   });
 }
 
+bool g_errors_as_json = false;  // set once, by main
+
 /// What to do, where the error itself cannot know it.
 const char* advice_on(Errc code) {
   switch (code) {
@@ -141,11 +143,21 @@ const char* advice_on(Errc code) {
 
 void print_line(const std::string& text) { std::printf("%s\n", text.c_str()); }
 
+void tell_errors_as_json() { g_errors_as_json = true; }
+
 int fail(const Error& error) {
   std::fprintf(stderr, "artcache: %s\n", to_string(error).c_str());
   if (const char* advice = advice_on(error.code); advice != nullptr)
     std::fprintf(stderr, "artcache: %s\n", advice);
-  return exit_code(error.code);
+  const int code = exit_code(error.code);
+  if (!g_errors_as_json) return code;
+  JsonWriter json;
+  json.begin_object().key("error").begin_object();
+  json.member("code", to_string(error.code)).member("message", error.message);
+  json.member("outcome", error.outcome == Outcome::unknown ? "unknown" : "not_applied");
+  json.member("exit_code", std::int64_t{code});
+  print_line(std::move(json.end_object().end_object()).str());
+  return code;
 }
 
 void add_verbs(CLI::App& app, int& exit_code) {

@@ -30,5 +30,7 @@ void add_migrate(CLI::App& app, int& code);
 void print_line(const std::string& text);
 /// Prints one line `artcache: …` on stderr and returns the exit code of the table.
 int fail(const Error& error);
+/// For --json: from now on fail() prints an object with the member `error` on stdout, too.
+void tell_errors_as_json();
 
 }  // namespace artcache::cli

@@ -92,7 +92,7 @@ int run_put(const PutOptions& options) {
   if (!request) return fail(request.error().in("put"));
   const auto file = open_named(options.file, "rb", stdin);
   if (!file) return fail(file.error().in("put"));
-  auto place = open_place(options, Needs::index_and_storage);
+  auto place = open_place(options, Needs::index_and_storage, IfMissing::create);
   if (!place) return fail(place.error());
   FileService files = make_file_service(
       *place, options, options.max_size > 0 ? std::optional(options.max_size) : std::nullopt);

@@ -125,7 +125,8 @@ int run_list(const ListOptions& options) {
 }
 
 void add_list(CLI::App& app, int& code) {
-  auto* verb = app.add_subcommand("list", "Lists entries, the newest first; a JSON object a line");
+  auto* verb = app.add_subcommand(
+      "list", "Lists entries, the newest first; with --json a JSON object a line");
   auto options = std::make_shared<ListOptions>();
   add_common(*verb, *options, Needs::index);
   add_filters(*verb, *options);
@@ -215,15 +216,23 @@ int run_locks_list(const LockOptions& options) {
   return kDone;
 }
 
+/// The lock of another element is what one meets who leaves --element out.
+Error not_held(const Place& place, const LockOptions& options) {
+  std::string text = "locks: nobody holds " + options.class_name + " of '" + options.element + "'";
+  if (const auto holders = place.locks->list("", place.call))
+    for (const LockHolder& holder : *holders)
+      if (to_string(holder.lock_class) == options.class_name)
+        text += "; it is held for '" + holder.element + "': --element " + holder.element;
+  return {Errc::not_found, std::move(text)};
+}
+
 int run_locks_break(const LockOptions& options) {
   auto place = open_place(options, Needs::index);
   if (!place) return fail(place.error());
   const auto lock_class = parse_lock_class(options.class_name);
   const auto broken = place->locks->force_break(options.element, *lock_class, place->call);
   if (!broken) return fail(broken.error());
-  if (!*broken)
-    return fail({Errc::not_found,
-                 "locks: nobody holds " + options.class_name + " of '" + options.element + "'"});
+  if (!*broken) return fail(not_held(*place, options));
   print_line("taken away; whoever held it changes nothing any more");
   return kDone;
 }

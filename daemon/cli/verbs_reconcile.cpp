@@ -77,7 +77,7 @@ void print_rebuild(const RebuildReport& report) {
 }
 
 int run_rebuild(const RebuildOptions& options) {
-  auto place = open_place(options, Needs::index_and_storage);
+  auto place = open_place(options, Needs::index_and_storage, IfMissing::create);
   if (!place) return fail(place.error());
   const RebuildRequest request{.folder = options.prefix,
                                .prune = options.prune ? Prune::yes : Prune::no,
@@ -191,7 +191,7 @@ int settle_pending(const Place& place, const RepairOptions& options) {
 }
 
 int run_repair(const RepairOptions& options) {
-  auto place = open_place(options, Needs::index_and_storage);
+  auto place = open_place(options, Needs::index_and_storage, IfMissing::create);
   if (!place) return fail(place.error());
   if (const int code = settle_pending(*place, options); code != kDone) return code;
   const RepairRequest request{

@@ -57,11 +57,20 @@ Result<Source> open_source(const std::string& address, const std::string& token_
     source.log = std::move(*log);
     return source;
   }
-  auto index = Backends::builtin().open_index(*url, place.deps, place.call);
+  auto index = open_existing_index(Backends::builtin(), *url, place);
   if (!index) return std::move(index).error();
   source.index = std::move(*index);
   source.log = make_log_source(*source.index);
   return source;
+}
+
+/// What a server says of a token does not tell where this program takes it from.
+int fail_at_source(Error error) {
+  if (error.message.find(", 401") != std::string::npos)
+    error.message += "; ARTCACHE_TOKEN or --token-file has to hold a token of the element's admin";
+  else if (error.message.find(", 403") != std::string::npos)
+    error.message += "; the token's account needs the role auditor, operator or admin";
+  return fail(error);
 }
 
 // --- sync ---------------------------------------------------------------------------------------
@@ -162,7 +171,7 @@ int follow(const SyncOptions& options, Follower& follower, const Call& call) {
 }
 
 int run_sync(const SyncOptions& options) {
-  auto place = open_place(options, Needs::index);
+  auto place = open_place(options, Needs::index, IfMissing::create);
   if (!place) return fail(place.error());
   const auto url = Url::parse(options.from);
   if (!url) return fail(url.error().in("--from"));
@@ -171,7 +180,7 @@ int run_sync(const SyncOptions& options) {
   const auto sink = make_replica(*place->index, url->redacted(), place->deps);
   if (auto may = refuse_to_overwrite(*source->log, *place->index, *sink, options, place->call);
       !may)
-    return fail(may.error());
+    return fail_at_source(may.error());
   FollowSettings settings;
   settings.batch = options.batch;
   settings.audit_interval = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -180,7 +189,7 @@ int run_sync(const SyncOptions& options) {
   Follower follower(*source->log, *sink, settings, place->deps);
   if (options.follow) return follow(options, follower, place->call);
   const auto status = follower.catch_up(place->call);
-  if (!status) return fail(status.error());
+  if (!status) return fail_at_source(status.error());
   const auto dead = follower.dead_letters();
   print_status(options, *status, dead);
   return dead.empty() ? kDone : kInconsistent;
@@ -287,7 +296,7 @@ int run_tail(const EventOptions& options) {
   if (!source) return fail(source.error().in(options.from.empty() ? "--index" : "--from"));
   const auto& log = source->log;
   auto position = begin_of(*log, options, place->call);
-  if (!position) return fail(position.error());
+  if (!position) return fail_at_source(position.error());
   std::uint64_t left = options.limit == 0 ? ~std::uint64_t{0} : options.limit;
   while (left > 0) {
     const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 1000));

@@ -64,7 +64,7 @@ void print_event(const WatchEvent& event) {
 }
 
 int run_watch(const WatchOptions& options) {
-  auto place = open_place(options, Needs::index_and_storage);
+  auto place = open_place(options, Needs::index_and_storage, IfMissing::create);
   if (!place) return fail(place.error());
   WatchRequest request;
   request.rescan_every = std::chrono::duration_cast<std::chrono::nanoseconds>(

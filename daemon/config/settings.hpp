@@ -25,7 +25,7 @@ enum class Kind : std::uint8_t {
 /// One thing that can be told. A part has a table of them, which lives as long as the process.
 struct Setting {
   std::string_view name;           ///< in the file: "storage_mode"
-  std::string_view variable = {};  ///< in the environment, the seeds' name: "STORAGE_MODE"
+  std::string_view variable = {};  ///< in the environment, the seeds' name: "APP_MODE"
   Kind kind = Kind::text;
   std::string_view fallback = {};              ///< when nobody says anything
   std::string_view meaning = {};               ///< one line for people

@@ -92,6 +92,10 @@ class Meetings(unittest.TestCase):
             refused = run(verb, *self.both, "-v")
             self.assertEqual(refused.returncode, 3, refused.stderr)
             self.assertIn("manual_rebuild is held by", refused.stderr)
+        # Whoever forgets whose lock it is learns that.
+        wrong = run("locks", "break", "manual_rebuild", *self.index[:2])
+        self.assertEqual(wrong.returncode, 4, wrong.stderr)
+        self.assertIn("it is held for 'se-01': --element se-01", wrong.stderr)
         rest = slow.stderr.read()
         self.assertEqual(slow.wait(), 0, rest)
         self.assertNotIn(GIVEN_UP, rest)

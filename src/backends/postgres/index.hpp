@@ -23,16 +23,18 @@ struct IndexOptions {
   std::string prefix;
   LogRetention retention;
   std::size_t connections_most = 16;
+  bool create = true;  ///< false: what is not there is not_found
   std::string owners;  ///< folder for the kernel locks of local holders
 };
 
 /// Opens or makes the index, or adopts the table of the original system. Errors: those of
-/// sql::open_postgres(), unsupported (a newer schema), invalid_argument (a right is missing).
+/// sql::open_postgres(), not_found (with create off), unsupported (a newer schema),
+/// invalid_argument (a right is missing).
 Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, const Deps& deps,
                                                   const Call& call);
 
-/// The same from an address. Parameters: prefix, connections, log_rows, log_bytes, log_age, owners,
-/// and what libpq calls sslmode and so on.
+/// The same from an address. Parameters: prefix, create, connections, log_rows, log_bytes, log_age,
+/// owners, and what libpq calls sslmode and so on.
 Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
                                                   const Call& call);
 

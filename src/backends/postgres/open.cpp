@@ -34,6 +34,12 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
   ARTCACHE_TRY(Names names, Names::with_prefix(options.prefix));
   {
     ARTCACHE_TRY(auto connection, sql::open_postgres(options.connection, call));
+    if (!options.create) {
+      connection->set_call(&call);
+      ARTCACHE_TRY(const sql::SchemaVersions found, read_versions(*connection, names));
+      if (found.version == 0)
+        return Error{Errc::not_found, options.connection.describe + ": there is no index in it"};
+    }
     ARTCACHE_CHECK(create(*connection, names, call));
   }
   return std::unique_ptr<MetadataStore>(std::make_unique<Index>(options, std::move(names), deps));
@@ -43,10 +49,12 @@ namespace {
 
 Result<IndexOptions> options_of(const Url& url, const Deps& deps) {
   IndexOptions options;
-  ARTCACHE_TRY(options.connection, sql::postgres_options(url, {"prefix", "connections", "log_rows",
-                                                               "log_bytes", "log_age", "owners"}));
+  ARTCACHE_TRY(options.connection,
+               sql::postgres_options(url, {"prefix", "create", "connections", "log_rows",
+                                           "log_bytes", "log_age", "owners"}));
   options.connection.clock = deps.clock;
   options.prefix = url.parameter("prefix").value_or("");
+  ARTCACHE_TRY(options.create, url.flag("create", true));
   options.owners = url.parameter("owners").value_or(std::string(kOwnersFolder));
   ARTCACHE_TRY(const auto connections, url.integer("connections", 16, 2, 1000));
   options.connections_most = static_cast<std::size_t>(connections);

@@ -23,17 +23,20 @@ struct IndexOptions {
   std::string vfs;      ///< of SQLite; tests cut its power
   bool durable = true;  ///< false: no fsync, for a file that nobody needs after a crash
   bool delete_on_close = false;
-  std::string boot;  ///< the run of the machine; tests have machines that stop
+  bool create = true;  ///< false: what is not there is not_found
+  std::string boot;    ///< the run of the machine; tests have machines that stop
   LogRetention retention;
   std::size_t readers_most = 16;
 };
 
-/// Opens or makes the index. Errors: corrupt (no database, damaged), unsupported (a newer schema, a
-/// network file system), unavailable (no permission, no such folder), timed_out.
+/// Opens or makes the index. Errors: not_found (with create off), corrupt (no database, damaged),
+/// unsupported (a newer schema, a network file system), unavailable (no permission, no such
+/// folder), timed_out.
 Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, const Deps& deps,
                                                   const Call& call);
 
-/// The same from an address. Parameters: prefix, sync (on, off), log_rows, log_bytes, log_age.
+/// The same from an address. Parameters: prefix, create and sync (on, off), log_rows, log_bytes,
+/// log_age.
 Result<std::unique_ptr<MetadataStore>> open_index(const Url& url, const Deps& deps,
                                                   const Call& call);
 

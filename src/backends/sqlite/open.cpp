@@ -49,8 +49,15 @@ Result<std::unique_ptr<MetadataStore>> open_index(const IndexOptions& options, c
                                                   const Call& call) {
   ARTCACHE_TRY(Names names, Names::with_prefix(options.prefix));
   const sql::SqliteOptions connection = connection_options(options, deps);
-  const sql::SqliteOptions writer = writer_options(connection);
+  sql::SqliteOptions writer = writer_options(connection);
+  if (!options.create) writer.mode = sql::SqliteMode::read_write;
   ARTCACHE_TRY(auto writing, sql::open_sqlite(writer, call));
+  if (!options.create) {
+    writing->set_call(&call);
+    ARTCACHE_TRY(const sql::SchemaVersions found, read_versions(*writing, names));
+    if (found.version == 0)
+      return Error{Errc::not_found, "'" + options.path + "': there is no index in it"};
+  }
   ARTCACHE_CHECK(create(*writing, names, call));
   // From here on the file is there, and must not be made anew when it is not.
   const auto further = [](sql::SqliteOptions chosen) -> Index::Connect {
@@ -74,9 +81,10 @@ namespace {
 
 /// Of a file; `mem:` needs none.
 Result<IndexOptions> options_of(const Url& url) {
-  ARTCACHE_CHECK(url.expect_only({"prefix", "sync", "log_rows", "log_bytes", "log_age"}));
+  ARTCACHE_CHECK(url.expect_only({"prefix", "create", "sync", "log_rows", "log_bytes", "log_age"}));
   IndexOptions options;
   options.prefix = url.parameter("prefix").value_or("");
+  ARTCACHE_TRY(options.create, url.flag("create", true));
   ARTCACHE_TRY(options.durable, url.flag("sync", true));
   ARTCACHE_TRY(const auto rows, url.integer("log_rows", 100'000, 1, 1'000'000'000));
   ARTCACHE_TRY(const auto bytes, url.integer("log_bytes", 256LL * 1024 * 1024, 1, 1LL << 50));
