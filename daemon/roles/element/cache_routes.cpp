@@ -88,8 +88,11 @@ std::string success(const Operation& operation, std::string_view result) {
 Problem failure(const Operation& operation, const Error& error) {
   Problem problem = http::to_problem(error);
   if (error.code == Errc::busy || error.code == Errc::lease_lost) {
+    constexpr std::string_view kRefused = "Cannot acquire lock: ";
     problem.status = 503;
-    problem.detail = "Cannot acquire lock: " + error.message;
+    problem.detail = error.message;
+    if (!problem.detail.starts_with(kRefused)) problem.detail.insert(0, kRefused);
+    problem.cause.clear();  // no fault, and the operation's own line tells of it
     problem.headers.set("Retry-After", "5");
   } else {
     problem.detail = std::string(operation.failure) + ": " + problem.detail;

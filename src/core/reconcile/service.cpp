@@ -129,8 +129,11 @@ class CacheRebuildService::Impl {
       finished(operation, result->verdict, call);
     } else {
       const std::string text = to_string(result.error());
+      // Who is refused, or stopped, met no fault.
+      const Errc why = result.error().code;
+      const bool fault = why != Errc::busy && why != Errc::cancelled;
       context_.log(
-          LogLevel::error, "Operation did not complete",
+          fault ? LogLevel::error : LogLevel::warning, "Operation did not complete",
           {{"operation", operation.name}, {"element_id", settings_.element}, {"error", text}},
           call);
     }
