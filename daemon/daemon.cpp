@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <semaphore>
+#include <stop_token>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 namespace artcache {
 namespace {
@@ -113,7 +116,22 @@ std::vector<std::pair<std::string, http::Site*>> Daemon::sites() const {
   return all;
 }
 
-Result<void> Daemon::run(const Call& call) { return server_->run(call); }
+Result<void> Daemon::run(const Call& call) {
+  std::stop_source left;
+  std::counting_semaphore<2> told{0};
+  const std::stop_callback on_stop(call.stop, [&told] { told.release(); });
+  std::thread leaving([&] {
+    told.acquire();
+    for (auto& [name, role] : roles_) role->leave();
+    left.request_stop();
+  });
+  Call serving = call;
+  serving.stop = left.get_token();
+  auto ran = server_->run(serving);
+  told.release();  // where it ended by itself
+  leaving.join();
+  return ran;
+}
 
 void Daemon::reload() {
   if (!opened_) return;

@@ -157,11 +157,28 @@ void print_ports(const Daemon& daemon, const std::string& data) {
   std::fflush(stdout);
 }
 
+/// Says everything that is wrong, not only the first.
+bool check(const config::Plan& plan) {
+  bool good = true;
+  const auto complain = [&good](std::string text) {
+    fail({Errc::invalid_argument, std::move(text)});
+    good = false;
+  };
+  const std::string &level = plan.daemon.text("log_level"),
+                    &layout = plan.daemon.text("log_format");
+  if (!parse_log_level(level))
+    complain("daemon: log_level: '" + level + "' is not debug, info, warning or error");
+  if (layout != "text" && layout != "json")
+    complain("daemon: log_format: '" + layout + "' is neither text nor json");
+  for (const config::Instance& one : plan.instances)
+    if (const auto checked = one.kind->check(one.role); !checked)
+      complain(one.name + ": " + checked.error().message);
+  return good;
+}
+
 int serve(const config::Plan& plan, const Options& options) {
   const auto level = parse_log_level(plan.daemon.text("log_level"));
   const std::string& layout = plan.daemon.text("log_format");
-  if (!level || (layout != "text" && layout != "json"))
-    return fail({Errc::invalid_argument, "log_level or log_format: no such word"}, kUsage);
   MetricsRegistry metrics;
   auto log = LogWriter::open(plan.daemon.text("log_file"),
                              layout == "json" ? LogWriter::Layout::json : LogWriter::Layout::text,
@@ -206,8 +223,11 @@ int run(const Options& given) {
   for (const std::string& warning : plan->warnings)
     std::fprintf(stderr, "artcached: %s\n", warning.c_str());
   if (options.print) std::fputs(config::to_text(*plan).c_str(), stdout);
-  if (options.check) std::puts("the configuration is good");
-  return options.print || options.check ? kDone : serve(*plan, options);
+  if (options.print && !options.check) return kDone;
+  if (!check(*plan)) return kUsage;
+  if (!options.check) return serve(*plan, options);
+  std::puts("the configuration is good");
+  return kDone;
 }
 
 /// glibc grows its thresholds with the largest block that was freed, and every arena would keep one

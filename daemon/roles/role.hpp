@@ -31,6 +31,9 @@ class Role {
   /// Starts what runs beside the requests. Every port is taken by then, not yet served.
   /// Errors: those of what is started; the daemon does not come up.
   virtual Result<void> start() { return {}; }
+  /// The process was told to stop, and every site of it still answers: takes back what others were
+  /// told of the role, and asks others nothing more. By a thread of its own, before stop().
+  virtual void leave() {}
   /// Ends what start() began; requests have been answered by then. Also when it never started.
   virtual void stop() {}
   /// SIGHUP: reads keys and the like anew. On an error the old ones stay.
@@ -59,7 +62,10 @@ struct RoleKind {
   std::string_view instance;  ///< of the one that there usually is: "admin", "se-01"
   std::uint16_t port = 0;     ///< where it usually listens
   std::span<const config::Setting> settings = {};
-  /// Errors: invalid_argument (settings that do not go together), and those of the backends.
+  /// Whether the settings can be meant, and go together; opens nothing. make() begins with it.
+  /// Errors: invalid_argument.
+  Result<void> (*check)(const config::Settings& settings) = nullptr;
+  /// Errors: those of check(), and those of the backends.
   Result<std::unique_ptr<Role>> (*make)(const RoleContext& context) = nullptr;
   /// Tells the settings that make one on embedded parts for --demo. Below `root` each instance has
   /// a folder of its name, its RoleContext::data. The admin is made first: its keys are there.

@@ -13,6 +13,13 @@ Trust::Trust(const config::Settings& told, const Deps& deps, auth::Wording wordi
             {.wording = std::move(wording),
              .limits = told.flag("rate_limit") ? auth::RateLimits::on : auth::RateLimits::off}) {}
 
+Result<void> Trust::check(const config::Settings& told) {
+  if (!told.text("public_key").empty()) return {};
+  return Error{Errc::invalid_argument,
+               "public_key: nobody could sign a token that is accepted here; it names the key of "
+               "the admin, or a folder of such"};
+}
+
 HealthPart Trust::health() const {
   const bool any = !ring_.keys()->all.empty();
   return {.name = "keys", .state = any ? "ok" : "none", .works = any};

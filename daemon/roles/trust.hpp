@@ -18,6 +18,8 @@ namespace artcache {
 /// Safe to use from any thread.
 class Trust {
  public:
+  /// Errors: invalid_argument (no key is named: nobody could sign a token that counts).
+  static Result<void> check(const config::Settings& told);
   Trust(const config::Settings& told, const Deps& deps, auth::Wording wording = {});
 
   /// Lives as long as this does.

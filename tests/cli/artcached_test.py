@@ -53,6 +53,15 @@ class Configuration(unittest.TestCase):
         said = self.refused((ROOT / "packaging/artcached.toml").read_text())
         self.assertTrue(said.startswith("artcached: no role to run"), said)
 
+    def test_what_cannot_be_meant_is_found_before_anything_is_opened(self):
+        said = self.refused('[daemon]\nlog_level = "loud"\n[element.se-01]\nmode = "foo"\n'
+                            'public_key = "/k"\n[ingester]\npublic_key = "/k"\n')
+        self.assertIn("daemon: log_level: 'loud' is not debug, info, warning or error", said)
+        self.assertIn("se-01: mode: 'foo' is not edit, rw, ro or ar", said)
+        self.assertIn("ingester: client_id, client_secret", said)
+        # The same, and nothing else, when it is to start.
+        self.assertEqual(run("--config", self.file, check=64).stderr, said)
+
     def test_what_is_wrong_is_named_with_its_line(self):
         self.assertEqual(self.refused("[daemon]\nworker = 3\n"),
                          "artcached: a.toml:2: there is no setting 'worker'; "

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -210,8 +211,15 @@ class Demo(unittest.TestCase):
             self.call("GET", role, "/health/ready", 200)
             _, _, text = self.ask("GET", role, "/metrics")
             self.assertIn(b"http_requests_total", text)
+        # Followers and registry are at work by then, and have nothing to complain of.
+        deadline = time.monotonic() + 60
+        while (self.call("GET", "admin", "/api/v1/storage-elements", 200)["total"] < 3
+               and time.monotonic() < deadline):
+            time.sleep(0.05)
         self.child.send_signal(signal.SIGTERM)
         self.assertEqual(self.child.wait(timeout=30), 0)
+        said = (self.data / "log").read_text()
+        self.assertNotRegex(said, "(?i)error|exception|failed|could not")
 
 
 if __name__ == "__main__":

@@ -89,9 +89,13 @@ Result<void> Admin::start() {
   return {};
 }
 
-void Admin::stop() {
+void Admin::leave() {
   cleaner_.stop();
   if (parts_.fleet) parts_.fleet->stop();
+}
+
+void Admin::stop() {
+  leave();
   if (!tender_.joinable()) return;
   tender_.request_stop();
   {

@@ -28,6 +28,7 @@ class Admin final : public Role {
 
   http::Site& site() override { return site_; }
   Result<void> start() override;
+  void leave() override;
   void stop() override;
   Result<void> reload() override;
   std::vector<HealthPart> health(const Call& call) override;

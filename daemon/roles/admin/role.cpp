@@ -136,6 +136,10 @@ std::chrono::hours rotation_of(const config::Settings& told) {
   return std::chrono::hours(given ? 0 : told.number("key_rotation_hours"));
 }
 
+std::chrono::hours refresh_lifetime_of(const config::Settings& told) {
+  return std::chrono::hours(24 * told.number("refresh_token_days"));
+}
+
 admin::Options options_of(const RoleContext& context) {
   const config::Settings& told = *context.settings;
   admin::Options out;
@@ -143,7 +147,7 @@ admin::Options options_of(const RoleContext& context) {
   if (out.database.empty()) out.database = "sqlite://" + (context.data / "admin.db").string();
   out.environment = told.text("environment");
   out.access_lifetime = std::chrono::minutes(told.number("access_token_minutes"));
-  out.refresh_lifetime = std::chrono::hours(24 * told.number("refresh_token_days"));
+  out.refresh_lifetime = refresh_lifetime_of(told);
   out.audit_lifetime = std::chrono::hours(24 * told.number("audit_days"));
   out.element_lifetime = told.duration("element_lifetime");
   out.follow_files = told.flag("file_registry");
@@ -166,9 +170,9 @@ admin::Options options_of(const RoleContext& context) {
 }
 
 /// So that all keys whose tokens live still fit into a ring.
-Result<void> check_rotation(const admin::Options& options) {
-  const auto every = options.signing.rotate_every;
-  const auto keys = every.count() == 0 ? 0 : options.refresh_lifetime / every;
+Result<void> check_admin(const config::Settings& told) {
+  const auto every = rotation_of(told);
+  const auto keys = every.count() == 0 ? 0 : refresh_lifetime_of(told) / every;
   if (keys <= static_cast<std::int64_t>(auth::kKeysMost) - 4) return {};
   return Error{Errc::invalid_argument,
                "admin: key_rotation_hours is too short for refresh_token_days: " +
@@ -200,8 +204,8 @@ admin::Outside over_http(const config::Settings& told, const Deps& deps) {
 }
 
 Result<std::unique_ptr<Role>> make_admin(const RoleContext& context) {
+  ARTCACHE_CHECK(check_admin(*context.settings));
   admin::Options options = options_of(context);
-  ARTCACHE_CHECK(check_rotation(options));
   ARTCACHE_TRY(auto role,
                admin::Admin::open(std::move(options), context.deps,
                                   over_http(*context.settings, context.deps), context.call));
@@ -226,6 +230,7 @@ const RoleKind& admin_role() {
                              .instance = "admin",
                              .port = 8000,
                              .settings = kSettings,
+                             .check = check_admin,
                              .make = make_admin,
                              .demo = demo_admin};
   return kind;

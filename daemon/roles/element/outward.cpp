@@ -87,9 +87,11 @@ void Outward::start(const std::string& endpoint) {
   });
 }
 
+void Outward::withdraw() { announcer_->stop(); }
+
 void Outward::stop() {
   publishing_.request_stop();
-  announcer_->stop();
+  withdraw();
   if (publishing_.joinable()) publishing_.join();
 }
 

@@ -31,7 +31,9 @@ class Outward {
 
   /// `endpoint` is where the element is reached.
   void start(const std::string& endpoint);
-  /// Takes back what was announced, and keeps how far the events have come. Once more is nothing.
+  /// Takes back what was announced. Once more is nothing.
+  void withdraw();
+  /// That, and keeps how far the events have come. Once more is nothing.
   void stop();
   /// The state of each place; none of them makes the element unready.
   void append_health(std::vector<HealthPart>& parts) const;

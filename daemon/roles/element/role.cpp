@@ -90,17 +90,13 @@ Result<Opened> open_parts(const RoleContext& context) {
   return opened;
 }
 
-Result<element::ElementSettings> settings_of(const RoleContext& context, const Opened& opened) {
+element::ElementSettings settings_of(const RoleContext& context, const Opened& opened) {
   const config::Settings& told = *context.settings;
   element::ElementSettings out;
   out.id = told.text("element_id").empty() ? context.instance : told.text("element_id");
   out.name = told.text("name");
   out.display_name = told.text("display_name");
-  const auto mode = parse_element_mode(told.text("mode"));
-  if (!mode)
-    return Error{Errc::invalid_argument,
-                 "mode: '" + told.text("mode") + "' is not edit, rw, ro or ar"};
-  out.mode = *mode;
+  out.mode = parse_element_mode(told.text("mode")).value_or(ElementMode::edit);
   out.priority = told.number("priority");
   out.storage_type = opened.storage_type;
   out.base_path = opened.base_path;
@@ -161,6 +157,7 @@ class ElementRole final : public Role {
     outward_->start(endpoint_.empty() ? addresses_(instance_) : endpoint_);
     return {};
   }
+  void leave() override { outward_->withdraw(); }
   void stop() override {
     outward_->stop();
     element_.stop();  // ends a run that the scheduler waits for
@@ -202,12 +199,22 @@ class ElementRole final : public Role {
   Addresses addresses_;
 };
 
-Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
-  if (context.settings->text("public_key").empty())
+Result<void> check_element(const config::Settings& told) {
+  ARTCACHE_CHECK(Trust::check(told));
+  if (!parse_element_mode(told.text("mode")))
     return Error{Errc::invalid_argument,
-                 "public_key: nobody could sign a token that this element accepts"};
+                 "mode: '" + told.text("mode") + "' is not edit, rw, ro or ar"};
+  ARTCACHE_CHECK(element::storage_address(told));
+  ARTCACHE_CHECK(element::changes_kept(told));
+  ARTCACHE_CHECK(element::redis_address(told));
+  ARTCACHE_CHECK(element::schedules_of(told));
+  return {};
+}
+
+Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
+  ARTCACHE_CHECK(check_element(*context.settings));
   ARTCACHE_TRY(Opened opened, open_parts(context));
-  ARTCACHE_TRY(auto settings, settings_of(context, opened));
+  auto settings = settings_of(context, opened);
   auto role = std::make_unique<ElementRole>(context, std::move(opened), std::move(settings));
   ARTCACHE_CHECK(role->open(context));
   return std::unique_ptr<Role>(std::move(role));
@@ -237,6 +244,7 @@ const RoleKind& element_role() {
                               .instance = "se-01",
                               .port = 8010,
                               .settings = element::settings_table(),
+                              .check = check_element,
                               .make = make_element,
                               .demo = demo_element,
                               .demo_instances = kStand};

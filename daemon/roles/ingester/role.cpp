@@ -201,14 +201,18 @@ class IngesterRole final : public Role {
   http::Site site_;
 };
 
-Result<std::unique_ptr<Role>> make_ingester(const RoleContext& context) {
-  const config::Settings& told = *context.settings;
-  if (told.text("public_key").empty())
-    return Error{Errc::invalid_argument,
-                 "public_key: nobody could sign a token that this ingester accepts"};
+Result<void> check_ingester(const config::Settings& told) {
+  ARTCACHE_CHECK(Trust::check(told));
   if (told.text("client_id").empty() || told.text("client_secret").empty())
     return Error{Errc::invalid_argument,
                  "client_id, client_secret: elements take files only from an account"};
+  ARTCACHE_CHECK(options_of(told));
+  return {};
+}
+
+Result<std::unique_ptr<Role>> make_ingester(const RoleContext& context) {
+  const config::Settings& told = *context.settings;
+  ARTCACHE_CHECK(check_ingester(told));
   ARTCACHE_TRY(const auto options, options_of(told));
   std::string address = told.text("database");
   if (address.empty()) address = "sqlite://" + (context.data / "ingester.db").string();
@@ -244,6 +248,7 @@ const RoleKind& ingester_role() {
                                   .instance = "ingester",
                                   .port = 8020,
                                   .settings = kSettings,
+                                  .check = check_ingester,
                                   .make = make_ingester,
                                   .demo = demo_ingester};
   return kKind;

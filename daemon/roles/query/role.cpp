@@ -185,6 +185,7 @@ class QueryRole final : public Role {
     finder_ = std::jthread([this](std::stop_token stop) { find_elements(stop); });
     return {};
   }
+  void leave() override { stop(); }
   void stop() override {
     if (ear_) ear_->stop();
     if (finder_.joinable()) {
@@ -323,11 +324,15 @@ class QueryRole final : public Role {
   std::jthread finder_;
 };
 
+Result<void> check_query(const config::Settings& told) {
+  ARTCACHE_CHECK(Trust::check(told));
+  ARTCACHE_CHECK(query::parse_elements(told.text("elements")));
+  return {};
+}
+
 Result<std::unique_ptr<Role>> make_query(const RoleContext& context) {
   const config::Settings& told = *context.settings;
-  if (told.text("public_key").empty())
-    return Error{Errc::invalid_argument,
-                 "public_key: nobody could sign a token that this role accepts"};
+  ARTCACHE_CHECK(check_query(told));
   ARTCACHE_TRY(auto named, query::parse_elements(told.text("elements")));
   std::string place = told.text("database");
   if (place.empty()) place = "sqlite://" + (context.data / "query.db").string();
@@ -357,6 +362,7 @@ const RoleKind& query_role() {
                                   .instance = "query",
                                   .port = 8030,
                                   .settings = kSettings,
+                                  .check = check_query,
                                   .make = make_query,
                                   .demo = demo_query};
   return kKind;
