@@ -125,6 +125,7 @@ struct RecoveryReport {
   std::uint64_t completed = 0;    ///< files that are whole, with their entries
   std::uint64_t undone = 0;       ///< nothing of them is left
   std::uint64_t under_way = 0;    ///< belong to writers that are alive, or may be
+  std::uint64_t watched = 0;      ///< settled, and to be looked at again: see recover()
   std::vector<std::string> left;  ///< could not be settled now, and why
 };
 
@@ -149,7 +150,14 @@ class ARTCACHE_EXPORT FileService {
 
   /// Settles what crashed writers have left; looks at their intents, never at all files. The first
   /// change does it by itself; a server does it when it opens. In modes ro and ar it only counts.
+  ///
+  /// Where requests of the dead may still arrive (StorageCapabilities::late_writes) what was
+  /// settled is watched: its intent stays, and a recovery after that time settles it once more and
+  /// for good. Until then a change of that file is busy.
   Result<RecoveryReport> recover(const Call& call);
+  /// How many changes it knew of at its last recover(), or has given up since, that are not settled
+  /// for good: another recover() is due while there are any. Those of writers who are alive count.
+  [[nodiscard]] std::size_t unsettled() const;
 
   /// Errors: invalid_argument (a field, a limit, the checksum or the size), conflict (another file
   /// has the id), no_space (disk or capacity), and those of `source`.

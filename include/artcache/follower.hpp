@@ -114,6 +114,17 @@ class ARTCACHE_EXPORT ReplicaSink {
 };
 inline constexpr std::size_t kDeadLettersMost = 1000;
 
+/// For whoever writes a sink: the entry that a record stands for. It is believed only when its
+/// payload has the hash it came with and speaks of its key. Errors: as refuses_record() knows them.
+ARTCACHE_EXPORT Result<PreparedEntry> believe(const Record& record);
+/// Whether a record cannot be applied whatever is tried: then it joins the dead letters.
+ARTCACHE_EXPORT bool refuses_record(const Error& error);
+/// Of several changes of a key only the last one is left to see afterwards: the last of each, in
+/// their order, without resets.
+ARTCACHE_EXPORT std::vector<const LogRow*> last_of_each(std::span<const LogRow> rows);
+/// Whether the source had nothing under that key before this put; `before` is its digest then.
+ARTCACHE_EXPORT bool adds_record(const LogRow& row, const Digest& before);
+
 /// An index that is a copy of another one and is written by nobody else. Its position and its dead
 /// letters are kept in a note of it. `source` tells copies of several sources apart. The index must
 /// outlive it.
@@ -132,9 +143,14 @@ enum class FollowState : std::uint8_t {
 /// The wire name: "starting", …
 ARTCACHE_EXPORT std::string_view to_string(FollowState state);
 
+/// How much longer than it waits for news a source may take to answer.
+inline constexpr std::chrono::milliseconds kAnswerMost{5'000};
+
 struct FollowSettings {
-  std::uint32_t batch = 1000;                  ///< rows applied in one transaction
-  std::chrono::milliseconds patience{20'000};  ///< of one long poll
+  std::uint32_t batch = 1000;  ///< rows applied in one transaction
+  /// Of one long poll. An answer vouches for so long, and kAnswerMost more, that nothing is
+  /// missing.
+  std::chrono::milliseconds patience{5'000};
   std::chrono::milliseconds pause_least{100}, pause_most{30'000};  ///< between tries after errors
   /// How often the digests are compared with those of the source although nothing seems wrong.
   std::chrono::milliseconds audit_interval{3'600'000};
@@ -144,8 +160,9 @@ struct FollowStatus {
   FollowState state = FollowState::starting;
   Position position;      ///< the source's, as of which the replica is
   Position source;        ///< where the source was when it was last heard of
-  std::uint64_t lag = 0;  ///< changes that it is behind that
-  /// Proven to be where the source is, which has answered since the last error.
+  std::uint64_t lag = 0;  ///< changes that it is behind that, or behind what hear() has told
+  /// Proven to be where the source is, which has answered since the last error and not longer ago
+  /// than FollowSettings::patience and kAnswerMost.
   bool in_step = false;
   std::chrono::nanoseconds age{0};  ///< since it last was in step; 0 while it is
   /// The replica's digest, with its dead letters made good, was that of `position` when both were
@@ -181,6 +198,9 @@ class ARTCACHE_EXPORT Follower {
   /// The source may have something new, as somebody has heard: a pause after an error ends, and a
   /// long poll that waits is asked again at once. Without it run() finds out by itself, later.
   void wake();
+  /// The same, and the source is said to be at `seq` of `epoch` (0: at nobody knows what): until it
+  /// was asked, that is what the replica is behind. Nothing when the replica has got there.
+  void hear(std::uint64_t epoch, std::uint64_t seq);
   [[nodiscard]] FollowStatus status() const;
   /// Waits until a read of the replica that begins then keeps the bound, dead letters excepted; not
   /// longer than the call lasts, and without waiting when it has no time left. Somebody must be in

@@ -194,6 +194,14 @@ struct ScannedFile {
   Timestamp updated_at;
 };
 
+/// A part of the scan table.
+struct ScanRange {
+  std::string_view folder = {};  ///< what lies below it; empty: everything
+  /// What comes behind this path in the order of the store; it need not stand there any more, but
+  /// must lie below the folder. Empty: from the beginning.
+  std::string_view after = {};
+};
+
 /// What an upload or delete left to do, should it be cut short.
 struct Intent {
   enum class Operation : std::uint8_t { upload, remove, update };
@@ -269,10 +277,13 @@ class ARTCACHE_EXPORT IndexWriter {
       std::span<const std::string_view> paths, const Call& call) = 0;
   /// Every path under which the sidecar of this id was found.
   virtual Result<std::vector<ScannedFile>> scanned_paths_of(const FileId& id, const Call& call) = 0;
-  /// All scan rows below a folder, by path, in bounded batches.
+  /// Those rows of the scan table, in bounded batches. Their order is the store's own (by path, or
+  /// folder by folder) and the same at every call, whatever has been written in between: who has
+  /// come to a path goes on behind it. An error of `sink` ends it. Errors: unavailable, timed_out,
+  /// cancelled, corrupt, and those of `sink`.
   virtual Result<void> scan_table(
-      std::string_view folder,
-      const std::function<Result<void>(std::span<const ScannedFile>)>& sink, const Call& call) = 0;
+      const ScanRange& range, const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
+      const Call& call) = 0;
 
   /// Durable before the work it announces begins; taken away by the apply() that ends it.
   virtual Result<void> add_intent(const Intent& intent, const Call& call) = 0;

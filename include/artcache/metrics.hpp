@@ -12,8 +12,8 @@ struct MetricLabel {
   std::string_view name, value;
 };
 
-/// Called from any thread, never under a lock of the library. Must not throw and should be quick.
-/// Names follow Prometheus: `_total` counters, base units (`_seconds`, `_bytes`).
+/// Called from any thread, never under our locks. Must not throw and should be quick. Names follow
+/// Prometheus: `_total`, `_seconds`, `_bytes`. NaN ends a gauge; observed, it only begins a series.
 class ARTCACHE_EXPORT Metrics {
  public:
   using Labels = std::span<const MetricLabel>;

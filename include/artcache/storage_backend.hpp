@@ -8,6 +8,7 @@
 #include <artcache/export.hpp>
 #include <artcache/result.hpp>
 #include <artcache/timestamp.hpp>
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -158,6 +159,9 @@ struct StorageCapabilities {
   bool folders = true;           ///< an empty folder can exist; false: a key space
   bool reports_capacity = true;  ///< capacity() has figures
   bool hidden_names = true;      ///< hide() is honoured
+  /// For so long a commit or removal may still take effect when who asked for it has been killed
+  /// or has given up waiting: the request is on its way to a server. Zero: never.
+  std::chrono::seconds late_writes = {};
 };
 
 struct StorageCapacity {

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <artcache/follower.hpp>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
+#include "util/here.hpp"
 #include "util/try.hpp"
 
 namespace artcache::element {
@@ -13,6 +17,7 @@ namespace {
 
 // Says both what was configured and what it was changed to, so that a new configuration wins.
 constexpr std::string_view kModeNote = "element_mode";
+constexpr std::chrono::seconds kSettleRound{5};
 
 FileSettings file_settings(const ElementSettings& settings, ElementMode mode) {
   FileSettings out;
@@ -43,6 +48,11 @@ std::string note_of(ElementMode configured, ElementMode current) {
   return std::string(to_string(configured)) + ">" + std::string(to_string(current));
 }
 
+ElementParts with_locks(ElementParts parts, LockManager& locks) {
+  parts.locks = &locks;
+  return parts;
+}
+
 bool may_change(ElementMode from, ElementMode to) {
   using enum ElementMode;
   return (from == rw && to == ro) || (from == ro && to == ar) || (from == ro && to == rw);
@@ -66,28 +76,59 @@ void Services::start() {
     const auto ended = caches.run(call);
     if (ended || ended.error().code == Errc::cancelled) return;
     const std::string cause = to_string(ended.error());
-    const LogField fields[] = {{"cause", cause}};
+    const std::string source = util::here();
+    const LogField fields[] = {{"cause", cause}, {"source", source}};
     deps_.logger->log(
         {LogLevel::error, "element", "expired entries are not refreshed any more", fields, {}});
   });
+  settler_ = std::jthread([this](std::stop_token stop) { settle(std::move(stop)); });
+}
+
+/// What the start of a mode could not settle for good, and what has failed since.
+void Services::settle(std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::unique_lock held(mutex);
+  Call call;
+  call.stop = stop;
+  // The first round looks in any case: the services of the mode before knew of some that these do
+  // not.
+  for (bool first = true;
+       !changed.wait_for(held, stop, kSettleRound, [&] { return stop.stop_requested(); });
+       first = false) {
+    if (!first && files.unsettled() == 0) continue;
+    // It says itself what it could not settle; without an index there will be another round.
+    if (const auto done = files.recover(call); !done && done.error().code != Errc::cancelled) {
+      const std::string cause = to_string(done.error());
+      const LogField fields[] = {{"cause", cause}};
+      deps_.logger->log({LogLevel::warning,
+                         "element",
+                         "changes that were cut short could not be settled; tried again",
+                         fields,
+                         {}});
+    }
+  }
 }
 
 void Services::stop() {
   refresher_.request_stop();
+  settler_.request_stop();
   if (refresher_.joinable()) refresher_.join();
+  if (settler_.joinable()) settler_.join();
 }
 
 Element::Element(ElementSettings settings, const ElementParts& parts)
     : settings_(std::move(settings)),
-      parts_(parts),
       jobs_(parts.deps),
+      locks_(*parts.locks, jobs_),
+      parts_(with_locks(parts, locks_)),
       polls_(*parts.index, parts.deps),
       unrestricted_(parts_, settings_, ElementMode::edit),
       services_(std::make_shared<Services>(parts_, settings_, settings_.mode)) {}
 
 Result<void> Element::add_routes(http::Site& site) {
-  for (const auto add : {add_cache_routes, add_job_routes, add_file_routes, add_upload_route,
-                         add_info_routes, add_mode_routes, add_log_routes})
+  for (const auto add : {add_cache_routes, add_job_routes, add_lock_routes, add_file_routes,
+                         add_upload_route, add_info_routes, add_mode_routes, add_log_routes})
     ARTCACHE_CHECK(add(*this, site));
   return {};
 }
@@ -125,17 +166,31 @@ std::shared_ptr<Services> Element::services() const {
   return services_;
 }
 
-Result<void> Element::change_mode(ElementMode to, const Call& call) {
+Result<void> Element::change_mode(ElementMode from, ElementMode to, const Call& call) {
+  {
+    // From here to the end, so that what runs is what was kept.
+    const util::MutexLock held(mutex_);
+    if (changing_) return Error{Errc::conflict, "Another transition is being made"};
+    changing_ = true;
+  }
+  auto changed = change_alone(from, to, call);
+  const util::MutexLock held(mutex_);
+  changing_ = false;
+  return changed;
+}
+
+Result<void> Element::change_alone(ElementMode from, ElementMode to, const Call& call) {
   const auto before = services();
-  if (!may_change(before->mode, to))
-    return Error{Errc::conflict, "Transition from " + std::string(to_string(before->mode)) +
-                                     " to " + std::string(to_string(to)) + " is not allowed"};
+  if (before->mode != from)
+    return Error{Errc::conflict,
+                 "The mode is " + std::string(to_string(before->mode)) + " since a moment ago"};
+  if (!may_change(from, to))
+    return Error{Errc::conflict, "Transition from " + std::string(to_string(from)) + " to " +
+                                     std::string(to_string(to)) + " is not allowed"};
   ARTCACHE_CHECK(parts_.index->set_note(kModeNote, note_of(settings_.mode, to), 0, call));
   auto made = std::make_shared<Services>(parts_, settings_, to);
   {
     const util::MutexLock held(mutex_);
-    if (services_ != before)
-      return Error{Errc::conflict, "Another transition was made at the same time"};
     if (started_) made->start();
     services_ = std::move(made);
   }
@@ -183,7 +238,8 @@ void Element::rewound(const Position& seen, const Call& from) {
   const auto begun = begin();
   const std::string position = to_string(seen);
   const std::string cause = begun ? std::string() : to_string(begun.error());
-  const LogField fields[] = {{"position", position}, {"cause", cause}};
+  const std::string source = util::here();
+  const LogField fields[] = {{"position", position}, {"cause", cause}, {"source", source}};
   parts_.deps.logger->log({.level = begun ? LogLevel::warning : LogLevel::error,
                            .logger = "element",
                            .message = begun
@@ -198,7 +254,7 @@ void Element::rewound(const Position& seen, const Call& from) {
 
 double Element::Room::percent_used() const {
   if (total == 0) return 0;
-  return std::round(static_cast<double>(used) * 10000 / static_cast<double>(total)) / 100;
+  return std::round(static_cast<double>(taken()) * 10000 / static_cast<double>(total)) / 100;
 }
 
 Result<Element::Room> Element::room(const Call& call) const {

@@ -12,6 +12,10 @@
 namespace artcache::s3 {
 namespace {
 
+/// A request that was sent whole is carried out whoever waits for its answer. Servers that take
+/// longer for one have answered 503 or cut the connection before.
+constexpr std::chrono::seconds kLateWrites{30};
+
 class S3Storage final : public StorageBackend {
  public:
   S3Storage(Options options, std::shared_ptr<Client> client, Exclusive exclusive)
@@ -20,6 +24,7 @@ class S3Storage final : public StorageBackend {
     capabilities_.folders = false;
     capabilities_.reports_capacity = false;
     capabilities_.hidden_names = false;  // no file of this machine lies in here
+    capabilities_.late_writes = kLateWrites;
   }
 
   [[nodiscard]] std::string describe() const override { return options_.description; }

@@ -88,11 +88,12 @@ Result<IndexedEntry> FileService::Impl::put_changed(Work& work, const Located& f
   change.base = file.row.revision;
   const auto failed = [&](Stage stage, Error error) -> Result<IndexedEntry> {
     const Error kept = error;
+    const Outcome otherwise = may_arrive(stage, error) ? Outcome::unknown : Outcome::not_applied;
     ARTCACHE_CHECK(give_up(work, stage, std::move(error)));
     ARTCACHE_TRY(auto row, now_in_index(id, grace()));
     // The file is whole in any case; is it as it was asked to be?
     if (row.hash == change.put.hash) return row;
-    return Error{kept.code, kept.message, Outcome::not_applied};
+    return Error{kept.code, kept.message, otherwise};
   };
   auto stamp =
       storage().put({.path = file.sidecar, .size = changed.text.size()}, changed.text, call);
@@ -146,8 +147,7 @@ Result<void> FileService::Impl::take_away(Work& work, const Located& file, const
   if (freed) return {};
   warn("The data of a removed file is still there; recovery will remove it", work.intent,
        freed.error());
-  const std::scoped_lock held(mutex_);
-  abandoned_.insert(id);
+  unsettled_.add(id, Unsettled::Why::abandoned);
   return {};
 }
 

@@ -19,6 +19,9 @@ namespace {
 constexpr std::chrono::seconds kGrace{10};
 constexpr std::size_t kLeftMost = 1000;
 
+/// Until when what was settled of this file is watched.
+std::string watch_note(const FileId& id) { return "settled/" + to_string(id); }
+
 }  // namespace
 
 Result<std::size_t> MemorySource::read(std::span<std::byte> buffer, const Call& call) {
@@ -35,6 +38,7 @@ FileService::FileService(StorageBackend& storage, MetadataStore& index, LockMana
 FileService::~FileService() = default;
 
 Result<RecoveryReport> FileService::recover(const Call& call) { return impl_->recover(call); }
+std::size_t FileService::unsettled() const { return impl_->unsettled(); }
 Result<IndexedEntry> FileService::upload(const UploadRequest& request, ByteSource& source,
                                          const Call& call) {
   return impl_->upload(request, source, call);
@@ -98,6 +102,14 @@ Result<FileService::Impl::Work> FileService::Impl::begin(const FileId& id,
   // in its intent.
   if (!recovered_.load(std::memory_order_acquire)) ARTCACHE_CHECK(recover(call));
   ARTCACHE_TRY(auto turn, in_flight_.enter(id, call, *place_.deps.clock));
+  // Another change would take the place of its intent.
+  if (unsettled_.is(id, Unsettled::Why::watched))
+    return Error{
+        Errc::busy,
+        "files: a change of " + to_string(id) +
+            " was cut short, and may still arrive at the storage; try again "
+            "in " +
+            std::to_string(std::chrono::ceil<std::chrono::seconds>(late_writes()).count()) + " s"};
   std::optional<Claim> claim;
   if (exclusive == Exclusive::everywhere) {
     ARTCACHE_TRY(Claim taken, Claim::take(locks_, id, "change of a file", place_.deps, call));
@@ -115,37 +127,46 @@ Result<void> FileService::Impl::announce(Work& work, std::string path, const Cal
   if (auto noted = index().add_intent(work.intent, call); !noted) {
     Error error = std::move(noted).error();
     if (after_error(work.intent.operation, Stage::intent, error.outcome) != Undo::nothing)
-      if (!end_intent(place_, work.intent.id, work.mark.fence, grace())) {
-        const std::scoped_lock held(mutex_);
-        abandoned_.insert(work.intent.id);
-      }
+      if (!end_intent(place_, work.intent.id, work.mark.fence, grace()))
+        unsettled_.add(work.intent.id, Unsettled::Why::abandoned);
     error.outcome = Outcome::not_applied;
     return error;
   }
   return {};
 }
 
+bool FileService::Impl::may_arrive(Stage stage, const Error& error) const {
+  return (stage == Stage::data || stage == Stage::sidecar) && error.outcome == Outcome::unknown &&
+         late_writes().count() > 0;
+}
+
 Result<void> FileService::Impl::give_up(Work& work, Stage stage, Error error) {
   const Undo undo = after_error(work.intent.operation, stage, error.outcome);
   const Call call = grace();
   if (undo == Undo::take_back) (void)storage().remove(sidecar_of(work.intent.path), call);
+  const bool late = may_arrive(stage, error);
   const auto ended = [&]() -> Result<Settled> {
     if (undo == Undo::nothing) return Settled::undone;
     ARTCACHE_TRY(work.mark, presence_.mark(call));  // the lease may be what was lost
-    return settle(place_, work.intent, work.mark.fence, call);
+    if (!late) return settle(place_, work.intent, work.mark.fence, call);
+    ARTCACHE_TRY(const Settled now,
+                 settle(place_, work.intent, work.mark.fence, call, IntentThen::stays));
+    ARTCACHE_CHECK(begin_watch(work.intent.id, work.mark.fence, call));
+    return now;
   }();
   if (!ended) {
     warn("A change could not be finished nor taken back; recovery will", work.intent,
          ended.error());
-    const std::scoped_lock held(mutex_);
-    abandoned_.insert(work.intent.id);
+    unsettled_.add(work.intent.id, Unsettled::Why::abandoned);
     error.outcome = Outcome::unknown;
     return error;
   }
   const Settled wanted =
       work.intent.operation == Intent::Operation::remove ? Settled::undone : Settled::completed;
   if (undo != Undo::nothing && *ended == wanted) return {};
-  error.outcome = Outcome::not_applied;
+  // An upload that arrives late is taken away again; another change would be seen.
+  if (!late || work.intent.operation == Intent::Operation::upload)
+    error.outcome = Outcome::not_applied;
   return error;
 }
 
@@ -160,28 +181,50 @@ Result<RecoveryReport> FileService::Impl::recover(const Call& call) {
     return report;
   }
   ARTCACHE_CHECK(presence_.mark(call));
+  const std::uint64_t known = unsettled_.mark();
   // First the intents, then who is alive: whoever noted one of these was alive before.
   ARTCACHE_TRY(const auto intents, index().intents(call));
+  unsettled_.forget_ended(known, intents);
   ARTCACHE_TRY(const auto others, presence_.others_since(call));
   for (const Intent& intent : intents) {
-    Owner owner = Owner::somebody;
-    {
-      const std::scoped_lock held(mutex_);
-      if (abandoned_.contains(intent.id)) owner = Owner::me_before;
-    }
+    const bool mine = unsettled_.is(intent.id, Unsettled::Why::abandoned) ||
+                      unsettled_.is(intent.id, Unsettled::Why::watched);
+    Owner owner = mine ? Owner::me_before : Owner::somebody;
     if (in_flight_.holds(intent.id)) owner = Owner::me_now;
+    bool settled = false;
     if (may_be_under_way(owner, intent.begun_at, others)) {
       ++report.under_way;
-      continue;
+    } else {
+      ARTCACHE_CHECK(call.check("files: recovery", *place_.deps.clock));
+      ARTCACHE_TRY(settled, recover_one(intent, report, call));
     }
-    ARTCACHE_CHECK(call.check("files: recovery", *place_.deps.clock));
-    ARTCACHE_TRY(const bool settled, recover_one(intent, report, call));
-    if (!settled) continue;
-    const std::scoped_lock held(mutex_);
-    abandoned_.erase(intent.id);
+    if (settled) unsettled_.erase(intent.id);
+    // A writer that has just died may still be listed, and nobody else would look again.
+    if (!settled && owner != Owner::me_now) unsettled_.add(intent.id, Unsettled::Why::others);
   }
   recovered_.store(true, std::memory_order_release);
   return report;
+}
+
+/// Since when is written down, so that a process that lives shortly ends it all the same.
+Result<FileService::Impl::Watch> FileService::Impl::watch_of(const FileId& id, const Call& call) {
+  if (late_writes().count() == 0) return Watch::is_over;
+  ARTCACHE_TRY(const std::string until, index().note(watch_note(id), call));
+  const auto due = Timestamp::parse(until);
+  const Timestamp now = place_.now();
+  // One that is further away than any can be was noted by a clock that went wrong.
+  if (!due || *due > now + late_writes()) return Watch::begins;
+  if (now >= *due) return Watch::is_over;
+  unsettled_.add(id, Unsettled::Why::watched);
+  return Watch::goes_on;
+}
+
+Result<void> FileService::Impl::begin_watch(const FileId& id, std::uint64_t fence,
+                                            const Call& call) {
+  ARTCACHE_CHECK(
+      index().set_note(watch_note(id), to_string(place_.now() + late_writes()), fence, call));
+  unsettled_.add(id, Unsettled::Why::watched);
+  return {};
 }
 
 Result<bool> FileService::Impl::recover_one(const Intent& intent, RecoveryReport& report,
@@ -193,7 +236,20 @@ Result<bool> FileService::Impl::recover_one(const Intent& intent, RecoveryReport
     return false;
   }
   ARTCACHE_TRY(const Presence::Mark mark, presence_.mark(call));
-  const auto settled = claim ? settle(place_, intent, mark.fence, call) : claim.error();
+  ARTCACHE_TRY(const Watch watch, watch_of(intent.id, call));
+  if (watch == Watch::goes_on) {
+    ++report.watched;
+    return false;
+  }
+  const auto then = watch == Watch::begins ? IntentThen::stays : IntentThen::ends;
+  const auto settled = claim ? settle(place_, intent, mark.fence, call, then) : claim.error();
+  if (settled && *settled != Settled::given_up && watch == Watch::begins) {
+    ARTCACHE_CHECK(begin_watch(intent.id, mark.fence, call));
+    ++report.watched;
+    return false;
+  }
+  if (settled && late_writes().count() > 0)
+    ARTCACHE_CHECK(place_.index.drop_notes(watch_note(intent.id), mark.fence, call));
   if (!settled || *settled == Settled::given_up) {
     const Error error =
         settled ? Error{Errc::corrupt, "its sidecar cannot be read"} : settled.error();

@@ -4,14 +4,15 @@
 
 #include <artcache/file_service.hpp>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_set>
 
 #include "core/files/protocol.hpp"
 #include "core/files/room.hpp"
 #include "core/files/settler.hpp"
+#include "core/files/unsettled.hpp"
 #include "core/files/writers.hpp"
 
 namespace artcache {
@@ -22,6 +23,7 @@ class FileService::Impl {
        const Deps& deps);
 
   Result<RecoveryReport> recover(const Call& call);
+  [[nodiscard]] std::size_t unsettled() const { return unsettled_.count(); }
   Result<IndexedEntry> upload(const UploadRequest& request, ByteSource& source, const Call& call);
   Result<IndexedEntry> metadata(const FileId& id, const Call& call);
   Result<std::optional<IndexedEntry>> indexed(const FileId& id, const Call& call);
@@ -52,6 +54,11 @@ class FileService::Impl {
   /// After an error: leaves things as the protocol says, and completes or corrects the error.
   /// A value when the change was completed after all.
   Result<void> give_up(Work& work, files::Stage stage, Error error);
+  /// What was asked of the storage, and not answered, may still arrive there.
+  [[nodiscard]] bool may_arrive(files::Stage stage, const Error& error) const;
+  [[nodiscard]] std::chrono::microseconds late_writes() const {
+    return storage().capabilities().late_writes;
+  }
   Result<void> allow(bool allowed, std::string_view what) const;
 
   /// A row and where its sidecar lies.
@@ -86,6 +93,10 @@ class FileService::Impl {
   Result<void> take_away(Work& work, const Located& file, const Call& call);
 
   Result<bool> recover_one(const Intent& intent, RecoveryReport& report, const Call& call);
+  /// What is to be done about an intent of the dead now, where their requests may still arrive.
+  enum class Watch : std::uint8_t { begins, goes_on, is_over };
+  Result<Watch> watch_of(const FileId& id, const Call& call);
+  Result<void> begin_watch(const FileId& id, std::uint64_t fence, const Call& call);
   void warn(std::string_view message, const Intent& intent, const Error& error) const;
   [[nodiscard]] MetadataStore& index() const { return place_.index; }
   [[nodiscard]] StorageBackend& storage() const { return place_.storage; }
@@ -100,8 +111,7 @@ class FileService::Impl {
 
   std::atomic<bool> recovered_{false};
   std::mutex recovering_;
-  std::mutex mutex_;
-  std::unordered_set<FileId> abandoned_;  // guarded by mutex_: ours, and still to be settled
+  files::Unsettled unsettled_;
 };
 
 }  // namespace artcache

@@ -87,28 +87,46 @@ Result<void> end_intent(const Place& place, const FileId& id, std::uint64_t fenc
   return {};
 }
 
+namespace {
+
+/// A sidecar that came after its data were dropped tells of nothing: it goes, too.
+Result<void> drop_latecomer(const Place& place, const Intent& intent, const std::string& sidecar,
+                            const Call& call) {
+  if (place.storage.capabilities().late_writes.count() == 0 ||
+      intent.operation != Intent::Operation::upload)
+    return {};
+  ARTCACHE_TRY(const auto data, place.storage.stat(intent.path, call));
+  if (data) return {};
+  ARTCACHE_CHECK(place.storage.remove(sidecar, call));
+  return {};
+}
+
+}  // namespace
+
 Result<Settled> settle(const Place& place, const Intent& intent, std::uint64_t fence,
-                       const Call& call) {
+                       const Call& call, IntentThen then) {
   const std::string sidecar = sidecar_of(intent.path);
   // What its writer saw fail, or did not live to do. Before anything follows from what can be seen:
   // an index that tells of it, and no intent, would be all that a power cut leaves.
   ARTCACHE_CHECK(place.storage.sync(sidecar, call));
+  ARTCACHE_CHECK(drop_latecomer(place, intent, sidecar, call));
   const auto seen = follow(place, intent.id, sidecar, fence, call);
+  Settled settled = seen && *seen == SidecarSeen::whole ? Settled::completed : Settled::undone;
   switch (settle(intent.operation, seen ? *seen : SidecarSeen::unknown)) {
     case Settle::later:
       return seen ? Error{Errc::internal, "files: nothing decided"} : seen.error();
     case Settle::give_up:
-      ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
-      return Settled::given_up;
+      settled = Settled::given_up;
+      then = IntentThen::ends;
+      break;
     case Settle::drop_data:
       ARTCACHE_CHECK(place.storage.remove(intent.path, call));
-      ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
-      return Settled::undone;
+      break;
     case Settle::follow:
-      ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
-      return *seen == SidecarSeen::whole ? Settled::completed : Settled::undone;
+      break;
   }
-  return Error{Errc::internal, "files: an intent of no known kind"};
+  if (then == IntentThen::ends) ARTCACHE_CHECK(end_intent(place, intent.id, fence, call));
+  return settled;
 }
 
 }  // namespace artcache::files

@@ -36,10 +36,11 @@ Result<SidecarSeen> follow(const Place& place, const FileId& id, const std::stri
                            std::uint64_t fence, const Call& call);
 
 enum class Settled : std::uint8_t { completed, undone, given_up };
-/// Ends an intent whose writer is dead or has given up. May be repeated at every point.
-/// Errors: as follow(); the intent is still there then.
+enum class IntentThen : std::uint8_t { ends, stays };
+/// Settles, and ends, an intent whose writer is dead or has given up. May be repeated at every
+/// point. Errors: as follow(); the intent is still there then.
 Result<Settled> settle(const Place& place, const Intent& intent, std::uint64_t fence,
-                       const Call& call);
+                       const Call& call, IntentThen then = IntentThen::ends);
 
 Result<void> end_intent(const Place& place, const FileId& id, std::uint64_t fence,
                         const Call& call);
