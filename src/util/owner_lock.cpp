@@ -7,8 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <system_error>
+#include <vector>
 
+#include "util/mutex.hpp"
 #include "util/try.hpp"
 #include "util/utf8.hpp"
 
@@ -16,6 +19,7 @@ namespace artcache::util {
 namespace {
 
 constexpr std::size_t kPathShown = 300;
+constexpr std::size_t kIdleMost = 4;
 
 Error failure(std::string_view operation, const std::string& path, std::string_view cause,
               Errc code) {
@@ -33,18 +37,26 @@ Error failure(std::string_view operation, const std::string& path, int code) {
   return failure(operation, path, cause, Errc::unavailable);
 }
 
-/// An open file of its own each time: that is what the kernel's locks belong to.
-Fd open_file(const std::string& path, int create) {
+Fd open_fd(const std::string& path, int create) {
   const int flags = create | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   return Fd(retried([&] { return ::open(path.c_str(), flags, S_IRUSR | S_IWUSR); }));
 }
 
-Result<std::string> place_of(const Fd& fd, const std::string& boot, const std::string& path) {
+Result<OwnerFile> described(Fd fd, const std::string& boot, const std::string& path) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return failure("stat", path, errno);
   if (!S_ISREG(info.st_mode))
     return failure("open", path, "is no regular file", Errc::invalid_argument);
-  return boot + "/" + std::to_string(info.st_dev) + "/" + std::to_string(info.st_ino);
+  std::string place = boot + "/" + std::to_string(info.st_dev) + "/" + std::to_string(info.st_ino);
+  return OwnerFile{std::move(fd), info.st_dev, info.st_ino, std::move(place)};
+}
+
+/// Not when somebody has removed the file meanwhile: others look for holders in the one that is
+/// there now.
+bool is_at(const std::string& path, const OwnerFile& file) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && info.st_dev == file.device &&
+         info.st_ino == file.inode;
 }
 
 struct flock one_byte(std::uint64_t number, short type) {
@@ -67,6 +79,32 @@ std::string_view boot_of(std::string_view place) { return place.substr(0, place.
 
 }  // namespace
 
+class IdleOwnerFiles {
+ public:
+  IdleOwnerFiles() { files_.reserve(kIdleMost); }
+  std::optional<OwnerFile> take() ARTCACHE_EXCLUDES(mutex_) {
+    const MutexLock guard(mutex_);
+    // After a fork they are the parent's, too, and what is held in them would be held by both.
+    if (process_ != ::getpid()) {
+      files_.clear();
+      process_ = ::getpid();
+    }
+    if (files_.empty()) return std::nullopt;
+    OwnerFile file = std::move(files_.back());
+    files_.pop_back();
+    return file;
+  }
+  void give_back(OwnerFile file, pid_t process) noexcept ARTCACHE_EXCLUDES(mutex_) {
+    const MutexLock guard(mutex_);
+    if (process_ == process && files_.size() < kIdleMost) files_.push_back(std::move(file));
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<OwnerFile> files_ ARTCACHE_GUARDED_BY(mutex_);
+  pid_t process_ ARTCACHE_GUARDED_BY(mutex_) = ::getpid();
+};
+
 std::string boot_id() {
   const Fd fd(
       retried([] { return ::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC); }));
@@ -79,16 +117,16 @@ std::string boot_id() {
   return id;
 }
 
-OwnerLock::OwnerLock(Fd fd, std::uint64_t number, std::string place)
-    : fd_(std::move(fd)), number_(number), process_(::getpid()), place_(std::move(place)) {}
+OwnerLock::OwnerLock(OwnerFile file, std::uint64_t number, std::shared_ptr<IdleOwnerFiles> idle)
+    : file_(std::move(file)), number_(number), process_(::getpid()), idle_(std::move(idle)) {}
 
 OwnerLock& OwnerLock::operator=(OwnerLock&& other) noexcept {
   if (this != &other) {
     release();
-    fd_ = std::move(other.fd_);
+    file_ = std::move(other.file_);
     number_ = other.number_;
     process_ = other.process_;
-    place_ = std::move(other.place_);
+    idle_ = std::move(other.idle_);
   }
   return *this;
 }
@@ -96,52 +134,59 @@ OwnerLock& OwnerLock::operator=(OwnerLock&& other) noexcept {
 void OwnerLock::release() {
   // Unlocked by hand, since a child between fork and exec has the file open too and closing would
   // not do; in the child itself that would take the lock from the parent, so there it is closed.
-  if (fd_ && process_ == ::getpid()) {
+  if (file_.fd && process_ == ::getpid()) {
     struct flock lock = one_byte(number_, F_UNLCK);
-    (void)::fcntl(fd_.get(), F_OFD_SETLK, &lock);
+    if (::fcntl(file_.fd.get(), F_OFD_SETLK, &lock) == 0)
+      idle_->give_back(std::move(file_), process_);
   }
-  fd_.reset();
+  file_.fd.reset();
 }
 
 Result<OwnerLocks> OwnerLocks::open(std::string path) {
   OwnerLocks out;
   out.path_ = std::move(path);
   out.boot_ = boot_id();
-  out.probe_ = open_file(out.path_, O_CREAT);
-  if (!out.probe_) return failure("open", out.path_, errno);
-  ARTCACHE_TRY(out.place_, place_of(out.probe_, out.boot_, out.path_));
+  out.idle_ = std::make_shared<IdleOwnerFiles>();
+  ARTCACHE_TRY(out.probe_, out.open_file());
   return out;
+}
+
+Result<OwnerFile> OwnerLocks::open_file() const {
+  Fd fd = open_fd(path_, O_CREAT);
+  if (!fd) return failure("open", path_, errno);
+  return described(std::move(fd), boot_, path_);
 }
 
 Result<OwnerLock> OwnerLocks::hold(std::uint64_t number) const {
   ARTCACHE_CHECK(check_number(number, path_));
-  Fd fd = open_file(path_, O_CREAT);
-  if (!fd) return failure("open", path_, errno);
-  ARTCACHE_TRY(std::string place, place_of(fd, boot_, path_));
+  std::optional<OwnerFile> file = idle_->take();
+  if (!file || !is_at(path_, *file)) {
+    ARTCACHE_TRY(file, open_file());
+  }
   struct flock lock = one_byte(number, F_WRLCK);
-  if (retried([&] { return ::fcntl(fd.get(), F_OFD_SETLK, &lock); }) != 0) {
+  if (retried([&] { return ::fcntl(file->fd.get(), F_OFD_SETLK, &lock); }) != 0) {
     if (errno != EAGAIN && errno != EACCES) return failure("lock", path_, errno);
     return failure("lock", path_, std::to_string(number) + " is held already", Errc::conflict);
   }
-  return OwnerLock(std::move(fd), number, std::move(place));
+  return OwnerLock(std::move(*file), number, idle_);
 }
 
 Result<OwnerLocks::State> OwnerLocks::probe(std::string_view place, std::uint64_t number) const {
   ARTCACHE_CHECK(check_number(number, path_));
   if (boot_.empty() || boot_of(place).empty()) return State::unknown;
   if (boot_of(place) != boot_) return State::free;
-  Fd other;
-  const Fd* file = &probe_;
-  if (place != place_) {
+  OwnerFile other;
+  const OwnerFile* file = &probe_;
+  if (place != probe_.place) {
     // Somebody removed the file under us and holders live in a new one. Or it is a copied database.
-    other = open_file(path_, 0);
-    if (!other) return State::unknown;
-    ARTCACHE_TRY(const std::string now, place_of(other, boot_, path_));
-    if (place != now) return State::unknown;
+    Fd fd = open_fd(path_, 0);
+    if (!fd) return State::unknown;
+    ARTCACHE_TRY(other, described(std::move(fd), boot_, path_));
+    if (place != other.place) return State::unknown;
     file = &other;
   }
   struct flock lock = one_byte(number, F_WRLCK);
-  if (retried([&] { return ::fcntl(file->get(), F_OFD_GETLK, &lock); }) != 0)
+  if (retried([&] { return ::fcntl(file->fd.get(), F_OFD_GETLK, &lock); }) != 0)
     return failure("probe", path_, errno);
   return lock.l_type == F_UNLCK ? State::free : State::held;
 }

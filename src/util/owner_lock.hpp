@@ -6,6 +6,7 @@
 
 #include <artcache/result.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,18 @@ namespace artcache::util {
 /// Names this run of this machine's kernel; empty where the kernel does not tell. Containers on one
 /// machine see the same.
 std::string boot_id();
+
+/// The file as it was opened: kernel locks belong to this opening of it, and `place` names it to
+/// others.
+struct OwnerFile {
+  Fd fd;
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::string place;
+};
+
+/// Open files in which nothing is held, for the next who holds a number.
+class IdleOwnerFiles;
 
 /// A number held. The kernel lets go of it the moment the process ends, however it ends, and not
 /// while it is merely stopped. A thread may use and destroy it, another one at a time.
@@ -28,19 +41,20 @@ class OwnerLock {
 
   /// Gives the number back. Repeating it does nothing.
   void release();
-  [[nodiscard]] bool holds() const { return static_cast<bool>(fd_); }
+  [[nodiscard]] bool holds() const { return static_cast<bool>(file_.fd); }
   [[nodiscard]] std::uint64_t number() const { return number_; }
-  /// Kernel and file in which it is held: goes into the record that others read, for probe().
-  [[nodiscard]] const std::string& place() const { return place_; }
+  /// Kernel and file in which it is held, until it is released: goes into the record that others
+  /// read, for probe().
+  [[nodiscard]] const std::string& place() const { return file_.place; }
 
  private:
   friend class OwnerLocks;
-  OwnerLock(Fd fd, std::uint64_t number, std::string place);
+  OwnerLock(OwnerFile file, std::uint64_t number, std::shared_ptr<IdleOwnerFiles> idle);
 
-  Fd fd_;
+  OwnerFile file_;
   std::uint64_t number_ = 0;
   pid_t process_ = 0;
-  std::string place_;
+  std::shared_ptr<IdleOwnerFiles> idle_;
 };
 
 /// The file in which numbers are held: an empty one of its own, one byte of its address space a
@@ -49,8 +63,8 @@ class OwnerLock {
 ///
 /// Locks belong to an open file (F_OFD_SETLK), so two in one process exclude and see each other
 /// like two processes. After fork without exec a child's copies are invalid: it may only destroy
-/// them, which leaves the parent's lock alone; but until the child execs, exits or destroys its
-/// copy the number stays held even if the parent dies. Exec closes them.
+/// them, which leaves the parent's locks alone; but until the child execs, exits or destroys its
+/// copies the parent's numbers may stay held even if the parent dies. Exec closes them.
 ///
 /// Safe to call from any thread.
 class OwnerLocks {
@@ -81,8 +95,11 @@ class OwnerLocks {
  private:
   OwnerLocks() = default;
 
-  std::string path_, boot_, place_;
-  Fd probe_;
+  [[nodiscard]] Result<OwnerFile> open_file() const;
+
+  std::string path_, boot_;
+  OwnerFile probe_;
+  std::shared_ptr<IdleOwnerFiles> idle_;
 };
 
 }  // namespace artcache::util

@@ -29,10 +29,11 @@ struct HttpRequest {
   std::string method = "GET";
   std::string url = {};  ///< "http://host:port/path?query", encoded already
   HttpHeaders headers = {};
-  std::string body = {};                            ///< sent as it is, unless there is a source
-  BodySource source = {};                           ///< sent as it comes
-  std::optional<std::uint64_t> source_length = {};  ///< unknown: chunked; less is an error
-  std::size_t most = 1 << 20;                       ///< of an answer that is taken whole
+  std::string body = {};                                ///< sent as it is, unless there is a source
+  BodySource source = {};                               ///< sent as it comes
+  std::optional<std::uint64_t> source_length = {};      ///< unknown: chunked; less is an error
+  std::size_t most = 1 << 20;                           ///< of an answer that is taken whole
+  std::optional<std::chrono::milliseconds> stall = {};  ///< in the place of HttpSettings::stall
 };
 
 struct HttpHead {

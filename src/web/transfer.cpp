@@ -248,7 +248,7 @@ void Transfer::take_end() {
 Result<void> Transfer::wait(const Call& call) {
   std::chrono::nanoseconds most = kPollMost;
   most = std::min({most, call.remaining(clock_),
-                   std::chrono::nanoseconds(moved_at_ + settings_.stall - clock_.steady())});
+                   std::chrono::nanoseconds(moved_at_ + stall() - clock_.steady())});
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(most).count();
   CURLM* const multi = session_->multi;
   const std::stop_callback wake(call.stop, [multi] { curl_multi_wakeup(multi); });
@@ -271,7 +271,7 @@ Result<void> Transfer::advance(const Call& call) {
     moved_at_ = now;
     return {};
   }
-  if (now - moved_at_ >= settings_.stall)
+  if (now - moved_at_ >= stall())
     return failed(Errc::unavailable, "nothing came or went for too long");
   return wait(call);
 }

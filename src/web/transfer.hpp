@@ -55,6 +55,9 @@ class Transfer {
   void take_end();
   [[nodiscard]] std::uint64_t uploaded() const;
   [[nodiscard]] bool changes_something() const;
+  [[nodiscard]] std::chrono::milliseconds stall() const {
+    return request_.stall.value_or(settings_.stall);
+  }
   [[nodiscard]] Error failed(Errc code, const std::string& cause) const;
   [[nodiscard]] Error broken() const;
 

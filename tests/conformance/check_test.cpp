@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "conformance/reconcile_suite.hpp"
+#include "support/faulty_storage.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
@@ -115,6 +116,102 @@ TEST_SUITE("check") {
       const ConsistencyReport report = store.check();
       CHECK(report.count(FindingKind::pending) == 1);
       CHECK(report.count(FindingKind::orphan_attr) == 0);
+      CHECK(report.is_consistent());
+    });
+  }
+
+  TEST_CASE("what is written while a check runs is no finding, counted or told") {
+    for_each_store([](Store& store) {
+      store.fill(0, 40);
+      store.clock.advance(std::chrono::seconds(10));
+      store.full();
+      // Of each kind the first ten are mended while the check runs.
+      for (std::uint64_t n = 0; n < 15; ++n) store.put_sidecar(Store::changed(n, "changed"));
+      for (std::uint64_t n = 20; n < 35; ++n) store.remove(Store::sidecar_of(sample_entry(n)));
+      CacheRebuildService writer(*store.storage, *store.index, *store.locks, {.element = "se-01"},
+                                 store.deps);
+      FaultyStorage storage(*store.storage);
+      bool mended = false;
+      storage.before_each([&](StorageOp op, std::string_view) {
+        // It is asked for when everything was compared, to confirm what has no sidecar.
+        if (op != StorageOp::stat || std::exchange(mended, true)) return;
+        for (std::uint64_t n = 0; n < 10; ++n)
+          CHECK(good(writer.refresh(sample_id(n), {})) == RefreshOutcome::refreshed);
+        for (std::uint64_t n = 20; n < 30; ++n)
+          CHECK(good(writer.refresh(sample_id(n), {})) == RefreshOutcome::removed);
+      });
+      RebuildSettings few;
+      few.details_most = 3;
+      store.make_service(storage, few);
+      std::vector<FileId> told;
+      const auto tell = [&](const Finding& finding) {
+        if (finding.kind != FindingKind::orphan_data) told.push_back(*finding.id);
+      };
+      const auto report = good(store.service->check_consistency({.on_finding = tell}, {}));
+      CHECK(mended);
+      CHECK(report.count(FindingKind::stale) == 5);
+      CHECK(report.count(FindingKind::orphan_cache) == 5);
+      std::vector<FileId> left;
+      for (std::uint64_t n = 10; n < 15; ++n) left.push_back(sample_id(n));
+      for (std::uint64_t n = 30; n < 35; ++n) left.push_back(sample_id(n));
+      CHECK(sorted(told) == sorted(left));
+      for (const Finding& finding : report.findings)
+        CHECK((!finding.id || std::ranges::count(left, *finding.id) == 1));
+    });
+  }
+
+  TEST_CASE("what was told and then mended while the check goes on is not counted") {
+    Store store("mem:", "mem:");
+    store.fill(0, 10);
+    store.clock.advance(std::chrono::seconds(10));
+    store.full();
+    for (std::uint64_t n = 0; n < 10; ++n) store.put_sidecar(Store::changed(n, "changed"));
+    store.fill(1000, 2200);  // so many that the first of them count before the end
+    CacheRebuildService writer(*store.storage, *store.index, *store.locks, {.element = "se-01"},
+                               store.deps);
+    std::size_t told = 0;
+    const auto tell = [&](const Finding& finding) {
+      ++told;
+      if (finding.kind == FindingKind::stale) (void)writer.refresh(*finding.id, {});
+    };
+    RebuildSettings few;
+    few.details_most = 3;
+    store.make_service(*store.storage, few);
+    const auto report = good(store.service->check_consistency({.on_finding = tell}, {}));
+    CHECK(told == 1210);
+    CHECK(report.count(FindingKind::stale) == 0);
+    CHECK(report.count(FindingKind::orphan_attr) == 1200);
+    CHECK(report.findings.size() == 3);
+  }
+
+  TEST_CASE("an upload that begins while a check runs is no orphan") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      store.full();
+      FaultyStorage storage(*store.storage);
+      bool begun = false;
+      storage.before_each([&](StorageOp op, std::string_view) {
+        if (op != StorageOp::list || std::exchange(begun, true)) return;
+        const FileEntry uploading = sample_entry(60);
+        good(store.index->add_intent({.id = uploading.id,
+                                      .path = Store::sidecar_of(uploading),
+                                      .operation = Intent::Operation::upload,
+                                      .begun_at = store.clock.now()},
+                                     {}));
+        store.put_file(uploading);
+        const FileEntry without_sidecar = sample_entry(61);
+        good(store.index->add_intent({.id = without_sidecar.id,
+                                      .path = Store::sidecar_of(without_sidecar),
+                                      .operation = Intent::Operation::upload,
+                                      .begun_at = store.clock.now()},
+                                     {}));
+        good(store.storage->put({.path = without_sidecar.data_path()}, "some", {}));
+      });
+      store.make_service(storage, {});
+      const ConsistencyReport report = store.check();
+      CHECK(begun);
+      CHECK(report.count(FindingKind::orphan_attr) == 0);
+      CHECK(report.count(FindingKind::orphan_data) == 0);
       CHECK(report.is_consistent());
     });
   }

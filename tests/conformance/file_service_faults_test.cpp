@@ -223,6 +223,63 @@ TEST_SUITE("files.faults") {
     CHECK(e.contradiction() == "");
   }
 
+  TEST_CASE("a sidecar that arrives after its writer was killed and settled leaves nothing") {
+    Element e("mem", "mem");
+    e.faulty_storage->late_writes(std::chrono::seconds(30));
+    // Its sidecar as the writer has sent it off.
+    const FileEntry sent = good(e.upload()).entry;
+    std::string sidecar = sent.data_path() + ".attr.json", text;
+    const std::string_view path = sidecar;
+    good(e.storage->read_sidecars({&path, 1}, 1 << 20,
+                                  [&](std::size_t, Result<SidecarBytes> read) -> Result<void> {
+                                    text = good(std::move(read)).bytes;
+                                    return {};
+                                  },
+                                  {}));
+    good(e.files->remove(sent.id, {}));
+    REQUIRE(e.paths().empty());
+    const Intent left{.id = sent.id, .path = sent.data_path(), .begun_at = e.clock.now()};
+    good(e.index->add_intent(left, {}));
+    good(e.storage->put({.path = left.path}, kBytes, {}));
+
+    e.restart();
+    CHECK(good(e.files->recover({})).watched == 1);
+    CHECK(e.files->unsettled() == 1);
+    CHECK(e.paths().empty());
+    good(e.storage->put({.path = sidecar}, text, {}));  // it arrives
+    UploadRequest again = Element::plan();
+    again.id = sent.id;
+    CHECK(e.upload(again).error().code == Errc::busy);
+
+    e.restart();  // the next process goes on watching
+    e.clock.advance(std::chrono::seconds(20));
+    CHECK(good(e.files->recover({})).watched == 1);
+    e.clock.advance(std::chrono::seconds(11));
+    CHECK(good(e.files->recover({})).undone == 1);
+    CHECK(e.files->unsettled() == 0);
+    CHECK(e.paths().empty());
+    CHECK(e.head().count == 0);
+    CHECK(good(e.index->intents({})).empty());
+    CHECK(e.contradiction() == "");
+    good(e.upload(again));
+  }
+
+  TEST_CASE("a put without an answer is settled at once, and once more when none can arrive") {
+    Element e("mem", "mem");
+    e.faulty_storage->late_writes(std::chrono::seconds(30));
+    good(e.upload());
+    e.faulty_storage->fail(StorageOp::commit, {Errc::timed_out, "slow", Outcome::unknown}, 2);
+    const auto row = e.upload();
+    REQUIRE_FALSE(row.has_value());
+    CHECK(row.error().outcome == Outcome::not_applied);
+    CHECK(e.paths().size() == 2);
+    CHECK(e.files->unsettled() == 1);
+    e.clock.advance(std::chrono::seconds(31));
+    CHECK(good(e.files->recover({})).undone == 1);
+    CHECK(e.files->unsettled() == 0);
+    CHECK(e.contradiction() == "");
+  }
+
   TEST_CASE("an upload whose writer others had to take for dead fails and leaves nothing") {
     Element e("mem", "mem");
     good(e.files->recover({}));

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "conformance/index_suite.hpp"
+#include "support/fake_clock.hpp"
 #include "support/passing_log.hpp"
 #include "support/sample_entry.hpp"
 #include "support/scripted_http.hpp"
@@ -95,13 +96,14 @@ class BreakingSource final : public PassingLog {
   const std::size_t after_;
 };
 
-/// One whose long polls never end by themselves, and which may be away.
+/// One whose long polls never end by themselves, and which may be away, or silent.
 class DeafSource final : public SpoilingLog {
  public:
   explicit DeafSource(LogSource& real) : SpoilingLog(real, {}) {}
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
                               std::chrono::nanoseconds patience, const Call& call) override {
     if (away) return Error{Errc::unavailable, "away"};
+    while (mute && !call.stop.stop_requested()) std::this_thread::sleep_for(1ms);
     auto slice = SpoilingLog::read_after(position, limit, 0ns, call);
     if (patience == 0ns || !slice || !slice->rows.empty()) return slice;
     std::mutex mutex;
@@ -112,7 +114,30 @@ class DeafSource final : public SpoilingLog {
     waiting = false;
     return Error{Errc::cancelled, "cut short"};
   }
-  std::atomic<bool> away = false, waiting = false;
+  std::atomic<bool> away = false, mute = false, waiting = false;
+};
+
+/// Counts what a comparison asks for.
+class AskedSource final : public PassingLog {
+ public:
+  using PassingLog::PassingLog;
+  Result<std::vector<BucketDigest>> some_digests(unsigned bits,
+                                                 std::span<const std::uint32_t> wanted,
+                                                 const Call& call) override {
+    digests += wanted.size();
+    return PassingLog::some_digests(bits, wanted, call);
+  }
+  Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
+                    const Call& call) override {
+    parts += buckets.size();
+    return PassingLog::keys(bits, buckets, sink, call);
+  }
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    fetched += keys.size();
+    return PassingLog::records(keys, call);
+  }
+  std::size_t digests = 0, parts = 0, fetched = 0;
 };
 
 /// Waits until the follower says so; false after a minute.
@@ -327,6 +352,21 @@ TEST_SUITE("follower") {
     CHECK(same(*pair.source, *pair.copy));
   }
 
+  TEST_CASE("a comparison asks only for what differs, closer with each step") {
+    Pair pair;
+    put(*pair.source, 0, 3000);
+    CHECK(pair.catch_up().proven);
+    put(*pair.copy, 10, 13, "by hand");
+    remove(*pair.copy, 500, 502);
+    AskedSource asked(*pair.log);
+    const FollowStatus status = pair.catch_up_from(asked);
+    CHECK(status.mended == 5);
+    CHECK(same(*pair.source, *pair.copy));
+    CHECK(asked.fetched == 5);
+    CHECK(asked.parts == 5);
+    CHECK(asked.digests == std::size_t{2} * 5 * 8);  // two steps of eight parts
+  }
+
   TEST_CASE("a record that does not have its hash is kept out, named, and taken when it is whole") {
     Pair pair;
     put(*pair.source, 0, 50);
@@ -430,6 +470,42 @@ TEST_SUITE("follower") {
     stop.request_stop();
     runner.join();
     CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a source that is silent vouches for nothing, and what is heard of it counts") {
+    Pair pair;
+    put(*pair.source, 0, 3);
+    DeafSource deaf(*pair.log);
+    FakeClock clock;
+    Deps deps;
+    deps.clock = &clock;
+    const auto sink = make_replica(*pair.copy, "source", {});
+    const FollowSettings settings;
+    Follower follower(deaf, *sink, settings, deps);
+    std::stop_source stop;
+    Call call;
+    call.stop = stop.get_token();
+    std::jthread runner([&] { CHECK(follower.run(call).error().code == Errc::cancelled); });
+    REQUIRE(eventually([&] { return follower.status().in_step && deaf.waiting; }));
+    clock.advance(settings.patience + kAnswerMost);
+    CHECK(follower.status().in_step);
+    clock.advance(1ms);
+    CHECK_FALSE(follower.status().in_step);
+    CHECK(follower.status().age == settings.patience + kAnswerMost + 1ms);
+    follower.wake();
+    REQUIRE(eventually([&] { return follower.status().in_step && deaf.waiting; }));
+
+    deaf.mute = true;
+    put(*pair.source, 3, 5);
+    const Position end = good(pair.source->head({})).position;
+    follower.hear(end.epoch, end.seq);
+    CHECK_FALSE(follower.status().in_step);
+    CHECK(follower.status().lag == 2);
+    deaf.mute = false;
+    CHECK(eventually([&] { return follower.status().in_step; }));
+    CHECK(follower.status().position == end);
+    stop.request_stop();
+    runner.join();
   }
 
   TEST_CASE("an index keeps the bounds of reads that its log can vouch for, and refuses others") {

@@ -72,10 +72,10 @@ TEST_SUITE("index") {
         for (const ScannedFile& file : some) CHECK(seen.emplace(file.path, file.stamp.size).second);
         return {};
       };
-      good(index.scan_table("", gather, {}));
+      good(index.scan_table({}, gather, {}));
       CHECK(seen == expected);
       seen.clear();
-      good(index.scan_table("a", gather, {}));
+      good(index.scan_table({.folder = "a"}, gather, {}));
       CHECK(seen.size() == 200);
 
       const std::vector<std::string_view> gone{files[5].path, files[2999].path, "at the root"};
@@ -87,6 +87,40 @@ TEST_SUITE("index") {
       CHECK(kept->stamp == files[6].stamp);
       CHECK(kept->id == files[6].id);
       CHECK(kept->updated_at == files[6].updated_at);
+    });
+  }
+
+  TEST_CASE("a look at the scan table goes on where another one ended, however often") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      // By path, and folder by folder, these come in different orders.
+      std::vector<ScannedFile> files;
+      std::set<std::string> expected;
+      for (std::uint64_t n = 0; n < 900; ++n) {
+        static constexpr const char* kFolders[] = {"a/z", "a/b/", "a/b/c/", "a/z/", "a", "b/", ""};
+        files.push_back(scanned_file(kFolders[n % 7] + std::to_string(n), n));
+        if (files.back().path.starts_with("a/")) expected.insert(files.back().path);
+      }
+      good(index.apply({.changes = {}, .scanned = files}, {}));
+
+      std::set<std::string> seen;
+      std::string last;
+      bool more = true;
+      while (more) {
+        const std::size_t before = seen.size();
+        const auto some = [&](std::span<const ScannedFile> batch) -> Result<void> {
+          for (const ScannedFile& file : batch.first(std::min(batch.size(), std::size_t{40}))) {
+            CHECK(seen.insert(file.path).second);
+            last = file.path;
+          }
+          return Error{Errc::conflict, "enough"};
+        };
+        more = !index.scan_table({.folder = "a", .after = last}, some, {});
+        REQUIRE(more == (seen.size() > before));
+        // Who goes on may have taken out what it has come to.
+        const std::string_view gone = last;
+        good(index.apply({.changes = {}, .unscanned = {&gone, 1}}, {}));
+      }
+      CHECK(seen == expected);
     });
   }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations of different classes that meet: who waits, who gives way, who is left out.
+#include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "conformance/reconcile_suite.hpp"
@@ -30,6 +32,61 @@ std::jthread passing_time(Store& store) {
     }
   });
 }
+
+/// Moves on by so much whenever somebody looks at it, once it was told to.
+class ImpatientClock final : public Clock {
+ public:
+  [[nodiscard]] Timestamp now() const override { return clock_.now(); }
+  [[nodiscard]] SteadyTime steady() const override {
+    clock_.advance(step_.load());
+    return clock_.steady();
+  }
+  void advance(std::chrono::nanoseconds by) { clock_.advance(by); }
+  void step(std::chrono::nanoseconds by) { step_ = by; }
+
+ private:
+  mutable FakeClock clock_;
+  std::atomic<std::chrono::nanoseconds> step_{std::chrono::nanoseconds(0)};
+};
+
+/// Knows the longest time between a grant, its renewals and its end.
+class WatchedLocks final : public LockManager {
+ public:
+  WatchedLocks(LockManager& inner, const Clock& clock) : inner_(inner), clock_(clock) {}
+
+  Result<Lease> try_acquire(const LockRequest& request, const Call& call) override {
+    last_ = clock_.steady();
+    return inner_.try_acquire(request, call);
+  }
+  Result<RenewOutcome> renew(Lease& lease, std::string_view progress, const Call& call) override {
+    note();
+    return inner_.renew(lease, progress, call);
+  }
+  Result<void> release(const Lease& lease, const Call& call) override {
+    note();
+    return inner_.release(lease, call);
+  }
+  Result<std::vector<LockHolder>> list(std::string_view element, const Call& call) override {
+    return inner_.list(element, call);
+  }
+  Result<bool> force_break(std::string_view element, LockClass lock_class,
+                           const Call& call) override {
+    return inner_.force_break(element, lock_class, call);
+  }
+  [[nodiscard]] std::chrono::nanoseconds longest() const { return longest_; }
+
+ private:
+  void note() {
+    const Clock::SteadyTime now = clock_.steady();
+    longest_ = std::max<std::chrono::nanoseconds>(longest_, now - last_);
+    last_ = now;
+  }
+
+  LockManager& inner_;
+  const Clock& clock_;
+  Clock::SteadyTime last_{};
+  std::chrono::nanoseconds longest_{0};
+};
 
 }  // namespace
 
@@ -107,6 +164,79 @@ TEST_SUITE("operations and their locks") {
     CHECK(store.metrics.of("artcache_lock_yields_total background_cleanup") >= 1);
     CHECK(store.metrics.of("artcache_lock_wait_seconds background_cleanup granted") >= 2);
     CHECK(store.metrics.of("artcache_lock_losses_total background_cleanup") == 0);
+  }
+
+  TEST_CASE("a lease is kept while a budget makes its operation wait for longer than it lasts") {
+    struct Case {
+      LockClass lock_class;
+      std::function<void(CacheRebuildService&)> run;
+    };
+    const Case cases[] = {
+        {LockClass::background_cleanup,
+         [](CacheRebuildService& service) {
+           CHECK(good(service.cleanup_expired({})).statistics.entries_refreshed == 5);
+         }},
+        {LockClass::lazy_rebuild,
+         [](CacheRebuildService& service) {
+           CHECK(good(service.refresh(sample_id(1), {})) == RefreshOutcome::refreshed);
+         }},
+        {LockClass::manual_check,
+         [](CacheRebuildService& service) {
+           const auto report = good(service.check_consistency({}, {}));
+           CHECK(report.count(FindingKind::missing_data) == 1);
+         }},
+        {LockClass::manual_check, [](CacheRebuildService& service) {
+           const auto report = good(service.check_consistency({.data = DataCheck::checksums}, {}));
+           CHECK(report.data_files_verified == 5);
+         }}};
+    for (std::size_t n = 0; n < std::size(cases); ++n) {
+      ImpatientClock clock;
+      Store store("mem:", "mem:", &clock);
+      store.fill(0, 5);
+      clock.advance(std::chrono::seconds(10));  // what stands unchanged need not be opened
+      store.full();
+      WatchedLocks locks(*store.locks, clock);
+      CacheRebuildService service(*store.storage, *store.index, locks, {.element = "se-01"},
+                                  store.deps);
+      if (n == 0) clock.advance(std::chrono::hours(25));
+      if (n == 2) store.remove(sample_entry(2).data_path());
+      const auto ttl = default_ttl(cases[n].lock_class);
+      service.budget().set_files_per_second(1);
+      good(service.budget().take(2 * static_cast<std::uint64_t>(ttl.count()) / 1000, 0, {}));
+      clock.step(std::chrono::milliseconds(250));
+      const Clock::SteadyTime begun = clock.steady();
+      cases[n].run(service);
+      CHECK(clock.steady() - begun > 2 * ttl);
+      CHECK(locks.longest() < ttl / 3);
+    }
+  }
+
+  TEST_CASE("a cleanup gives its place away while a budget makes it wait") {
+    Store store("mem:", "mem:");
+    store.fill(0, 5);
+    store.full();
+    store.clock.advance(std::chrono::hours(25));
+    store.service->budget().set_files_per_second(1);
+    good(store.service->budget().take(1'000'000'000, 0, {}));
+    const std::jthread time = passing_time(store);
+    std::stop_source stop;
+    std::jthread cleanup([&] {
+      CHECK(store.service->cleanup_expired(stoppable(stop)).error().code == Errc::cancelled);
+    });
+    while (!is_held(store, LockClass::background_cleanup)) std::this_thread::yield();
+    LockRequest rebuild{.element = "se-01",
+                        .lock_class = LockClass::manual_rebuild,
+                        .operation = "by a test",
+                        .ttl = std::nullopt,
+                        .waiter = "rebuild"};
+    auto lease = store.locks->try_acquire(rebuild, {});
+    for (int tries = 0; !lease && tries < 5000; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      lease = store.locks->try_acquire(rebuild, {});
+    }
+    CHECK(lease.has_value());
+    CHECK(store.lines.has("Lock given up to a higher operation"));
+    stop.request_stop();
   }
 
   TEST_CASE("an operation whose lock is broken changes nothing more, and is counted as a loss") {

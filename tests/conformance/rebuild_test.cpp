@@ -172,6 +172,45 @@ TEST_SUITE("rebuild") {
     });
   }
 
+  TEST_CASE("however many are gone, in whatever folders, nothing is left of them") {
+    for (const std::string folder : {"", "a"})
+      for_each_store([&](Store& store) {
+        RebuildSettings small;
+        small.found_most = 256;
+        store.make_service(*store.storage, small);
+        // By path and folder by folder these come in different orders.
+        std::vector<std::string> paths;
+        for (std::uint64_t n = 0; n < 1200; ++n) {
+          paths.push_back((n % 2 == 0 ? "a/z" : "a/b/c") + std::to_string(n) + ".attr.json");
+          store.put_sidecar(sample_entry(n), paths.back());
+        }
+        store.full();
+        for (std::uint64_t n = 1; n < 1200; ++n) store.remove(paths[n]);
+        const auto report =
+            good(store.service->rebuild_incremental({.folder = folder, .prune = Prune::yes}, {}));
+        CHECK(report.verdict.complete());
+        CHECK(report.statistics.entries_deleted == 1199);
+        CHECK(store.head().count == 1);
+        CHECK(store.scanned_paths() == std::vector{paths[0]});
+      });
+  }
+
+  TEST_CASE("with more files in a folder than are held at once, what is gone from it goes") {
+    Store store("mem:", "mem:");
+    RebuildSettings small;
+    small.found_most = 256;
+    store.make_service(*store.storage, small);
+    for (std::uint64_t n = 0; n < 1500; ++n)
+      store.put_sidecar(sample_entry(n), "a/" + std::to_string(n) + ".attr.json");
+    store.full();
+    for (std::uint64_t n = 0; n < 40; ++n) store.remove("a/" + std::to_string(n) + ".attr.json");
+    const auto report =
+        good(store.service->rebuild_incremental({.folder = "a", .prune = Prune::yes}, {}));
+    CHECK(report.statistics.entries_deleted == 40);
+    CHECK(store.head().count == 1460);
+    CHECK(store.scanned_paths().size() == 1460);
+  }
+
   TEST_CASE("an index that is nearly empty is filled in bulk, and what it held stays right") {
     Store store("mem:", "mem:");
     for (std::uint64_t n = 0; n < 11'000; ++n) store.put_sidecar(sample_entry(n));
@@ -469,6 +508,23 @@ TEST_SUITE("freshness") {
       CHECK(report.statistics.entries_refreshed == 4);
       CHECK(report.errors.total == 1);
       CHECK(store.find(2)->entry == sample_entry(2));
+    });
+  }
+
+  TEST_CASE("more expired entries than are held at once are looked at once each, readable or not") {
+    for_each_store([](Store& store) {
+      RebuildSettings small;
+      small.found_most = 8;
+      store.make_service(*store.storage, small);
+      store.fill(0, 30);
+      store.full();
+      store.clock.advance(std::chrono::hours(25));
+      for (std::uint64_t n = 0; n < 15; ++n)
+        good(store.storage->put({.path = Store::sidecar_of(sample_entry(n))}, "broken", {}));
+      const RebuildReport report = good(store.service->cleanup_expired({}));
+      CHECK(report.statistics.entries_refreshed == 15);
+      CHECK(report.statistics.unreadable == 15);
+      CHECK(report.statistics.sidecars_opened == 30);
     });
   }
 

@@ -107,6 +107,15 @@ class Store {
   ConsistencyReport check() { return good(service->check_consistency({}, {})); }
   std::optional<IndexedEntry> find(std::uint64_t n) { return good(index->find(sample_id(n), {})); }
   IndexHead head() { return good(index->head({})); }
+  std::vector<std::string> scanned_paths() {
+    std::vector<std::string> paths;
+    const auto gather = [&](std::span<const ScannedFile> files) -> Result<void> {
+      for (const ScannedFile& file : files) paths.push_back(file.path);
+      return {};
+    };
+    good(index->scan_table({}, gather, {}));
+    return paths;
+  }
   /// What the index would have if it were made anew.
   Digest fresh_digest() {
     Store other("mem:", "mem:");

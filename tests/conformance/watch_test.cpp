@@ -321,6 +321,27 @@ TEST_SUITE("watch") {
     CHECK(watcher.last(Kind::rescanned).removed == 10);
   }
 
+  TEST_CASE("a folder that is gone takes all entries below it, however many at once") {
+    Scripted scripted;
+    Store& store = scripted.store;
+    RebuildSettings small;
+    small.found_most = 256;
+    store.make_service(scripted.faulty, small);
+    std::vector<std::string> paths;
+    for (std::uint64_t n = 0; n < 1200; ++n) {
+      paths.push_back((n % 2 == 0 ? "a/z" : "a/b/c") + std::to_string(n) + ".attr.json");
+      store.put_sidecar(sample_entry(n), paths.back());
+    }
+    Watcher watcher(*store.service);
+    REQUIRE(watcher.until_told(Kind::rescanned));
+    REQUIRE(store.head().count == 1200);
+    for (const std::string& path : paths) store.remove(path);
+    scripted.script.tell(ChangeBatch{.folders = {"a"}});
+    REQUIRE(watcher.until_told(Kind::rescanned, 2));
+    CHECK(store.head().count == 0);
+    CHECK(store.scanned_paths().empty());
+  }
+
   TEST_CASE("what fails for a while is tried again until it is done") {
     Scripted scripted;
     Store& store = scripted.store;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/metrics.hpp>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <string>
@@ -16,8 +17,8 @@ class CountedMetrics final : public Metrics {
   }
   void gauge(std::string_view, Labels, double) noexcept override {}
   /// How often; what was observed does not matter.
-  void observe(std::string_view name, Labels labels, double) noexcept override {
-    add(name, labels, 1);
+  void observe(std::string_view name, Labels labels, double value) noexcept override {
+    if (!std::isnan(value)) add(name, labels, 1);
   }
   [[nodiscard]] double of(const std::string& key) const {
     const std::scoped_lock held(mutex_);

@@ -26,6 +26,10 @@ class FaultyIndex final : public MetadataStore {
   void before_each(std::function<void()> hook) { hook_ = std::move(hook); }
   /// The same for every reading of the head.
   void before_each_head(std::function<void()> hook) { head_hook_ = std::move(hook); }
+  /// The same for every note that is set, with what it says.
+  void before_each_note(std::function<void(std::string_view)> hook) {
+    note_hook_ = std::move(hook);
+  }
   [[nodiscard]] std::size_t writes() const {
     const std::scoped_lock held(mutex_);
     return count_;
@@ -69,14 +73,15 @@ class FaultyIndex final : public MetadataStore {
   Result<std::vector<ScannedFile>> scanned_paths_of(const FileId& id, const Call& call) override {
     return inner_.scanned_paths_of(id, call);
   }
-  Result<void> scan_table(std::string_view folder,
+  Result<void> scan_table(const ScanRange& range,
                           const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
                           const Call& call) override {
-    return inner_.scan_table(folder, sink, call);
+    return inner_.scan_table(range, sink, call);
   }
   Result<std::vector<Intent>> intents(const Call& call) override { return inner_.intents(call); }
   Result<void> set_note(std::string_view name, std::string_view text, std::uint64_t fence,
                         const Call& call) override {
+    if (note_hook_) note_hook_(text);
     return inner_.set_note(name, text, fence, call);
   }
   Result<void> drop_notes(std::string_view prefix, std::uint64_t fence, const Call& call) override {
@@ -136,6 +141,7 @@ class FaultyIndex final : public MetadataStore {
 
   MetadataStore& inner_;
   std::function<void()> hook_, head_hook_;
+  std::function<void(std::string_view)> note_hook_;
   mutable std::mutex mutex_;
   std::size_t count_ = 0, at_ = 0;  // guarded by mutex_, as all below
   Kind kind_ = Kind::none;

@@ -73,7 +73,8 @@ class FaultyStagedFile final : public StagedFile {
   std::string bytes_;
 };
 
-FaultyStorage::FaultyStorage(StorageBackend& inner) : inner_(inner) {}
+FaultyStorage::FaultyStorage(StorageBackend& inner)
+    : inner_(inner), capabilities_(inner.capabilities()) {}
 FaultyStorage::~FaultyStorage() = default;
 
 void FaultyStorage::add(StorageOp op, Kind kind, std::size_t nth, Error error) {
@@ -129,7 +130,6 @@ std::optional<FaultyStorage::Order> FaultyStorage::enter(StorageOp op, std::stri
 }
 
 std::string FaultyStorage::describe() const { return inner_.describe(); }
-const StorageCapabilities& FaultyStorage::capabilities() const { return inner_.capabilities(); }
 void FaultyStorage::hide(std::string_view absolute_path) { inner_.hide(absolute_path); }
 
 Result<void> FaultyStorage::list(const ListRequest& request, const ListSink& sink,

@@ -51,6 +51,8 @@ class FaultyStorage final : public StorageBackend {
   /// From now on a read() gives at most this many bytes; 0 ends that.
   void shorten_reads(std::size_t bytes_most);
   void before_each(Hook hook);
+  /// What capabilities() say from now on. Before anybody asks.
+  void late_writes(std::chrono::seconds span) { capabilities_.late_writes = span; }
   /// Answers watch(), in place of the other storage.
   using Watcher = std::function<Result<std::unique_ptr<ChangeNotices>>()>;
   void watch_by(Watcher watcher) { watcher_ = std::move(watcher); }
@@ -58,7 +60,7 @@ class FaultyStorage final : public StorageBackend {
   [[nodiscard]] std::size_t count(StorageOp op) const;
 
   [[nodiscard]] std::string describe() const override;
-  [[nodiscard]] const StorageCapabilities& capabilities() const override;
+  [[nodiscard]] const StorageCapabilities& capabilities() const override { return capabilities_; }
   void hide(std::string_view absolute_path) override;
   Result<void> list(const ListRequest& request, const ListSink& sink, const Call& call) override;
   Result<void> read_sidecars(std::span<const std::string_view> paths, std::uint64_t size_most,
@@ -93,6 +95,7 @@ class FaultyStorage final : public StorageBackend {
   auto run(StorageOp op, std::string_view path, F&& call) -> decltype(call());
 
   StorageBackend& inner_;
+  StorageCapabilities capabilities_;
   Watcher watcher_;
   mutable std::mutex mutex_;
   std::array<std::size_t, kStorageOps> counts_{};  // guarded by mutex_, as all below

@@ -2,7 +2,10 @@
 // A log source that passes on what another one tells, for tests that change some of it.
 #pragma once
 
+#include <algorithm>
 #include <artcache/follower.hpp>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,6 +31,11 @@ class PassingLog : public LogSource {
                                                    const Call& call) override {
     return from_.bucket_digests(bits, position, call);
   }
+  Result<std::vector<BucketDigest>> some_digests(unsigned bits,
+                                                 std::span<const std::uint32_t> wanted,
+                                                 const Call& call) override {
+    return from_.some_digests(bits, wanted, call);
+  }
   Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
                     const Call& call) override {
     return from_.keys(bits, buckets, sink, call);
@@ -39,6 +47,26 @@ class PassingLog : public LogSource {
 
  private:
   LogSource& from_;
+};
+
+/// A log of somebody who may be away.
+class RemoteLog final : public PassingLog {
+ public:
+  RemoteLog(LogSource& log, const std::atomic<bool>& away) : PassingLog(log), away_(away) {}
+  Result<IndexHead> head(const Call& call) override {
+    if (away_) return Error{Errc::unavailable, "the element does not answer"};
+    return PassingLog::head(call);
+  }
+  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
+                              std::chrono::nanoseconds patience, const Call& call) override {
+    if (away_) return Error{Errc::unavailable, "the element does not answer"};
+    return PassingLog::read_after(position, limit, std::min(patience, kLook), call);
+  }
+
+ private:
+  /// Until it sees that it is away.
+  static constexpr std::chrono::nanoseconds kLook = std::chrono::milliseconds(20);
+  const std::atomic<bool>& away_;
 };
 
 /// Passes everything on, but spoils the payload of one key.

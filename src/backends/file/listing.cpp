@@ -14,8 +14,8 @@
 #include "backends/file/exchange.hpp"
 #include "backends/file/names.hpp"
 #include "backends/file/stamp.hpp"
-#include "backends/file/workers.hpp"
 #include "util/try.hpp"
+#include "util/workers.hpp"
 
 namespace artcache::file {
 namespace {
@@ -233,7 +233,7 @@ Result<void> list_folder(const Root& root, const ListRequest& request,
   ARTCACHE_TRY(auto top, open_top(root, request.folder, hidden));
   Exchange exchange(std::size_t{2} * pool.threads, Task{std::move(top), {}, {}});
   Job job{root, request, hidden, pool, call, exchange};
-  run_workers(pool.threads, [&] {
+  util::run_workers(pool.threads, [&] {
     try {
       Walker walker(job, sink);
       if (auto result = walker.run(); !result) exchange.stop(std::move(result).error());

@@ -17,8 +17,8 @@
 
 #include "backends/file/names.hpp"
 #include "backends/file/stamp.hpp"
-#include "backends/file/workers.hpp"
 #include "util/try.hpp"
+#include "util/workers.hpp"
 
 namespace artcache::file {
 namespace {
@@ -206,7 +206,7 @@ Result<void> read_many(const Root& root, std::span<const std::string_view> paths
   const auto threads = static_cast<unsigned>(
       std::clamp<std::size_t>(paths.size() / kFilesPerThread, 1, pool.threads));
   Turns turns(paths.size(), threads);
-  run_workers(threads, [&] {
+  util::run_workers(threads, [&] {
     try {
       Reader reader(job, turns);
       if (auto result = reader.run(); !result) turns.stop(std::move(result).error());

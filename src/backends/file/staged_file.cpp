@@ -6,15 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <span>
 #include <string>
 
 #include "backends/file/names.hpp"
 #include "backends/file/stamp.hpp"
-#include "util/hash.hpp"
-#include "util/random.hpp"
+#include "backends/file/temporary.hpp"
 #include "util/try.hpp"
 
 namespace artcache::file {
@@ -22,19 +20,10 @@ namespace {
 
 constexpr std::size_t kPieceMost = std::size_t{1} << 20;         // per write()
 constexpr std::uint64_t kReserveLeast = std::uint64_t{1} << 20;  // smaller files fit or do not
-constexpr int kTemporaryTries = 8;
 
 Error unknown_outcome(Error error) {
   error.outcome = Outcome::unknown;
   return error;
-}
-
-std::string temporary_name() {
-  std::array<std::uint8_t, 8> random{};
-  util::fill_random(random);
-  std::string name = ".tmp_";
-  util::append_hex(name, random);
-  return name;
 }
 
 class TemporaryFile final : public StagedFile {
@@ -79,17 +68,11 @@ Result<void> TemporaryFile::create() {
   if (name_.size() > kNameMost) return failed(ENAMETOOLONG, "put");
   ARTCACHE_TRY(folder_, folders_.open_or_make(split(request_.path).folder));
   ARTCACHE_CHECK(check_target());
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-  for (int i = 0; i < kTemporaryTries && !file_; ++i) {
-    std::string name = temporary_name();
-    const int fd =
-        util::retried([&] { return ::openat(folder_.get(), name.c_str(), kFlags, 0644); });
-    if (fd < 0 && errno != EEXIST) return failed(errno, "create a temporary file for");
-    if (fd < 0) continue;
-    file_ = util::Fd(fd);
-    temporary_ = std::move(name);
-  }
-  if (!file_) return failed(EEXIST, "create a temporary file for");
+  Temporary made;
+  if (const Errno code = make_temporary(folder_.get(), name_, made))
+    return failed(code, "create a temporary file for");
+  file_ = std::move(made.file);
+  temporary_ = std::move(made.name);
   return reserve();
 }
 

@@ -17,6 +17,7 @@
 #include "backends/file/reading.hpp"
 #include "backends/file/staged_file.hpp"
 #include "backends/file/stamp.hpp"
+#include "backends/file/temporary.hpp"
 #include "util/try.hpp"
 
 namespace artcache::file {
@@ -122,13 +123,16 @@ Result<bool> FileStorage::remove(std::string_view path, const Call& call) {
 }
 
 /// A name is made and taken away in its folder; where that is missing, in the next one above.
+/// Whoever asks for it wants nothing to be left of a writer that is dead.
 Result<void> FileStorage::sync_folder_of(std::string_view path) const {
   Errno code = ENOENT;
+  const std::string_view own = split(path).folder;
   for (std::string_view at = path; code == ENOENT || code == ENOTDIR;) {
     if (at.empty()) break;
     at = split(at).folder;
     util::Fd folder;
     code = root_.open_below(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC, folder);
+    if (code == 0 && at == own) sweep_temporaries(folder.get(), split(path).name);
     if (code == 0) code = folders_.sync(folder.get());
   }
   if (code == 0) return {};

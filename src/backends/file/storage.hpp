@@ -7,7 +7,8 @@
 //   threads=1..64   for listing and reading many files (as many as processors, at most 16)
 //
 // Links below the folder are never followed, mounts are. A put leaves a file `.tmp_*` behind when
-// the process is killed in the middle; it never shows. A put over a symbolic link replaces the
+// the process is killed in the middle; it never shows, and the next put, remove or sync of the same
+// path takes it away (where the file system has flock()). A put over a symbolic link replaces the
 // link. On file systems that give a replaced name a new place in its folder (btrfs), a file that
 // is replaced while its folder is listed may be missing from that listing or be in it twice.
 #pragma once

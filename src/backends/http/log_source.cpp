@@ -54,14 +54,14 @@ class HttpSource final : public LogSource {
   HttpSource(std::string base, std::string ca, HttpLogSettings settings, const Deps& deps)
       : base_(std::move(base)),
         settings_(std::move(settings)),
-        client_({.stall = kStall, .ca = std::move(ca)}, *deps.clock) {}
+        client_({.ca = std::move(ca)}, *deps.clock) {}
 
   [[nodiscard]] std::string name() const override { return base_; }
 
   Result<IndexHead> head(const Call& call) override {
     IndexHead head;
     ARTCACHE_TRY(const Position unused, ask(
-                                            "/head", nullptr, call,
+                                            {"/head"}, call,
                                             [&](const Frame& frame) -> Result<void> {
                                               ARTCACHE_TRY(head, frames::parse_head(frame.body));
                                               return {};
@@ -79,7 +79,7 @@ class HttpSource final : public LogSource {
     const std::string target = "/rows?after=" + to_string(position) +
                                "&limit=" + std::to_string(limit) +
                                "&wait_ms=" + std::to_string(wait.count());
-    ARTCACHE_CHECK(ask(target, nullptr, call, [&](const Frame& frame) -> Result<void> {
+    const auto take = [&](const Frame& frame) -> Result<void> {
       if (frame.kind == Kind::head) {
         ARTCACHE_TRY(slice.head, frames::parse_head(frame.body));
       } else if (frame.kind == Kind::row && slice.rows.size() < limit) {
@@ -89,7 +89,9 @@ class HttpSource final : public LogSource {
         return strange();
       }
       return {};
-    }));
+    };
+    // A link that lets nothing through any more is noticed as soon as it should have.
+    ARTCACHE_CHECK(ask({target, nullptr, wait + kAnswerMost}, call, take));
     return slice;
   }
 
@@ -101,7 +103,7 @@ class HttpSource final : public LogSource {
       return {};
     };
     ARTCACHE_TRY(const Position position,
-                 ask("/snapshot", nullptr, call, [&](const Frame& frame) -> Result<void> {
+                 ask({"/snapshot"}, call, [&](const Frame& frame) -> Result<void> {
                    if (frame.kind != Kind::record) return strange();
                    ARTCACHE_TRY(auto record, frames::parse_record(frame.body));
                    batch.push_back(std::move(record));
@@ -127,7 +129,7 @@ class HttpSource final : public LogSource {
   Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
                     const Call& call) override {
     const std::string body = frames::buckets_text(buckets);
-    ARTCACHE_CHECK(ask("/keys?bits=" + std::to_string(bits), &body, call,
+    ARTCACHE_CHECK(ask({"/keys?bits=" + std::to_string(bits), &body}, call,
                        [&](const Frame& frame) -> Result<void> {
                          if (frame.kind != Kind::keys) return strange();
                          ARTCACHE_TRY(const auto keys, frames::parse_keys(frame.body));
@@ -140,7 +142,7 @@ class HttpSource final : public LogSource {
                                                      const Call& call) override {
     std::vector<std::optional<Record>> found;
     const std::string body = frames::key_list(keys);
-    ARTCACHE_CHECK(ask("/records", &body, call, [&](const Frame& frame) -> Result<void> {
+    ARTCACHE_CHECK(ask({"/records", &body}, call, [&](const Frame& frame) -> Result<void> {
       if (frame.kind != Kind::record && frame.kind != Kind::absent) return strange();
       if (found.size() == keys.size()) return strange();
       auto& one = found.emplace_back();
@@ -154,6 +156,11 @@ class HttpSource final : public LogSource {
 
  private:
   using FrameSink = std::function<Result<void>(const Frame&)>;
+  struct Question {
+    std::string target;                 ///< behind "/api/v1/log"
+    const std::string* body = nullptr;  ///< of a POST
+    std::chrono::milliseconds stall = kStall;
+  };
 
   [[nodiscard]] Error strange() const {
     return Error{Errc::corrupt, "log: " + base_ + " answers something else than was asked"};
@@ -163,7 +170,7 @@ class HttpSource final : public LogSource {
                                             Position* position, const Call& call) {
     std::vector<BucketDigest> found;
     const std::string body = frames::buckets_text(wanted);
-    ARTCACHE_CHECK(ask("/digests?bits=" + std::to_string(bits), &body, call,
+    ARTCACHE_CHECK(ask({"/digests?bits=" + std::to_string(bits), &body}, call,
                        [&](const Frame& frame) -> Result<void> {
                          if (frame.kind != Kind::digests) return strange();
                          ARTCACHE_TRY(auto all, frames::parse_digests(frame.body));
@@ -176,25 +183,26 @@ class HttpSource final : public LogSource {
 
   /// Hands on every frame of the answer but the end, which it returns. `only`: nothing else may be
   /// there.
-  Result<Position> ask(const std::string& target, const std::string* body, const Call& call,
-                       const FrameSink& sink, std::optional<Kind> only = {}) {
-    auto position = ask_once(target, body, call, sink, only, OnRefusal::new_token);
+  Result<Position> ask(const Question& question, const Call& call, const FrameSink& sink,
+                       std::optional<Kind> only = {}) {
+    auto position = ask_once(question, call, sink, only, OnRefusal::new_token);
     if (!position) return std::move(position).error();
-    if (!*position) position = ask_once(target, body, call, sink, only, OnRefusal::fail);
+    if (!*position) position = ask_once(question, call, sink, only, OnRefusal::fail);
     if (!position) return std::move(position).error();
     return **position;
   }
   enum class OnRefusal : std::uint8_t { new_token, fail };
 
   /// Nothing where the token was refused and there may be another one; then nothing was handed on.
-  Result<std::optional<Position>> ask_once(const std::string& target, const std::string* body,
-                                           const Call& call, const FrameSink& sink,
-                                           std::optional<Kind> only, OnRefusal on_refusal) {
+  Result<std::optional<Position>> ask_once(const Question& question, const Call& call,
+                                           const FrameSink& sink, std::optional<Kind> only,
+                                           OnRefusal on_refusal) {
     web::HttpRequest request;
-    request.url = base_ + "/api/v1/log" + target;
-    if (body != nullptr) {
+    request.url = base_ + "/api/v1/log" + question.target;
+    request.stall = question.stall;
+    if (question.body != nullptr) {
       request.method = "POST";
-      request.body = *body;
+      request.body = *question.body;
       request.headers.emplace_back("Content-Type", frames::kContentType);
     }
     std::string token;

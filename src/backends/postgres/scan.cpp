@@ -90,10 +90,10 @@ Result<std::vector<ScannedFile>> Index::scanned_paths_of(const FileId& id, const
 }
 
 Result<void> Index::scan_table(
-    std::string_view folder, const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
+    const ScanRange& range, const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
     const Call& call) {
   // Folders end with a slash, so '0', the character behind it, ends the range below one.
-  std::string begin(folder);
+  std::string begin(range.folder);
   while (begin.ends_with('/')) begin.pop_back();
   const auto hex = [](std::string_view text) {
     static constexpr std::string_view kDigits = "0123456789abcdef";
@@ -104,9 +104,9 @@ Result<void> Index::scan_table(
     }
     return "'\\x" + out + "'::bytea";
   };
-  std::string where;
+  std::string where = " WHERE s.path > " + hex(range.after);
   if (!begin.empty())
-    where = " WHERE s.path >= " + hex(begin + "/") + " AND s.path < " + hex(begin + "0");
+    where += " AND s.path >= " + hex(begin + "/") + " AND s.path < " + hex(begin + "0");
   const auto read = [&](sql::PostgresConnection& connection, const HeadRow&) -> Result<void> {
     std::vector<ScannedFile> files;
     return stream(

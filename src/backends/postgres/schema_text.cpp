@@ -284,9 +284,10 @@ BEGIN
     h.digest := 0; h.count := 0; h.bytes := 0; h.suspect := 'truncated by hand';
   END IF;
   WITH mine AS MATERIALIZED (
-    SELECT c.*, h.seq + row_number() OVER w AS seq, sum(c.part) OVER w AS moved
+    SELECT c.id, c.kind, c.file_id, c.part, c.rows, c.bytes, length(c.payload) AS length,
+      h.seq + row_number() OVER w AS seq, sum(c.part) OVER w AS moved
     FROM {p}change c WHERE c.id BETWEEN NEW.first AND NEW.last AND c.tx = pg_current_xact_id()
-    WINDOW w AS (ORDER BY c.id)),
+    WINDOW w AS (ORDER BY c.id ROWS UNBOUNDED PRECEDING)),
   logging AS (INSERT INTO {p}log(seq, change, digest, committed_at)
     SELECT seq, id, mod(mod(h.digest + moved, modulus) + modulus, modulus), clock_timestamp()
     FROM mine),
@@ -294,7 +295,7 @@ BEGIN
     SELECT file_id, seq, kind = 1 FROM mine WHERE file_id IS NOT NULL
     ON CONFLICT (file_id) DO UPDATE SET seq = excluded.seq, gone = excluded.gone)
   SELECT count(*), sum(part), sum(rows), sum(bytes),
-    sum(80 + coalesce(length(payload), 0)), bool_or(kind = 2)
+    sum(80 + coalesce(length, 0)), bool_or(kind = 2)
     INTO n, parts, counts, sizes, logged, resets FROM mine;
   IF n > 0 THEN
     IF resets THEN

@@ -17,6 +17,24 @@ constexpr std::string_view kGroupWaits = "SET LOCAL lock_timeout = 100";
 /// How late a set stop token, or a deadline on a clock moved by hand, may be noticed.
 constexpr std::chrono::milliseconds kLookEvery{20};
 
+/// Whether it matters when the entries changed last.
+bool compares(const ApplyRequest* request) {
+  return std::ranges::any_of(request->changes, [](const EntryChange& change) {
+    return change.base.has_value() || change.as_of.has_value();
+  });
+}
+
+/// With 0, which stands for no fence. `held` is null where none was asked for.
+Result<std::set<std::uint64_t>> living_fences(sql::Statement* held) {
+  std::set<std::uint64_t> living{0};
+  while (held != nullptr) {
+    ARTCACHE_TRY(const bool found, held->step());
+    if (!found) break;
+    living.insert(from_sql(held->integer(0)));
+  }
+  return living;
+}
+
 template <class F>
 Result<void> without_exceptions(const F& work) {
   try {
@@ -178,8 +196,10 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
                            "updated_at, artcache_path, storage_path, storage_filename "
                            "FROM {p}files WHERE file_id = ANY($1) ORDER BY file_id FOR UPDATE",
                            &ids));
-    ARTCACHE_TRY(revisions,
-                 add("SELECT file_id, seq, gone FROM {p}revision WHERE file_id = ANY($1)", &ids));
+    if (std::ranges::any_of(requests, compares)) {
+      ARTCACHE_TRY(revisions,
+                   add("SELECT file_id, seq, gone FROM {p}revision WHERE file_id = ANY($1)", &ids));
+    }
   }
   ARTCACHE_TRY(head, add(kHeadText, nullptr));
   ARTCACHE_CHECK(connection.run_all(all));
@@ -211,12 +231,7 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
     stored.revision = at == revision_of.end() ? row.base : at->second;
     edit.know(id, stored);
   }
-  std::set<std::uint64_t> living{0};
-  while (held != nullptr) {
-    ARTCACHE_TRY(const bool found, held->step());
-    if (!found) break;
-    living.insert(from_sql(held->integer(0)));
-  }
+  ARTCACHE_TRY(const auto living, living_fences(held));
   std::vector<Ticket*> fit;
   for (Ticket* ticket : group) {
     if (living.contains(ticket->request->fence))

@@ -22,7 +22,11 @@ constexpr int kTriesMost = 200;
 /// For tidying up after a call that has no time left.
 constexpr std::chrono::seconds kAfterwards{2};
 constexpr std::chrono::milliseconds kWithdrawMost{100};
+/// A grant goes by what the server said of its clock so lately: set a moment later it would be no
+/// different.
+constexpr std::chrono::seconds kTimeStands{1};
 constexpr std::size_t kKnownMost = 256;
+constexpr std::string_view kNoLast = "-";
 constexpr std::size_t kKeys = 6;
 constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
                               LockClass::lazy_rebuild, LockClass::background_cleanup};
@@ -59,11 +63,9 @@ std::string lock_key(std::string_view element, LockClass lock_class) {
   return name_of(kLockPrefix, element, to_string(lock_class));
 }
 
-using Keys = std::array<std::string, kKeys>;
-
 /// In the order that the scripts take them in.
-Keys keys_of(std::string_view element) {
-  Keys keys;
+std::array<std::string, kKeys> keys_of(std::string_view element) {
+  std::array<std::string, kKeys> keys;
   for (std::size_t i = 0; i < kClasses.size(); ++i) keys[i] = lock_key(element, kClasses[i]);
   keys[4] = name_of(kWaitersPrefix, element);
   keys[5] = name_of(kLastPrefix, element);
@@ -202,7 +204,7 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   words.add(seen == nullptr ? std::string() : time_text(*seen));
   words.add(edit);
   Swapped out;
-  out.state.at = deps_.clock->steady();
+  out.state.at = out.state.heard = deps_.clock->steady();
   ARTCACHE_TRY(const Reply reply, client_.run(scripts().lock, kKeys, words.views(), call));
   if (reply.is(Reply::Kind::text))
     return Error{Errc::busy, "redis locks: '" + reply.text + "' is held by another program"};
@@ -223,18 +225,23 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
 Result<Locks::Swapped> Locks::take(const std::string& element, const State& seen,
                                    const LockEdit& edit, const Call& call) {
   const LockRows::Holder& holder = edit.put.front();
-  const Keys keys = keys_of(element);
-  const std::string decided = time_text(seen), fence = std::to_string(holder.fence);
-  const std::string life = life_of(holder);
+  const auto keys = keys_of(element);
+  const Clock::SteadyTime asked = deps_.clock->steady();
+  const bool time_stands = !seen.rows.now || asked - seen.heard < kTimeStands;
+  const std::string decided = time_stands ? std::string() : time_text(seen);
+  const std::string fence = std::to_string(holder.fence), life = life_of(holder);
+  const std::string_view last = seen.last == kNoLast ? std::string_view() : seen.last;
   std::array<std::string_view, kKeys + 5> words;
   const auto rest = std::ranges::copy(keys, words.begin()).out;
   std::swap(words[0], words[static_cast<std::size_t>(
                           std::ranges::find(kClasses, holder.lock_class) - kClasses.begin())]);
-  std::ranges::copy(std::array<std::string_view, 5>{seen.last, decided, fence, holder.text, life},
-                    rest);
-  ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, words, call));
+  std::ranges::copy(std::array<std::string_view, 5>{fence, holder.text, life, last, decided}, rest);
+  Args said = words;
+  while (said.back().empty()) said = said.first(said.size() - 1);
+  ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, said, call));
   if (reply.integer != 1) return swap(element, nullptr, LockEdit(), call);
   Swapped out{true, seen};
+  if (!time_stands) out.state.heard = asked;
   out.state.rows.holders.push_back(holder);
   remember(element, out.state);
   return out;

@@ -49,7 +49,8 @@ class Locks final : public LockStore {
   struct State {
     std::string last;  ///< the last fence of a long grant, or "-"
     LockRows rows;
-    Clock::SteadyTime at{};  ///< when rows.now was, or later
+    Clock::SteadyTime at{};     ///< when rows.now was, or later
+    Clock::SteadyTime heard{};  ///< when the server last had its word in that
   };
   struct Swapped {
     bool done = false;
@@ -67,7 +68,7 @@ class Locks final : public LockStore {
   Result<State> read(const std::string& element, const Call& call);
   /// It is later by now.
   void pass_time(State& state) const;
-  /// The time by now, as the scripts take it.
+  /// The time by now, as the scripts take it to compare with the server's.
   [[nodiscard]] std::string time_text(const State& state) const;
   [[nodiscard]] std::optional<State> known(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
   void remember(const std::string& element, State state) ARTCACHE_EXCLUDES(mutex_);

@@ -152,14 +152,16 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
   for (const Row& row : rows) ARTCACHE_CHECK(check_name(row.scanned.path));
   while (!rows.empty()) {
     std::size_t added = 0;
+    bool is_much = false;
     const auto work = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
       ARTCACHE_CHECK(check_mine(connection));
       ARTCACHE_TRY(added, add_some(connection, rows.first(std::min(rows.size(), kBatchMost))));
-      if (words_.size() >= kWordsMost || words_text_.size() >= kWordsBytesMost)
-        ARTCACHE_CHECK(add_words(connection));
+      is_much = words_.size() >= kWordsMost || words_text_.size() >= kWordsBytesMost;
+      if (is_much) ARTCACHE_CHECK(add_words(connection));
       return store(connection);
     };
     ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
+    if (is_much) checkpointer_.nudge();
     rows = rows.subspan(added);
   }
   return {};

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/sqlite/checkpointer.hpp"
 #include "backends/sqlite/edit.hpp"
 #include "backends/sqlite/writer.hpp"
 #include "sql/pool.hpp"
@@ -29,7 +30,12 @@ class Bulk final : public BulkLoad {
  private:
   Bulk(Writer& writer, sql::Pool& readers, const Names& names, const Deps& deps,
        std::uint64_t fence)
-      : writer_(writer), readers_(readers), names_(names), deps_(deps), fence_(fence) {}
+      : writer_(writer),
+        readers_(readers),
+        names_(names),
+        deps_(deps),
+        fence_(fence),
+        checkpointer_(readers) {}
 
   Result<void> open(sql::Connection& connection, const HeadRow& row);
   Result<bool> resume(sql::Connection& connection);
@@ -74,6 +80,7 @@ class Bulk final : public BulkLoad {
   std::vector<Words> words_;
   std::string words_text_;
   std::uint64_t resumed_ = 0;
+  Checkpointer checkpointer_;  // so that the load does not wait for the disk
 };
 
 }  // namespace artcache::sqlite

@@ -125,19 +125,23 @@ Result<std::vector<ScannedFile>> Index::scanned_paths_of(const FileId& id, const
 }
 
 Result<void> Index::scan_table(
-    std::string_view folder, const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
+    const ScanRange& range, const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
     const Call& call) {
   ARTCACHE_TRY(Reading reading, begin_reading(call));
   // Folders end with a slash, so '0', the character behind it, ends the range below one.
-  std::string begin(folder), end(folder);
+  std::string begin(range.folder), end(range.folder);
   while (begin.ends_with('/')) begin.pop_back();
   end = begin.empty() ? std::string("\xff") : begin + "0";
   if (!begin.empty()) begin.push_back('/');
+  // From the leaf on that holds the path, or would.
+  const SplitPath after =
+      range.after.empty() ? SplitPath{begin, std::string_view()} : split_path(range.after);
   ARTCACHE_TRY(sql::Statement * s,
                reading.statement(names_,
-                                 "SELECT folder, files FROM {p}scan_{g} WHERE folder >= ? "
-                                 "AND folder < ? ORDER BY folder, low"));
-  s->bind(0, std::string_view(begin)).bind(1, std::string_view(end));
+                                 "SELECT folder, files FROM {p}scan_{g} WHERE (folder, low) >= "
+                                 "(?1, coalesce((SELECT max(low) FROM {p}scan_{g} WHERE folder = "
+                                 "?1 AND low <= ?2), ?2)) AND folder < ?3 ORDER BY folder, low"));
+  s->bind(0, after.folder).bind(1, after.name).bind(2, std::string_view(end));
   std::vector<ScannedFile> files;
   while (true) {
     ARTCACHE_TRY(const bool found, s->step());
@@ -146,8 +150,10 @@ Result<void> Index::scan_table(
     ARTCACHE_TRY(ScanLeaf leaf, ScanLeaf::parse(s->blob(1), std::move(files)));
     files = std::move(leaf).take();
     const std::string_view under = s->text(0);
+    if (!range.after.empty() && under == after.folder)
+      std::erase_if(files, [&](const ScannedFile& file) { return file.path <= after.name; });
     for (ScannedFile& file : files) file.path.insert(0, under);
-    ARTCACHE_CHECK(sink(files));
+    if (!files.empty()) ARTCACHE_CHECK(sink(files));
   }
 }
 

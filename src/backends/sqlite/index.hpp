@@ -89,7 +89,7 @@ class Index final : public MetadataStore, public LockStore {
   Result<std::vector<std::optional<ScannedFile>>> find_scanned(
       std::span<const std::string_view> paths, const Call& call) override;
   Result<std::vector<ScannedFile>> scanned_paths_of(const FileId& id, const Call& call) override;
-  Result<void> scan_table(std::string_view folder,
+  Result<void> scan_table(const ScanRange& range,
                           const std::function<Result<void>(std::span<const ScannedFile>)>& sink,
                           const Call& call) override;
   Result<void> add_intent(const Intent& intent, const Call& call) override;

@@ -160,7 +160,7 @@ Result<void> Writer::choose_settings(Durability wanted) {
     ARTCACHE_CHECK(
         connection_->execute(now ? "PRAGMA synchronous = EXTRA" : "PRAGMA synchronous = NORMAL"));
   ARTCACHE_CHECK(connection_->execute(now ? "PRAGMA wal_autocheckpoint = 1000"
-                                          : "PRAGMA wal_autocheckpoint = 4000"));
+                                          : "PRAGMA wal_autocheckpoint = 16000"));
   durability_ = wanted;
   return {};
 }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "util/here.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
@@ -144,11 +145,7 @@ class EventPublisher::Impl {
       event.key = row.record.key;
       switch (row.kind) {
         case LogRow::Kind::put: {
-          // The digest is a sum: nothing was taken out of it for an entry that was not there.
-          Digest added = row.position.digest;
-          added -= before;
-          const bool is_new = added == Digest::of(row.record.key, row.record.hash);
-          event.kind = is_new ? EventKind::created : EventKind::updated;
+          event.kind = adds_record(row, before) ? EventKind::created : EventKind::updated;
           auto entry = parse_content(row.record.payload);
           if (entry)
             event.entry = *std::move(entry);
@@ -233,9 +230,10 @@ class EventPublisher::Impl {
         call);
   }
 
-  void log(LogLevel level, std::string_view message, std::string_view cause,
-           const Call& call) const {
-    const LogField fields[] = {{"element", settings_.element}, {"cause", cause}};
+  void log(LogLevel level, std::string_view message, std::string_view cause, const Call& call,
+           const std::string& source = util::here()) const {
+    const LogField fields[] = {
+        {"element", settings_.element}, {"cause", cause}, {"source", source}};
     deps_.logger->log({level, kLogger, message, fields, call.request_id});
   }
 

@@ -206,7 +206,7 @@ Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
   std::vector<Wanted> wanted;
   for (std::size_t i = 0; i < paths.size(); ++i)
     wanted.push_back({std::move(paths[i]), std::move(scanned[i])});
-  const WalkPlan plan = context_.plan();
+  const WalkPlan plan = context_.plan(session_);
   ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(wanted), session_.call()));
   ARTCACHE_TRY(auto outcomes, put(chunk));
   ARTCACHE_CHECK(settle_gone(chunk, outcomes));
@@ -263,7 +263,7 @@ Result<Settled> Applier::replace(const FileId& id, const RowBrief& row) {
   });
   const std::string_view gone = row.sidecar_path;
   for (const ScannedFile& other : others) {
-    const WalkPlan plan = context_.plan();
+    const WalkPlan plan = context_.plan(session_);
     ARTCACHE_TRY(Chunk chunk, read_chunk(plan, {{other.path}}, session_.call()));
     Opened& file = chunk.files.front();
     if (!file.put || file.put->entry.id != id) continue;

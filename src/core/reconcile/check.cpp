@@ -2,30 +2,18 @@
 #include "core/reconcile/check.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "core/reconcile/data_check.hpp"
+#include "core/reconcile/findings.hpp"
 #include "core/reconcile/found_set.hpp"
 #include "core/reconcile/name_table.hpp"
-#include "util/random.hpp"
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
 namespace {
 
-/// Log rows looked at for what changed while a check ran; beyond, the report says so.
-constexpr std::size_t kTouchedMost = 100'000;
 /// Data files and sidecars whose paths are held at once, because something is wrong with them.
 constexpr std::size_t kNamesAtOnce = 100'000;
-
-std::uint64_t random_seed() {
-  std::array<std::uint8_t, 8> bytes{};
-  util::fill_random(bytes);
-  return std::bit_cast<std::uint64_t>(bytes);
-}
 
 /// The data file that a sidecar is named after.
 std::string_view data_path_of(std::string_view sidecar) {
@@ -43,6 +31,7 @@ class Check final : public WalkTaker {
         call_(session.call()),
         tally_(context),
         meter_(context, request.progress, session.call()),
+        findings_(context, request, session, tally_),
         found_(context.settings.found_most, random_seed()),
         names_(context.settings.found_most * 2) {}
 
@@ -58,7 +47,7 @@ class Check final : public WalkTaker {
   Result<void> opened(Chunk& chunk) override;
   Result<void> pause() override {
     meter_.report();
-    return session_.step(meter_.text());
+    return findings_.step(meter_.text());
   }
 
  private:
@@ -76,10 +65,6 @@ class Check final : public WalkTaker {
   Result<void> name_some(std::span<const NameTable::Name> names);
   Result<void> name_promised(std::span<const std::string> sidecars);
   Result<void> name_unpromised(const std::string& path);
-  [[nodiscard]] bool is_pending(std::string_view data) const;
-  Result<void> drop_touched();
-  Result<std::unordered_set<FileId>> touched();
-  void find(Finding finding);
 
   const Context& context_;
   const CheckRequest& request_;
@@ -87,9 +72,7 @@ class Check final : public WalkTaker {
   const Call& call_;
   Tally tally_;
   Meter meter_;
-  ConsistencyReport report_;
-  IndexHead before_;
-  std::unordered_map<std::string, FileId> intents_;  // by path
+  Findings findings_;
 
   util::Mutex mutex_;  // of the two tables while a walk goes on
   FoundSet found_;
@@ -101,29 +84,27 @@ class Check final : public WalkTaker {
 
 Result<ConsistencyReport> Check::run() {
   ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context_, call_));
-  before_ = watch.before();
-  report_.suspect_reason = before_.suspect_reason;
-  ARTCACHE_TRY(const auto intents, context_.index.intents(call_));
-  for (const Intent& intent : intents) {
-    intents_.emplace(intent.path, intent.id);
-    find({FindingKind::pending, intent.id, intent.path, "an upload or removal is not finished"});
-  }
-  meter_.phase("comparing", before_.count);
+  ConsistencyReport report;
+  report.suspect_reason = watch.before().suspect_reason;
+  ARTCACHE_CHECK(findings_.begin(watch.before().position));
+  meter_.phase("comparing", watch.before().count);
   ARTCACHE_CHECK(compare_part(0));
   for (std::uint32_t part = 1; part < std::max(found_.parts(), names_.parts()); ++part)
     ARTCACHE_CHECK(compare_part(part));
   if (request_.data == DataCheck::checksums) {
-    meter_.phase("verifying data", before_.bytes);
-    ARTCACHE_TRY(
-        report_.data_files_verified,
-        verify_data(context_, session_, tally_, [this](Finding f) { find(std::move(f)); }));
+    meter_.phase("verifying data", watch.before().bytes);
+    const auto differs = [this](Finding finding) {
+      findings_.add(std::move(finding));
+      return findings_.step(meter_.text());
+    };
+    ARTCACHE_TRY(report.data_files_verified, verify_data(context_, session_, tally_, differs));
   }
-  ARTCACHE_CHECK(drop_touched());
-  ARTCACHE_TRY(report_.verdict, watch.stop(tally_, call_));
-  report_.total_cache_entries = watch.after().count;
-  report_.total_attr_files = sidecars_.load() - report_.count(FindingKind::unreadable);
-  report_.errors = tally_.messages();
-  return std::move(report_);
+  ARTCACHE_CHECK(findings_.end(report));
+  ARTCACHE_TRY(report.verdict, watch.stop(tally_, call_));
+  report.total_cache_entries = watch.after().count;
+  report.total_attr_files = sidecars_.load() - report.count(FindingKind::unreadable);
+  report.errors = tally_.messages();
+  return report;
 }
 
 Result<void> Check::compare_part(std::uint32_t part) {
@@ -209,17 +190,18 @@ Result<void> Check::look_at(const Opened& file, const std::optional<RowBrief>& r
     } else {
       if (error.code == Errc::unavailable) tally_.not_seen(file.path, error);
       const auto id = file.known ? std::optional(file.known->id) : std::nullopt;
-      find({FindingKind::unreadable, id, file.path, to_string(error)});
+      findings_.add({FindingKind::unreadable, id, file.path, to_string(error)});
     }
     return {};
   }
   const FileId& id = file.put->entry.id;
   if (file.misnamed) tally_.message(misnamed_text(file.path, id));
   if (!row) {
-    find({FindingKind::orphan_attr, id, file.path, "the index has no such entry"});
+    findings_.add({FindingKind::orphan_attr, id, file.path, "the index has no such entry"});
   } else if (row->hash != file.put->hash) {
     ARTCACHE_TRY(const bool twin, is_twin(file.path, *file.put, *row));
-    if (!twin) find({FindingKind::stale, id, file.path, "the entry differs from its sidecar"});
+    if (!twin)
+      findings_.add({FindingKind::stale, id, file.path, "the entry differs from its sidecar"});
   }
   return {};
 }
@@ -250,9 +232,9 @@ Result<void> Check::scan_rows() {
       else
         beyond += absent ? 1 : 0;
       if (row.freshness.expired(now))
-        find({FindingKind::expired, row.id, "", "not compared for longer than its TTL"});
+        findings_.add({FindingKind::expired, row.id, "", "not compared for longer than its TTL"});
     }
-    return session_.step(meter_.text());
+    return findings_.step(meter_.text());
   };
   ARTCACHE_CHECK(context_.index.scan(look, call_));
   if (beyond > 0)
@@ -276,7 +258,7 @@ Result<void> Check::confirm_orphans() {
       if (!stands)
         tally_.not_seen(path, stands.error());
       else if (!*stands)
-        find({FindingKind::orphan_cache, ids[i], path, "the entry has no sidecar"});
+        findings_.add({FindingKind::orphan_cache, ids[i], path, "the entry has no sidecar"});
     }
   }
   return {};
@@ -323,8 +305,8 @@ Result<void> Check::name_promised(std::span<const std::string> sidecars) {
   ARTCACHE_CHECK(pause());
   std::vector<Wanted> wanted;
   for (const std::string& sidecar : sidecars)
-    if (!is_pending(data_path_of(sidecar))) wanted.push_back({sidecar});
-  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(), std::move(wanted), call_));
+    if (!findings_.is_pending(data_path_of(sidecar))) wanted.push_back({sidecar});
+  ARTCACHE_TRY(const Chunk chunk, read_chunk(context_.plan(session_), std::move(wanted), call_));
   for (const Opened& file : chunk.files) {
     if (!file.put) continue;
     const FileEntry& entry = file.put->entry;
@@ -333,11 +315,11 @@ Result<void> Check::name_promised(std::span<const std::string> sidecars) {
     if (!data) {
       tally_.not_seen(path, data.error());
     } else if (!*data) {
-      find({FindingKind::missing_data, entry.id, path, "the data file is gone"});
+      findings_.add({FindingKind::missing_data, entry.id, path, "the data file is gone"});
     } else if ((*data)->stamp.size != entry.file_size) {
-      find({FindingKind::size_mismatch, entry.id, path,
-            "it has " + std::to_string((*data)->stamp.size) + " bytes, its sidecar says " +
-                std::to_string(entry.file_size)});
+      findings_.add({FindingKind::size_mismatch, entry.id, path,
+                     "it has " + std::to_string((*data)->stamp.size) + " bytes, its sidecar says " +
+                         std::to_string(entry.file_size)});
     }
   }
   return {};
@@ -345,64 +327,11 @@ Result<void> Check::name_promised(std::span<const std::string> sidecars) {
 
 /// Whether a data file has no sidecar.
 Result<void> Check::name_unpromised(const std::string& path) {
-  if (is_pending(path)) return {};
+  if (findings_.is_pending(path)) return {};
   const auto data = context_.storage.stat(path, call_);
   if (!data || !*data) return {};
   ARTCACHE_TRY(const bool stands, context_.may_stand(path + std::string(kSidecarSuffix), call_));
-  if (!stands) find({FindingKind::orphan_data, std::nullopt, path, "it has no sidecar"});
-  return {};
-}
-
-bool Check::is_pending(std::string_view data) const {
-  return intents_.contains(std::string(data)) ||
-         intents_.contains(std::string(data).append(kSidecarSuffix));
-}
-
-// --- Findings -----------------------------------------------------------------------------------
-
-void Check::find(Finding finding) {
-  const auto pending = [&](const auto& intent) {
-    return finding.id && intent.second == *finding.id;
-  };
-  if (finding.kind != FindingKind::pending && finding.kind != FindingKind::expired &&
-      std::ranges::any_of(intents_, pending))
-    return;
-  std::uint64_t& count = report_.counts[static_cast<std::size_t>(finding.kind)];
-  if (request_.on_finding) request_.on_finding(finding);
-  if (++count <= context_.settings.details_most) report_.findings.push_back(std::move(finding));
-}
-
-Result<std::unordered_set<FileId>> Check::touched() {
-  std::unordered_set<FileId> ids;
-  Position at = before_.position;
-  for (std::size_t rows = 0; rows < kTouchedMost;) {
-    auto slice = context_.index.read_after(at, 1000, call_);
-    if (!slice && slice.error().code != Errc::gone) return std::move(slice).error();
-    if (!slice) {
-      tally_.message("so much changed while it ran that the log does not tell all of it");
-      return ids;
-    }
-    if (slice->rows.empty()) return ids;
-    for (const LogRow& row : slice->rows)
-      if (const auto id = FileId::parse(row.record.key)) ids.insert(*id);
-    rows += slice->rows.size();
-    at = slice->rows.back().position;
-  }
-  tally_.message("so much changed while it ran that not all of it was left out");
-  return ids;
-}
-
-/// What has changed since the check began may have been right before and after.
-Result<void> Check::drop_touched() {
-  ARTCACHE_TRY(const auto ids, touched());
-  if (ids.empty()) return {};
-  const auto is_touched = [&](const Finding& finding) {
-    const bool drop =
-        finding.id && finding.kind != FindingKind::pending && ids.contains(*finding.id);
-    if (drop) --report_.counts[static_cast<std::size_t>(finding.kind)];
-    return drop;
-  };
-  std::erase_if(report_.findings, is_touched);
+  if (!stands) findings_.add({FindingKind::orphan_data, std::nullopt, path, "it has no sidecar"});
   return {};
 }
 

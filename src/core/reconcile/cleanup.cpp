@@ -2,14 +2,12 @@
 #include "core/reconcile/cleanup.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
 namespace {
-
-/// Ids of expired entries held at once; with more of them the index is looked through again.
-constexpr std::size_t kIdsMost = 500'000;
 
 RefreshOutcome outcome_of(Settled settled) {
   switch (settled) {
@@ -24,19 +22,35 @@ RefreshOutcome outcome_of(Settled settled) {
   }
 }
 
-/// Whose freshness is over at that moment. Entries that were looked at stay out.
-Result<std::vector<FileId>> expired_ids(const Context& context, Timestamp now, Session& session,
-                                        Meter& meter) {
+struct Expired {
   std::vector<FileId> ids;
+  bool more = false;  ///< behind the largest of them
+};
+
+/// Whose freshness is over at that moment: of the ids behind one, the smallest, as many as memory
+/// is there for. Entries that were looked at stay out.
+Result<Expired> expired_entries(const Context& context, Timestamp now,
+                                const std::optional<FileId>& behind, Session& session,
+                                Meter& meter) {
+  const std::size_t most = std::max<std::size_t>(context.settings.found_most / 2, 1);
+  Expired expired;
+  const auto trim = [&] {
+    if (expired.ids.size() <= most) return;
+    std::ranges::nth_element(expired.ids, expired.ids.begin() + static_cast<std::ptrdiff_t>(most));
+    expired.ids.resize(most);
+    expired.more = true;
+  };
   const auto collect = [&](std::span<const KeyAndHash> rows) -> Result<void> {
-    for (const KeyAndHash& row : rows)
-      if (row.freshness.expired(now)) ids.push_back(row.id);
-    if (ids.size() > kIdsMost) return Error{Errc::conflict, "enough for now"};
+    for (const KeyAndHash& row : rows) {
+      if (!row.freshness.expired(now) || (behind && row.id <= *behind)) continue;
+      expired.ids.push_back(row.id);
+      if (expired.ids.size() == 2 * most) trim();
+    }
     return session.step(meter.text());
   };
-  const auto scanned = context.index.scan(collect, session.call());
-  if (!scanned && scanned.error().code != Errc::conflict) return scanned.error();
-  return ids;
+  ARTCACHE_CHECK(context.index.scan(collect, session.call()));
+  trim();
+  return expired;
 }
 
 }  // namespace
@@ -68,26 +82,25 @@ Result<RebuildReport> cleanup_expired(const Context& context, Session& session) 
   meter.phase("cleaning up", 0);
   ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context, session.call()));
   const Timestamp now = watch.started_at();
-  std::size_t unreadable_before = 0;
-  while (true) {
-    ARTCACHE_TRY(const auto ids, expired_ids(context, now, session, meter));
-    std::uint64_t unreadable = 0;
+  // What cannot be read stays, and stays expired: it must not be looked at for ever.
+  std::optional<FileId> behind;
+  for (bool more = true; more;) {
+    ARTCACHE_TRY(const Expired expired, expired_entries(context, now, behind, session, meter));
+    const std::span<const FileId> ids = expired.ids;
     for (std::size_t begin = 0; begin < ids.size(); begin += kChunk) {
       ARTCACHE_CHECK(session.step(meter.text()));
-      const auto part = std::span(ids).subspan(begin, std::min(kChunk, ids.size() - begin));
+      const auto part = ids.subspan(begin, std::min(kChunk, ids.size() - begin));
       ARTCACHE_TRY(const auto outcomes, refresh(context, part, session, tally, work));
       for (const RefreshOutcome outcome : outcomes) {
         statistics.entries_refreshed += outcome == RefreshOutcome::refreshed;
         statistics.entries_deleted +=
             outcome == RefreshOutcome::refreshed || outcome == RefreshOutcome::removed;
-        unreadable += outcome == RefreshOutcome::unreadable;
       }
       meter.add(part.size());
       meter.report();
     }
-    // What cannot be read stays, and stays expired: it must not be looked at for ever.
-    if (ids.size() <= kIdsMost || unreadable == unreadable_before + ids.size()) break;
-    unreadable_before = unreadable;
+    more = expired.more;
+    if (more) behind = std::ranges::max(ids);
   }
   RebuildReport report;
   report.kind = RunKind::cleanup_expired;

@@ -23,6 +23,12 @@ WalkPlan Context::plan() const {
           .clock = deps.clock};
 }
 
+WalkPlan Context::plan(Session& session) const {
+  WalkPlan alone = plan();
+  alone.session = &session;
+  return alone;
+}
+
 Result<bool> Context::may_stand(std::string_view path, const Call& call) const {
   const auto found = storage.stat(path, call);
   if (found) return found->has_value();

@@ -33,6 +33,8 @@ struct Context {
     return {now(), settings.ttl_hours.value_or(default_ttl_hours(settings.mode))};
   }
   [[nodiscard]] WalkPlan plan() const;
+  /// For read_chunk() on the one thread of an operation.
+  [[nodiscard]] WalkPlan plan(Session& session) const;
   /// False only where there is no such file for certain: a link or a folder that may not be looked
   /// into is no reason to take an entry away, or to give up all the rest.
   [[nodiscard]] Result<bool> may_stand(std::string_view path, const Call& call) const;

@@ -23,7 +23,7 @@ Result<std::optional<Sha256Sum>> sum_of(const Context& context, const std::strin
     ARTCACHE_CHECK(session.step("verifying data: " + path));
     ARTCACHE_TRY(const std::size_t got, reader->read(buffer, session.call()));
     if (got == 0) break;
-    ARTCACHE_CHECK(context.budget.take(0, got, session.call()));
+    ARTCACHE_CHECK(session.take(context.budget, 0, got));
     sum.update({buffer.data(), got});
   }
   return std::optional(Sha256Sum{sum.finish()});
@@ -32,14 +32,14 @@ Result<std::optional<Sha256Sum>> sum_of(const Context& context, const std::strin
 }  // namespace
 
 Result<std::uint64_t> verify_data(const Context& context, Session& session, Tally& tally,
-                                  const std::function<void(Finding)>& find) {
+                                  const std::function<Result<void>(Finding)>& find) {
   std::vector<std::byte> buffer(kBufferBytes);
   std::uint64_t verified = 0;
   PageRequest request{.limit = kPage};
   do {
     ARTCACHE_TRY(const EntryPage page, context.index.page(request, session.call()));
     for (const IndexedEntry& row : page.entries) {
-      ARTCACHE_CHECK(context.budget.take(1, 0, session.call()));
+      ARTCACHE_CHECK(session.take(context.budget, 1, 0));
       const std::string path = row.entry.data_path();
       const auto sum = sum_of(context, path, row.entry.file_size, buffer, session);
       if (!sum) {
@@ -53,8 +53,8 @@ Result<std::uint64_t> verify_data(const Context& context, Session& session, Tall
       if (!*sum) continue;
       ++verified;
       if (**sum != row.entry.checksum)
-        find({FindingKind::bad_checksum, row.entry.id, path,
-              "its bytes have SHA-256 " + to_string(**sum)});
+        ARTCACHE_CHECK(find({FindingKind::bad_checksum, row.entry.id, path,
+                             "its bytes have SHA-256 " + to_string(**sum)}));
     }
     request.cursor = page.next_cursor;
   } while (!request.cursor.empty());

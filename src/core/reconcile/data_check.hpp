@@ -11,6 +11,6 @@ namespace artcache::reconcile {
 /// Reads the data file of every entry and compares its SHA-256, within the budget. Returns how
 /// many were read. What is missing or has another size is not told of again.
 Result<std::uint64_t> verify_data(const Context& context, Session& session, Tally& tally,
-                                  const std::function<void(Finding)>& find);
+                                  const std::function<Result<void>(Finding)>& find);
 
 }  // namespace artcache::reconcile

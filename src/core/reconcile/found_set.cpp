@@ -2,9 +2,12 @@
 #include "core/reconcile/found_set.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <utility>
+
+#include "util/random.hpp"
 
 namespace artcache::reconcile {
 namespace {
@@ -31,6 +34,12 @@ bool by_id(const Found& a, const Found& b) {
 }
 
 }  // namespace
+
+std::uint64_t random_seed() {
+  std::array<std::uint8_t, 8> bytes{};
+  util::fill_random(bytes);
+  return std::bit_cast<std::uint64_t>(bytes);
+}
 
 std::uint64_t path_hash(std::string_view path, std::uint64_t seed) {
   std::uint64_t hash = scramble(seed ^ path.size());

@@ -22,6 +22,9 @@ struct Found {
   std::uint64_t path = 0;
 };
 
+/// A key for one run.
+std::uint64_t random_seed();
+
 /// Of a path, keyed; the three lowest bits are 0.
 std::uint64_t path_hash(std::string_view path, std::uint64_t seed);
 

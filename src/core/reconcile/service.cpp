@@ -16,6 +16,7 @@
 #include "core/reconcile/repair.hpp"
 #include "core/reconcile/watch.hpp"
 #include "util/hash.hpp"
+#include "util/here.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
 
@@ -132,10 +133,13 @@ class CacheRebuildService::Impl {
       // Who is refused, or stopped, met no fault.
       const Errc why = result.error().code;
       const bool fault = why != Errc::busy && why != Errc::cancelled;
-      context_.log(
-          fault ? LogLevel::error : LogLevel::warning, "Operation did not complete",
-          {{"operation", operation.name}, {"element_id", settings_.element}, {"error", text}},
-          call);
+      const std::string source = util::here();
+      context_.log(fault ? LogLevel::error : LogLevel::warning, "Operation did not complete",
+                   {{"operation", operation.name},
+                    {"element_id", settings_.element},
+                    {"error", text},
+                    {"source", source}},
+                   call);
     }
     return result;
   }

@@ -10,6 +10,8 @@ namespace {
 
 /// A release that cannot reach the lock's place is given up: the lease ends by itself.
 constexpr std::chrono::seconds kReleaseMost{5};
+/// How long a wait goes on without a safe point.
+constexpr std::chrono::milliseconds kWaitMost{200};
 
 }  // namespace
 
@@ -27,7 +29,17 @@ Session::~Session() {
                              Call().within(kReleaseMost, *held_->deps.clock));
 }
 
+Result<void> Session::take(IoBudget& budget, std::uint64_t files, std::uint64_t bytes) {
+  while (true) {
+    const auto taken = budget.take(files, bytes, held_->call.within(kWaitMost, *held_->deps.clock));
+    if (taken || taken.error().code != Errc::timed_out) return taken;
+    const std::string progress = held_->progress;
+    ARTCACHE_CHECK(step(progress));
+  }
+}
+
 Result<void> Session::step(std::string_view progress) {
+  held_->progress.assign(progress);
   ARTCACHE_CHECK(held_->call.check(held_->operation, *held_->deps.clock));
   using Step = locks::LeaseKeeper::Step;
   const Step step =

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <artcache/backends.hpp>
+#include <artcache/io_budget.hpp>
 #include <artcache/lock_manager.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +28,9 @@ class Session {
   /// Errors: lease_lost; busy when a higher class asked this operation to yield, see yielded();
   /// timed_out and cancelled of the call.
   Result<void> step(std::string_view progress);
+  /// Takes from a budget, with safe points while that makes it wait: at a low rate a thousand files
+  /// take longer than a lease lasts. Errors: those of step(); then nothing was taken.
+  Result<void> take(IoBudget& budget, std::uint64_t files, std::uint64_t bytes);
 
   [[nodiscard]] std::uint64_t fence() const { return held_->keeper.lease().fence; }
   /// True once step() ended the work for the sake of a higher class: release, wait, begin again.
@@ -39,6 +44,7 @@ class Session {
     const Call call;
     const std::string operation;
     locks::LeaseKeeper keeper;
+    std::string progress = {};  // as it was told last
     bool yielded = false;
   };
   explicit Session(std::unique_ptr<Held> held) : held_(std::move(held)) {}

@@ -13,6 +13,7 @@
 #include "core/attr/prepare.hpp"
 #include "core/attr/sidecar.hpp"
 #include "core/reconcile/bounded_queue.hpp"
+#include "core/reconcile/session.hpp"
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
@@ -273,6 +274,17 @@ std::string misnamed_text(std::string_view path, const FileId& id) {
          ", which counts, and not of the id in its name: rename it, or mend its file_id";
 }
 
+namespace {
+
+Result<void> take_from_budget(const WalkPlan& plan, std::uint64_t files, std::uint64_t bytes,
+                              const Call& call) {
+  if (plan.budget == nullptr) return {};
+  if (plan.session != nullptr) return plan.session->take(*plan.budget, files, bytes);
+  return plan.budget->take(files, bytes, call);
+}
+
+}  // namespace
+
 Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const Call& call,
                          Chunk used) {
   Chunk chunk = std::move(used);
@@ -284,7 +296,7 @@ Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const
     file.stamp = {};
     file.dropped = file.misnamed = false;
   }
-  if (plan.budget != nullptr) ARTCACHE_CHECK(plan.budget->take(chunk.files.size(), 0, call));
+  ARTCACHE_CHECK(take_from_budget(plan, chunk.files.size(), 0, call));
   // Before the first byte is read: whatever changes from now on is newer than what will be read.
   ARTCACHE_TRY(const IndexHead head, plan.log.head(call));
   chunk.as_of = head.position.seq;
@@ -305,7 +317,7 @@ Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const
   };
   ARTCACHE_CHECK(plan.storage.read_sidecars(paths, plan.size_most, decode, call));
   chunk.bytes = bytes.load();
-  if (plan.budget != nullptr) ARTCACHE_CHECK(plan.budget->take(0, chunk.bytes, call));
+  ARTCACHE_CHECK(take_from_budget(plan, 0, chunk.bytes, call));
   return chunk;
 }
 

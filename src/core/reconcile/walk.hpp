@@ -18,6 +18,8 @@
 
 namespace artcache::reconcile {
 
+class Session;
+
 /// Sidecars in one reading, and changes in one transaction.
 inline constexpr std::size_t kChunk = 1000;
 
@@ -90,6 +92,9 @@ struct WalkPlan {
   /// Of a sidecar that says under an equal stamp what it said before, only that is told.
   bool drop_known = false;
   IoBudget* budget = nullptr;
+  /// For read_chunk() on the one thread of an operation: its lease is kept while the budget makes
+  /// it wait. In a walk the thread of the taker keeps it.
+  Session* session = nullptr;
   const Clock* clock = &system_clock();
 };
 

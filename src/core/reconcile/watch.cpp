@@ -21,7 +21,7 @@ using Action = WatchMachine::Action;
 
 /// How often the loop looks up when nothing comes: for the end of its call.
 constexpr std::chrono::milliseconds kLook{500};
-/// Paths of a folder that is gone, held at once.
+/// Paths of a folder that is gone, held at once, at most.
 constexpr std::size_t kGoneMost = 10'000;
 
 /// Notices on their way from the thread that waits for them, in bounded memory: while the loop is
@@ -284,15 +284,16 @@ Result<RebuildReport> Loop::follow_gone(const std::string& folder, Session& sess
   ARTCACHE_TRY(Stopwatch watch, Stopwatch::start(context_, session.call()));
   Applier applier(context_, session, tally, report.statistics);
   std::string last;
+  const std::size_t most = std::min(kGoneMost, context_.settings.found_most);
   for (bool more = true; more;) {
     std::vector<std::string> paths;
     const auto collect = [&](std::span<const ScannedFile> files) -> Result<void> {
-      for (const ScannedFile& file : files)
-        if (file.path > last) paths.push_back(file.path);
-      if (paths.size() >= kGoneMost) return Error{Errc::conflict, "enough for now"};
+      for (const ScannedFile& file : files) paths.push_back(file.path);
+      if (paths.size() >= most) return Error{Errc::conflict, "enough for now"};
       return session.step("watch");
     };
-    const auto looked = context_.index.scan_table(folder, collect, session.call());
+    const auto looked =
+        context_.index.scan_table({.folder = folder, .after = last}, collect, session.call());
     more = !looked && looked.error().code == Errc::conflict;
     if (!looked && !more) return looked.error();
     for (std::size_t at = 0; at < paths.size(); at += kChunk) {

@@ -2,10 +2,16 @@
 #include "core/sync/buckets.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "util/try.hpp"
 
 namespace artcache::sync {
+namespace {
+
+constexpr std::size_t kKeysAtOnce = 1000;
+
+}  // namespace
 
 std::uint32_t bucket_of(std::string_view key, unsigned bits) {
   return bits == 0 ? 0 : static_cast<std::uint32_t>(key_hash(key) >> (64 - bits));
@@ -15,16 +21,17 @@ Result<void> keys_of(EntryReader& index, unsigned bits, std::span<const std::uin
                      const KeySink& sink, const Call& call) {
   std::vector<KeyHash> batch;
   const auto choose = [&](std::span<const KeyAndHash> rows) -> Result<void> {
-    batch.clear();
     for (const KeyAndHash& row : rows) {
       std::string key = to_string(row.id);
       if (std::ranges::binary_search(buckets, bucket_of(key, bits)))
         batch.push_back({std::move(key), row.hash});
     }
-    return batch.empty() ? Result<void>() : sink(batch);
+    // Of a few buckets hardly one key comes with many rows.
+    if (batch.size() < kKeysAtOnce) return {};
+    return sink(std::exchange(batch, {}));
   };
   ARTCACHE_CHECK(index.scan(choose, call));
-  return {};
+  return batch.empty() ? Result<void>() : sink(batch);
 }
 
 std::vector<std::uint32_t> differing(std::span<const BucketDigest> a,

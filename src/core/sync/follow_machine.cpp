@@ -37,10 +37,22 @@ std::chrono::nanoseconds FollowMachine::pause_for(double random) const {
 
 void FollowMachine::heard_of(const Position& source) {
   status_.source = source;
-  const bool comparable = source.epoch == status_.position.epoch;
-  status_.lag = !comparable                         ? source.seq
-                : source.seq > status_.position.seq ? source.seq - status_.position.seq
-                                                    : 0;
+  measure_lag();
+}
+
+void FollowMachine::measure_lag() {
+  const auto behind = [&](std::uint64_t epoch, std::uint64_t seq) {
+    if (epoch != status_.position.epoch) return seq;
+    return seq > status_.position.seq ? seq - status_.position.seq : 0;
+  };
+  status_.lag = std::max(behind(status_.source.epoch, status_.source.seq),
+                         hint_.epoch == 0 ? 0 : behind(hint_.epoch, hint_.seq));
+}
+
+void FollowMachine::on_heard(std::uint64_t epoch, std::uint64_t seq) {
+  if (hint_.epoch == epoch && hint_.seq >= seq) return;
+  hint_ = {epoch, seq};
+  measure_lag();
 }
 
 void FollowMachine::on_standing(const Standing& standing, Timestamp now) {
@@ -85,6 +97,7 @@ void FollowMachine::on_resumed(bool found) {
 
 void FollowMachine::on_rows(const IndexHead& source, std::size_t rows, bool reset) {
   answered();
+  if (hint_ == asked_) hint_ = {};
   status_.applied += rows;
   heard_of(source.position);
   status_.source_suspect = source.suspect_reason;

@@ -31,6 +31,9 @@ class FollowMachine {
   void on_standing(const Standing& standing, Timestamp now);
   /// `found`: the log has told of exactly what the replica holds; it stands there.
   void on_resumed(bool found);
+  /// Somebody else says that the source is there. It is asked; what it answers counts.
+  void on_heard(std::uint64_t epoch, std::uint64_t seq);
+  void on_asked() { asked_ = hint_; }
   /// The head of the source, and whether the rows that were applied ended at a reset.
   void on_rows(const IndexHead& source, std::size_t rows, bool reset);
   /// The log cannot vouch for the position: `why` in its words.
@@ -53,8 +56,15 @@ class FollowMachine {
   [[nodiscard]] const FollowStatus& status() const { return status_; }
 
  private:
+  /// What somebody else has said of the source, since it was asked.
+  struct Hint {
+    std::uint64_t epoch = 0, seq = 0;
+    bool operator==(const Hint&) const = default;
+  };
+
   void mend(std::string why);
   void heard_of(const Position& source);
+  void measure_lag();
   void answered();
 
   /// Digests that differ after so many mendings in a row are an error, with pauses.
@@ -66,6 +76,7 @@ class FollowMachine {
   std::uint64_t agrees_from_ = 0;  // before this seq the digests cannot agree
   unsigned failures_in_row_ = 0, mendings_in_row_ = 0;
   bool heard_ = false;
+  Hint hint_, asked_;
 };
 
 }  // namespace artcache::sync

@@ -13,6 +13,7 @@
 #include "core/sync/follow_machine.hpp"
 #include "core/sync/mender.hpp"
 #include "core/sync/replica_note.hpp"
+#include "util/here.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
 
@@ -70,10 +71,15 @@ class Follower::Impl {
     }
   }
 
-  void wake() {
+  void hear(std::uint64_t epoch, std::uint64_t seq) {
     std::stop_source poll(std::nostopstate);
     {
       const std::scoped_lock held(mutex_);
+      if (epoch != 0) {
+        const Position& here = machine_.status().position;
+        if (epoch == here.epoch && seq <= here.seq) return;
+        machine_.on_heard(epoch, seq);
+      }
       woken_ = true;
       poll = poll_;
       wake_.notify_all();
@@ -85,7 +91,7 @@ class Follower::Impl {
     const std::scoped_lock held(mutex_);
     FollowStatus status = machine_.status();
     status.running = running_;
-    status.in_step = machine_.in_step();
+    status.in_step = machine_.in_step() && is_fresh();
     if (!status.in_step && in_step_at_ != Clock::SteadyTime())
       status.age = deps_.clock->steady() - in_step_at_;
     return status;
@@ -215,10 +221,15 @@ class Follower::Impl {
     return {};
   }
 
+  /// Under the mutex. The source has said so lately enough to vouch for it.
+  [[nodiscard]] bool is_fresh() const {
+    return deps_.clock->steady() - answered_at_ <= settings_.patience + kAnswerMost;
+  }
+
   /// Under the mutex. What the source was last heard to have is all there.
   void note_in_step() {
     if (!machine_.in_step()) return;
-    in_step_at_ = deps_.clock->steady();
+    in_step_at_ = answered_at_;
     current_at_ = std::max(current_at_, asked_at_);
   }
 
@@ -253,12 +264,14 @@ class Follower::Impl {
       const std::scoped_lock held(mutex_);
       // Who was woken, or has not heard of the source, reads what is there, and nobody cuts that
       // short: however often somebody wakes it, every second reading is a whole one.
-      if (std::exchange(woken_, false) || !machine_.heard())
+      machine_.on_asked();
+      if (std::exchange(woken_, false) || !machine_.heard() || !is_fresh())
         patience = std::chrono::nanoseconds(0);
       else if (machine_.status().lag == 0)
         poll_ = poll;
     }
     auto slice = source_.read_after(position, settings_.batch, patience, polling);
+    const Clock::SteadyTime answered = deps_.clock->steady();
     {
       const std::scoped_lock held(mutex_);
       poll_ = std::stop_source(std::nostopstate);
@@ -276,6 +289,7 @@ class Follower::Impl {
     const std::scoped_lock held(mutex_);
     machine_.on_rows(slice->head, rows.size(), reset != slice->rows.end());
     asked_at_ = asked;
+    answered_at_ = answered;
     note_in_step();
     return {};
   }
@@ -285,7 +299,7 @@ class Follower::Impl {
     ARTCACHE_TRY(const Position upto, replica_.fill(source_, call));
     const std::scoped_lock held(mutex_);
     machine_.on_copied(upto);
-    if (upto.epoch != 0) asked_at_ = asked;
+    if (upto.epoch != 0) asked_at_ = answered_at_ = asked;
     return {};
   }
 
@@ -294,7 +308,7 @@ class Follower::Impl {
     ARTCACHE_TRY(const auto done, sync::mend(source_, replica_, call));
     const std::scoped_lock held(mutex_);
     machine_.on_mended(done.upto, done.differences);
-    asked_at_ = asked;
+    asked_at_ = answered_at_ = asked;
     return {};
   }
 
@@ -318,11 +332,14 @@ class Follower::Impl {
     machine_.on_error(error);
   }
 
-  void log(LogLevel level, std::string_view message, const Call& call) const {
+  void log(LogLevel level, std::string_view message, const Call& call,
+           const std::string& source = util::here()) const {
+    const LogField fields[] = {{"source", source}};
+    const std::size_t told = level == LogLevel::error ? 1 : 0;
     deps_.logger->log({.level = level,
                        .logger = "follower",
                        .message = message,
-                       .fields = {},
+                       .fields = std::span(fields).first(told),
                        .request_id = call.request_id});
   }
 
@@ -339,6 +356,7 @@ class Follower::Impl {
   // Guarded by mutex_: before the source was asked what it was last heard of; and a moment of which
   // the replica holds all that the source had.
   Clock::SteadyTime asked_at_, current_at_;
+  Clock::SteadyTime answered_at_;            // guarded by mutex_: when the source said where it is
   bool running_ = false;                     // guarded by mutex_
   bool woken_ = false;                       // guarded by mutex_: nothing was read since
   std::stop_source poll_{std::nostopstate};  // guarded by mutex_: of a poll that may be cut short
@@ -351,7 +369,8 @@ Follower::~Follower() = default;
 
 Result<void> Follower::run(const Call& call) { return impl_->run(call); }
 Result<FollowStatus> Follower::catch_up(const Call& call) { return impl_->catch_up(call); }
-void Follower::wake() { impl_->wake(); }
+void Follower::wake() { impl_->hear(0, 0); }
+void Follower::hear(std::uint64_t epoch, std::uint64_t seq) { impl_->hear(epoch, seq); }
 Result<void> Follower::await(const ReadBound& bound, const Call& call) {
   return impl_->await(bound, call);
 }

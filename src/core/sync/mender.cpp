@@ -2,6 +2,7 @@
 #include "core/sync/mender.hpp"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include "core/sync/buckets.hpp"
@@ -10,26 +11,44 @@
 namespace artcache::sync {
 namespace {
 
-constexpr unsigned kCoarse = 10, kFine = 16;
+/// Bits of the buckets that are compared, each time within those that differed before. Wider steps
+/// would tell more digests of what is the same, smaller ones make the source count more often.
+constexpr std::array<unsigned, 3> kSteps{10, 13, 16};
+constexpr unsigned kFine = kSteps.back();
 /// Fine buckets whose keys are held at once: some ten thousand keys of a million records.
 constexpr std::size_t kBucketsAtOnce = 1024;
 constexpr std::size_t kRecordsAtOnce = 500;
 
-/// The fine buckets that differ, in ascending order.
-Result<std::vector<std::uint32_t>> differing_parts(LogSource& source, ReplicaSink& replica,
-                                                   std::span<const std::uint32_t> coarse,
-                                                   const Call& call) {
-  std::vector<std::uint32_t> parts;
-  for (const std::uint32_t bucket : coarse)
-    for (std::uint32_t i = 0; i < 1U << (kFine - kCoarse); ++i)
-      parts.push_back((bucket << (kFine - kCoarse)) + i);
-  ARTCACHE_TRY(const auto theirs, source.some_digests(kFine, parts, call));
-  ARTCACHE_TRY(const auto all, replica.bucket_digests(kFine, call));
-  std::vector<BucketDigest> ours;
-  for (const std::uint32_t part : parts) ours.push_back(all[part]);
-  std::vector<std::uint32_t> different = differing(theirs, ours);
-  for (std::uint32_t& one : different) one = parts[one];
-  return different;
+/// The same records in fewer buckets.
+std::vector<BucketDigest> summed(std::span<const BucketDigest> fine, unsigned bits) {
+  std::vector<BucketDigest> out(std::size_t{1} << bits);
+  const std::size_t each = fine.size() / out.size();
+  for (std::size_t i = 0; i < fine.size(); ++i) {
+    out[i / each].digest += fine[i].digest;
+    out[i / each].count += fine[i].count;
+  }
+  return out;
+}
+
+/// The fine buckets that differ, in ascending order. `fine` are those of the replica.
+Result<std::vector<std::uint32_t>> differing_parts(LogSource& source,
+                                                   std::span<const BucketDigest> fine,
+                                                   Position* begun, const Call& call) {
+  ARTCACHE_TRY(const auto all, source.bucket_digests(kSteps.front(), begun, call));
+  std::vector<std::uint32_t> parts = differing(all, summed(fine, kSteps.front()));
+  for (std::size_t step = 1; step < kSteps.size() && !parts.empty(); ++step) {
+    const unsigned bits = kSteps[step], finer = bits - kSteps[step - 1];
+    std::vector<std::uint32_t> within;
+    for (const std::uint32_t part : parts)
+      for (std::uint32_t i = 0; i < 1U << finer; ++i) within.push_back((part << finer) + i);
+    ARTCACHE_TRY(const auto theirs, source.some_digests(bits, within, call));
+    const auto sums = summed(fine, bits);
+    std::vector<BucketDigest> ours;
+    for (const std::uint32_t part : within) ours.push_back(sums[part]);
+    parts = differing(theirs, ours);
+    for (std::uint32_t& one : parts) one = within[one];
+  }
+  return parts;
 }
 
 /// Puts what the source has under these keys, and takes away what it does not have.
@@ -82,12 +101,10 @@ Result<std::uint64_t> mend_parts(LogSource& source, ReplicaSink& replica,
 Result<Mended> mend(LogSource& source, ReplicaSink& replica, const Call& call) {
   Mended mended;
   Position begun;
-  ARTCACHE_TRY(const auto theirs, source.bucket_digests(kCoarse, &begun, call));
-  ARTCACHE_TRY(const auto ours, replica.bucket_digests(kCoarse, call));
+  ARTCACHE_TRY(const auto fine, replica.bucket_digests(kFine, call));
+  ARTCACHE_TRY(const auto parts, differing_parts(source, fine, &begun, call));
   mended.upto = begun;
-  const auto coarse = differing(theirs, ours);
-  if (!coarse.empty()) {
-    ARTCACHE_TRY(const auto parts, differing_parts(source, replica, coarse, call));
+  if (!parts.empty()) {
     for (std::size_t at = 0; at < parts.size(); at += kBucketsAtOnce) {
       ARTCACHE_CHECK(call.check("follow"));
       const auto some = std::span(parts).subspan(at, std::min(kBucketsAtOnce, parts.size() - at));

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // An index as the copy of another one.
-#include <artcache/content.hpp>
+#include <algorithm>
 #include <artcache/follower.hpp>
-#include <unordered_map>
+#include <atomic>
+#include <optional>
+#include <thread>
 
 #include "core/sync/buckets.hpp"
 #include "core/sync/replica_note.hpp"
+#include "util/here.hpp"
 #include "util/try.hpp"
+#include "util/workers.hpp"
 
 namespace artcache {
 namespace {
@@ -15,10 +19,26 @@ using sync::ReplicaNote;
 
 /// Fewer records are put one by one: making tables anew for them costs more.
 constexpr std::uint64_t kBulkLeast = 1000;
+constexpr unsigned kThreadsMost = 4;
+/// So many records a thread takes at a time, and so many make another thread worth its making.
+constexpr std::size_t kShare = 25, kWorthThread = 250;
 
-/// Why a record cannot be applied, whatever is tried.
-bool is_poison(const Error& error) {
-  return error.code == Errc::invalid_argument || error.code == Errc::corrupt;
+using Believed = std::vector<std::optional<Result<PreparedEntry>>>;
+
+/// All of them, in their order. It takes about as long as an engine takes to store them, and that
+/// waits for it meanwhile: so all processors share in it.
+Believed believe_all(std::span<const Record* const> records) {
+  Believed all(records.size());
+  std::atomic<std::size_t> next = 0;
+  const auto threads =
+      std::clamp(static_cast<unsigned>(records.size() / kWorthThread), 1U,
+                 std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMost));
+  util::run_workers(threads, [&] {
+    for (std::size_t at = 0; (at = next.fetch_add(kShare)) < records.size();)
+      for (std::size_t i = at; i < std::min(at + kShare, records.size()); ++i)
+        all[i] = believe(*records[i]);
+  });
+  return all;
 }
 
 class Replica final : public ReplicaSink {
@@ -41,17 +61,20 @@ class Replica final : public ReplicaSink {
   Result<void> apply(std::span<const LogRow> rows, const Call& call) override {
     if (rows.empty()) return {};
     ARTCACHE_CHECK(load(call));
-    // Of several changes of a key only the last one is left to see afterwards.
-    std::unordered_map<std::string_view, const LogRow*> last;
-    for (const LogRow& row : rows)
-      if (row.kind != LogRow::Kind::reset) last[row.record.key] = &row;
+    const auto last = last_of_each(rows);
+    std::vector<const Record*> put;
+    put.reserve(last.size());
+    for (const LogRow* row : last)
+      if (row->kind == LogRow::Kind::put) put.push_back(&row->record);
+    Believed believed = believe_all(put);
+    auto next = believed.begin();
     std::vector<Work> works;
     works.reserve(last.size());
-    for (const LogRow& row : rows)
-      if (const auto at = last.find(row.record.key); at != last.end() && at->second == &row) {
-        const bool put = row.kind == LogRow::Kind::put;
-        ARTCACHE_CHECK(add(works, row.record.key, put ? &row.record : nullptr, row.position.seq));
-      }
+    for (const LogRow* row : last)
+      if (row->kind == LogRow::Kind::put)
+        add_put(works, row->record, **next++, row->position.seq);
+      else
+        add_removal(works, row->record.key, row->position.seq);
     ARTCACHE_CHECK(carry_out(works, call));
     note_.position = rows.back().position;
     return save(call);
@@ -62,8 +85,12 @@ class Replica final : public ReplicaSink {
     ARTCACHE_CHECK(load(call));
     std::vector<Work> works;
     works.reserve(put.size() + removed.size());
-    for (const Record& record : put) ARTCACHE_CHECK(add(works, record.key, &record, 0));
-    for (const std::string& key : removed) ARTCACHE_CHECK(add(works, key, nullptr, 0));
+    std::vector<const Record*> records;
+    records.reserve(put.size());
+    for (const Record& record : put) records.push_back(&record);
+    Believed believed = believe_all(records);
+    for (std::size_t i = 0; i < put.size(); ++i) add_put(works, put[i], *believed[i], 0);
+    for (const std::string& key : removed) add_removal(works, key, 0);
     const std::size_t dead = note_.dead.size();
     ARTCACHE_CHECK(carry_out(works, call));
     return dead == 0 && note_.dead.empty() ? Result<void>() : save(call);
@@ -141,21 +168,19 @@ class Replica final : public ReplicaSink {
       ARTCACHE_CHECK(call.check("follow"));
       rows.clear();
       rows.reserve(records.size());
-      for (const Record& record : records) {
-        auto change = change_of(record.key, &record);
-        if (change) {
-          rows.push_back({std::move(change->put), change->freshness, {}});
-          continue;
-        }
-        waiting_.push_back({.seq = 0,
-                            .key = record.key,
-                            .hash = record.hash,
-                            .kept = {},
-                            .reason = change.error().message});
+      std::vector<const Record*> all;
+      all.reserve(records.size());
+      for (const Record& record : records) all.push_back(&record);
+      Believed believed = believe_all(all);
+      for (std::size_t i = 0; i < records.size(); ++i) {
+        if (Result<PreparedEntry>& one = *believed[i])
+          rows.push_back({*std::move(one), fresh(), {}});
+        else
+          waiting_.push_back(letter_of(records[i], 0, one.error().message));
         if (waiting_.size() > kDeadLettersMost) break;
       }
       const auto added = bulk.add(rows, call);
-      *refused = !added && is_poison(added.error());
+      *refused = !added && refuses_record(added.error());
       return added;
     };
     ARTCACHE_TRY(const Position position, source.snapshot(put, call));
@@ -168,44 +193,42 @@ class Replica final : public ReplicaSink {
     return position;
   }
 
-  /// A record is believed only when its payload has its hash and speaks of its key.
-  Result<EntryChange> change_of(std::string_view key, const Record* record) const {
-    ARTCACHE_TRY(const FileId id, FileId::parse(key));
-    EntryChange change{.kind = EntryChange::Kind::remove,
-                       .id = id,
-                       .put = {},
-                       .freshness = {},
-                       .base = {},
-                       .as_of = {}};
-    if (record == nullptr) return change;
-    ARTCACHE_TRY(FileEntry entry, parse_content(record->payload));
-    change.kind = EntryChange::Kind::put;
-    change.put = prepare(std::move(entry));
-    change.freshness.refreshed_at = deps_.clock->now();
-    if (change.put.entry.id != id)
-      return Error{Errc::corrupt, "follow: the record speaks of another file"};
-    if (change.put.hash != record->hash)
-      return Error{Errc::corrupt, "follow: the record does not have the hash it came with"};
-    return change;
+  [[nodiscard]] Freshness fresh() const {
+    Freshness out;
+    out.refreshed_at = deps_.clock->now();
+    return out;
   }
 
-  Result<void> add(std::vector<Work>& works, const std::string& key, const Record* record,
-                   std::uint64_t seq) {
-    DeadLetter letter{.seq = seq, .key = key, .hash = {}, .kept = {}, .reason = {}};
-    if (record != nullptr) letter.hash = record->hash;
-    auto change = change_of(key, record);
-    if (change) {
-      works.push_back({std::move(*change), std::move(letter)});
-      return {};
+  static DeadLetter letter_of(const Record& record, std::uint64_t seq, std::string reason = {}) {
+    return {.seq = seq,
+            .key = record.key,
+            .hash = record.hash,
+            .kept = {},
+            .reason = std::move(reason)};
+  }
+
+  void add_put(std::vector<Work>& works, const Record& record, Result<PreparedEntry>& believed,
+               std::uint64_t seq) {
+    if (!believed) {
+      waiting_.push_back(letter_of(record, seq, believed.error().message));
+      return;
     }
+    Work& work = works.emplace_back();
+    work.change.put = *std::move(believed);
+    work.change.id = work.change.put.entry.id;
+    work.change.freshness = fresh();
+    work.letter = letter_of(record, seq);
+  }
+
+  void add_removal(std::vector<Work>& works, const std::string& key, std::uint64_t seq) {
+    const auto id = FileId::parse(key);
     // Nothing to take away under a key that no entry can have.
-    if (record == nullptr) {
-      note_.forget(key);
-      return {};
-    }
-    letter.reason = change.error().message;
-    waiting_.push_back(std::move(letter));
-    return {};
+    if (!id) return note_.forget(key);
+    Work& work = works.emplace_back();
+    work.change.kind = EntryChange::Kind::remove;
+    work.change.id = *id;
+    work.letter.seq = seq;
+    work.letter.key = key;
   }
 
   /// Applies all, in transactions of a size that every index takes; one by one where one of them
@@ -229,7 +252,7 @@ class Replica final : public ReplicaSink {
         for (const Work& work : works) note_.forget(work.letter.key);
       return {};
     }
-    if (!is_poison(done.error())) return done.error();
+    if (!refuses_record(done.error())) return done.error();
     if (works.size() == 1) {
       works[0].letter.reason = done.error().message;
       return bury(std::move(works[0].letter), call);
@@ -245,11 +268,13 @@ class Replica final : public ReplicaSink {
       ARTCACHE_TRY(const auto briefs, index_.briefs({&*id, 1}, call));
       if (briefs[0]) letter.kept = briefs[0]->hash;
     }
+    const std::string source = util::here();
+    const LogField fields[] = {{"source", source}};
     deps_.logger->log(
         {.level = LogLevel::error,
          .logger = "follower",
          .message = "A record could not be applied and joins the dead letters: " + letter.reason,
-         .fields = {},
+         .fields = fields,
          .request_id = call.request_id});
     return note_.bury(std::move(letter));
   }

@@ -183,6 +183,27 @@ TEST_SUITE("follow machine") {
     CHECK(machine.in_step());
   }
 
+  TEST_CASE("what somebody says of the source counts until the source has said otherwise") {
+    FollowMachine machine = tailing();
+    machine.on_asked();
+    machine.on_heard(7, 9);
+    CHECK(machine.status().lag == 4);
+    CHECK_FALSE(machine.in_step());
+    machine.on_rows(head_at(at(5, 50)), 0, false);  // to a question from before
+    CHECK_FALSE(machine.in_step());
+    machine.on_asked();
+    machine.on_rows(head_at(at(5, 50)), 0, false);
+    CHECK(machine.in_step());  // it was not true
+    machine.on_heard(7, 5);
+    CHECK(machine.in_step());
+    machine.on_heard(8, 1);  // it was made anew
+    CHECK_FALSE(machine.in_step());
+    machine.on_asked();
+    machine.on_rows(head_at(at(6, 60)), 1, false);
+    machine.on_standing(holds(at(6, 60), 60), kNow);
+    CHECK(machine.in_step());
+  }
+
   TEST_CASE("dead letters are made good in the digest that is expected") {
     ContentHash old{}, now{};
     old.bytes.fill(1);

@@ -2,6 +2,7 @@
 #include "daemon.hpp"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <memory>
 #include <stop_token>
@@ -78,6 +79,8 @@ TEST_SUITE("daemon") {
           "p1 at http://127.0.0.1:" + std::to_string(daemon.ports().at("p2")));
     CHECK(first.ask(get("/health/live")).body.find(R"("checks":{"process":"running"})") !=
           std::string::npos);
+    CHECK(first.ask(get("/health/startup")).body.starts_with(R"({"status":"started",)"));
+    CHECK(first.ask(get("/health/metrics")).body.find("http_requests_total") != std::string::npos);
     const auto ready = first.ask(get("/health/ready"));
     CHECK(ready.status == 200);
     CHECK(ready.body.starts_with(R"({"status":"ready","timestamp":")"));
@@ -104,6 +107,31 @@ TEST_SUITE("daemon") {
     REQUIRE_FALSE(opened);
     CHECK(opened.error().message == "mute: voice: none");
     CHECK(daemon.ports().empty());
+  }
+
+  TEST_CASE("a folder in which another daemon works is refused until that one is gone") {
+    const test::TempDir dir;
+    const auto first = plan(dir, {"parrot"}), both = plan(dir, {"parrot", "parrot.p2"});
+    const MetricsRegistry metrics;
+    const Backends backends;
+    auto holder = std::make_unique<Daemon>(first, Deps{}, metrics, backends);
+    REQUIRE(holder->open({}));
+    {
+      Daemon second(both, {}, metrics, backends);
+      const auto refused = second.open({});
+      REQUIRE_FALSE(refused);
+      CHECK(refused.error().code == Errc::busy);
+      CHECK(refused.error().message.find("p1: the folder '" + dir / "p1" + "' is held by process " +
+                                         std::to_string(::getpid())) == 0);
+      CHECK(refused.error().message.find("--data") != std::string::npos);
+    }
+    // Other instances may have another process.
+    const auto other = plan(dir, {"parrot.p2"});
+    Daemon beside(other, {}, metrics, backends);
+    CHECK(beside.open({}));
+    holder.reset();
+    Daemon after(first, {}, metrics, backends);
+    CHECK(after.open({}));
   }
 }
 

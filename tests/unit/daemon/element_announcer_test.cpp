@@ -66,7 +66,7 @@ TEST_SUITE("element announcer") {
     CHECK(announcer.states().empty());
     announcer.start("http://here");
     place.until(1);
-    auth::must(stand.element->change_mode(ElementMode::ro, {}));
+    auth::must(stand.element->change_mode(ElementMode::rw, ElementMode::ro, {}));
     place.until(2);
     announcer.stop();
     CHECK(place.until(3) == std::vector<std::string>{"startup rw", "updated ro", "deleted ro"});
@@ -120,6 +120,24 @@ TEST_SUITE("element announcer") {
     CHECK(metrics.text().find("storage_index_trusted" + labels + " 0\n") != std::string::npos);
     auth::must(meter->withdraw(said, {}));
     CHECK(metrics.text().find("storage_health_status" + labels + " 0\n") != std::string::npos);
+  }
+
+  TEST_CASE("the gauges of a mode end with it") {
+    Stand stand;
+    MetricsRegistry metrics;
+    const auto meter = make_meter(metrics);
+    Announcement said{.settings = &stand.element->settings(),
+                      .endpoint = {},
+                      .mode = ElementMode::rw,
+                      .room = auth::must(stand.element->room({})),
+                      .at = {}};
+    auth::must(meter->announce(said, {}));
+    CHECK(metrics.text().find("mode=\"rw\"") != std::string::npos);
+    said.mode = ElementMode::ro;
+    auth::must(meter->announce(said, {}));
+    CHECK(metrics.text().find("mode=\"rw\"") == std::string::npos);
+    CHECK(metrics.text().find("storage_index_trusted{storage_element_id=\"se-01\",mode=\"ro\"}") !=
+          std::string::npos);
   }
 
   TEST_CASE("what is said of an element is one JSON object") {

@@ -14,7 +14,7 @@ using http::Method;
 
 const std::string kCheck = "/api/v1/cache/consistency", kFull = "/api/v1/cache/rebuild",
                   kIncremental = "/api/v1/cache/rebuild/incremental",
-                  kCleanup = "/api/v1/cache/cleanup-expired";
+                  kCleanup = "/api/v1/cache/cleanup-expired", kLocks = "/api/v1/cache/locks";
 
 /// Ends when it is told to.
 class Gate {
@@ -153,13 +153,53 @@ TEST_CASE("beside another run it is 503, when to come again and who is in the wa
   CHECK(stand.post(kFull).status == 200);
 }
 
+TEST_CASE("a lock is shown with its holder, and taken away from whoever holds it") {
+  Stand stand;
+  CHECK(stand.get(kLocks).at("locks") == "[]");
+  Lease lease = auth::must(stand.locks->try_acquire({.element = "se-01",
+                                                     .lock_class = LockClass::manual_check,
+                                                     .operation = "test",
+                                                     .ttl = std::chrono::seconds(60),
+                                                     .waiter = {}},
+                                                    {}));
+  auth::must(stand.locks->renew(lease, "7 of 9", {}));
+  const Answer shown = stand.get(kLocks);
+  CHECK(shown.at("element") == "se-01");
+  CHECK(shown.at("total") == "1");
+  const std::string locks = shown.at("locks");
+  Answer one{.status = 200, .headers = {}, .body = locks.substr(1, locks.size() - 2)};
+  CHECK(one.at("lock_type") == "manual_check");
+  CHECK(one.at("operation") == "test");
+  CHECK(one.at("progress") == "7 of 9");
+  CHECK(one.at("fence") == std::to_string(lease.fence));
+  CHECK_FALSE(one.at("host").empty());
+  CHECK(one.at("age_seconds") == "0.0");
+  CHECK(one.at("expires_in_seconds") == "60.0");
+
+  const std::string target = kLocks + "/manual_check";
+  CHECK(stand.ask({.method = Method::del, .target = kLocks + "/no_such"}).status == 404);
+  CHECK(stand.ask({.method = Method::del, .target = kLocks + "/manual_rebuild"}).status == 404);
+  CHECK(stand.get(kLocks).at("total") == "1");
+  const Answer broken = stand.ask({.method = Method::del, .target = target});
+  CHECK(broken.status == 200);
+  CHECK(broken.at("lock_type") == "manual_check");
+  CHECK(stand.get(kLocks).at("total") == "0");
+  CHECK(stand.ask({.method = Method::del, .target = target}).status == 404);
+  const auto late = stand.locks->renew(lease, "8 of 9", {});
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == Errc::lease_lost);
+  CHECK(stand.get(kCheck).status == 200);
+}
+
 TEST_CASE("nobody but an admin's service account gets at the cache") {
   Stand stand;
   for (const auto& [method, path] : {std::pair{Method::post, kFull},
                                      {Method::post, kIncremental},
                                      {Method::get, kCheck},
                                      {Method::post, kCleanup},
-                                     {Method::get, std::string("/api/v1/cache/jobs")}}) {
+                                     {Method::get, std::string("/api/v1/cache/jobs")},
+                                     {Method::get, kLocks},
+                                     {Method::del, kLocks + "/manual_check"}}) {
     CHECK(stand.ask({.method = method, .target = path, .role = ""}).status == 401);
     CHECK(stand.ask({.method = method, .target = path, .role = "user"}).status == 403);
     CHECK(stand.ask({.method = method, .target = path, .kind = "admin_user"}).status == 403);
@@ -188,6 +228,26 @@ TEST_CASE("who does not want to wait gets a job, and its result later") {
   CHECK(stand.get("/api/v1/cache/jobs/unknown").status == 404);
   CHECK(stand.get("/api/v1/cache/jobs/unknown/events").status == 404);
   CHECK(stand.ask({.method = Method::del, .target = "/api/v1/cache/jobs/unknown"}).status == 404);
+}
+
+TEST_CASE("a run that another one's lock refuses is no job, whether the client waits or not") {
+  Stand stand;
+  const auto lease = auth::must(stand.locks->try_acquire(
+      {.element = "se-01", .operation = "elsewhere", .ttl = {}, .waiter = {}}, {}));
+  for (const std::string& target : {kFull, kFull + "?async=1", kIncremental + "?async=1"}) {
+    const Answer answer = stand.post(target);
+    CHECK(answer.status == 503);
+    CHECK(answer.header("Retry-After") == "5");
+    CHECK(answer.at("detail").starts_with("Cannot acquire lock: "));
+    CHECK(answer.header("Location") == "none");
+  }
+  CHECK(stand.get(kCheck + "?async=1").status == 503);
+  CHECK(stand.get("/api/v1/cache/jobs").at("total") == "0");
+  auth::must(stand.locks->release(lease, {}));
+  const Answer accepted = stand.post(kCleanup + "?async=1");
+  CHECK(accepted.status == 202);
+  CHECK(wait_for(stand, accepted.at("job_id")) == "succeeded");
+  CHECK(stand.get("/api/v1/cache/jobs").at("total") == "1");
 }
 
 TEST_CASE("a client that goes away leaves its run behind, and finds the result") {

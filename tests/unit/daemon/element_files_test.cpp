@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <future>
+
 #include "element_stand.hpp"
+#include "support/faulty_index.hpp"
 
 namespace artcache::element {
 namespace {
@@ -413,6 +416,38 @@ TEST_CASE("the element tells what it is without a token") {
   CHECK(stand.ask({.target = "/api/v1/capacity", .role = ""}).at("capacity.percent_used") == "0.5");
 }
 
+TEST_CASE("percent in use counts what others have on the disk, bytes in use those of the files") {
+  Stand stand;
+  stand.upload("12345");
+  const auto disk = auth::must(stand.storage->capacity({}));
+  const Answer capacity = stand.ask({.target = "/api/v1/capacity", .role = ""});
+  const auto number = [&](const char* name) {
+    return std::stod(capacity.at(std::string("capacity.") + name));
+  };
+  CHECK(number("total") == static_cast<double>(disk.total_bytes));
+  CHECK(number("used") + number("available") == number("total"));
+  CHECK(number("percent_used") ==
+        doctest::Approx(100 * number("used") / number("total")).epsilon(0.01));
+  CHECK(stand.ask({.target = "/api/v1/info", .role = ""}).at("used_bytes") == "5");
+  const Element::Room room{.total = 1000, .used = 5, .available = 200};
+  CHECK(room.percent_used() == 80);
+}
+
+TEST_CASE("a change of nothing that is known changes nothing") {
+  Stand stand;
+  const std::string target = "/api/v1/files/" + stand.upload("12345");
+  const Answer before = stand.get(target);
+  for (const char* body : {"{}", R"({"descripton":"x"})", R"({"metadata":null})"}) {
+    const Answer after = stand.patch(target, body);
+    CHECK(after.status == 200);
+    CHECK(after.at("updated_at") == before.at("updated_at"));
+    CHECK(after.header("X-Artcache-Position") == before.header("X-Artcache-Position"));
+  }
+  CHECK(stand.patch("/api/v1/files/0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10", "{}").status == 404);
+  CHECK(stand.patch(target, R"({"description":"x"})").header("X-Artcache-Position") !=
+        before.header("X-Artcache-Position"));
+}
+
 TEST_CASE("answers tell a position, and a read that names one never shows less") {
   Stand stand;
   const auto position_of = [](const Answer& answer) {
@@ -479,6 +514,52 @@ TEST_CASE("a mode changes along its ways, and is kept") {
   settings.mode = ElementMode::edit;  // told otherwise since
   stand.start(settings);
   CHECK(stand.get("/api/v1/mode/info").at("mode") == "edit");
+}
+
+TEST_CASE("of two changes of the mode at once one is refused, and the other one is kept") {
+  ElementSettings settings;
+  settings.mode = ElementMode::ro;
+  Stand stand(settings);
+  test::FaultyIndex index(*stand.index);
+  const ElementParts parts{.storage = stand.storage.get(),
+                           .index = &index,
+                           .locks = stand.locks.get(),
+                           .claims = stand.locks.get(),
+                           .gate = &stand.gate,
+                           .deps = {.clock = &stand.clock}};
+  Element element(settings, parts);
+  REQUIRE(element.start({}));
+  std::promise<void> begun, go_on;
+  index.before_each_note([&](std::string_view text) {
+    if (!text.ends_with(">ar")) return;
+    begun.set_value();
+    go_on.get_future().wait();
+  });
+  auto first = std::async(std::launch::async, [&] {
+    return element.change_mode(ElementMode::ro, ElementMode::ar, {});
+  });
+  begun.get_future().wait();
+  const auto second = element.change_mode(ElementMode::ro, ElementMode::rw, {});
+  go_on.set_value();
+  CHECK(first.get());
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::conflict);
+  CHECK(element.services()->mode == ElementMode::ar);
+  Element again(settings, parts);
+  REQUIRE(again.start({}));
+  CHECK(again.services()->mode == ElementMode::ar);
+}
+
+TEST_CASE("a change of the mode from one that it has no more is refused") {
+  ElementSettings settings;
+  settings.mode = ElementMode::rw;
+  Stand stand(settings);
+  REQUIRE(stand.element->change_mode(ElementMode::rw, ElementMode::ro, {}));
+  // Who thought that it was still rw has not confirmed a way back.
+  const auto late = stand.element->change_mode(ElementMode::rw, ElementMode::rw, {});
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == Errc::conflict);
+  CHECK(stand.element->services()->mode == ElementMode::ro);
 }
 
 TEST_SUITE_END();

@@ -7,8 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "roles/shared_settings.hpp"
+
 namespace artcache::element {
 namespace {
+
+using shared_settings::redis_address;
 
 using Told = std::initializer_list<std::pair<std::string_view, std::string>>;
 

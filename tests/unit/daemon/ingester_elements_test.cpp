@@ -8,6 +8,9 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
 
 #include "roles/ingester/sources.hpp"
 #include "support/fake_clock.hpp"
@@ -111,8 +114,70 @@ TEST_SUITE("ingester elements") {
     }
     changed.notify_all();
     again.pass();
-    elements.refresh({});
-    CHECK(elements.find("se-01")->mode == ElementMode::ro);
+    while (elements.find("se-01")->mode != ElementMode::ro) std::this_thread::yield();
+  }
+
+  TEST_CASE("while a slow source is asked the others go by what is known, if it is not too old") {
+    test::FakeClock clock;
+    ScriptedHttp one(
+        [](const test::HttpRequest&) { return http_answer(200, info("se-01", "rw")); });
+    ScriptedHttp two(
+        [](const test::HttpRequest&) { return http_answer(200, info("se-02", "rw")); });
+    Urls urls{one.origin()};
+    std::optional<std::promise<void>> asked, answer;
+    ElementSource source{.name = "test", .addresses = [&](const Call&) -> Result<Urls> {
+                           if (asked) asked->set_value();
+                           if (answer) answer->get_future().wait();
+                           return urls;
+                         }};
+    web::HttpClient http({}, clock);
+    Elements elements({.known_most = 60s}, {source}, http, {.clock = &clock});
+    const auto count_after_refresh = [&] {
+      elements.refresh({});
+      return elements.now().size();
+    };
+    CHECK(count_after_refresh() == 1);
+    for (const bool too_old : {false, true}) {
+      clock.advance(too_old ? 61s : 2s);
+      urls = {one.origin()};
+      if (too_old) urls.push_back(two.origin());
+      asked.emplace();
+      answer.emplace();
+      auto first = std::async(std::launch::async, count_after_refresh);
+      asked->get_future().wait();
+      if (too_old) {
+        auto second = std::async(std::launch::async, count_after_refresh);
+        answer->set_value();
+        CHECK(second.get() == 2);
+      } else {
+        CHECK(count_after_refresh() == 1);  // and does not wait
+        answer->set_value();
+      }
+      CHECK(first.get() == urls.size());
+    }
+  }
+
+  TEST_CASE("who waits for its turn to ask waits no longer than its call") {
+    test::FakeClock clock;
+    std::promise<void> asked, answer;
+    ElementSource source{.name = "test", .addresses = [&](const Call&) -> Result<Urls> {
+                           asked.set_value();
+                           answer.get_future().wait();
+                           return Urls();
+                         }};
+    web::HttpClient http({});
+    Elements elements({}, {source}, http, {.clock = &clock});
+    auto first = std::async(std::launch::async, [&] { elements.refresh({}); });
+    asked.get_future().wait();
+    std::stop_source stop;
+    Call call;
+    call.stop = stop.get_token();
+    auto second = std::async(std::launch::async, [&] { elements.refresh(call); });
+    stop.request_stop();
+    second.get();
+    CHECK(elements.now().empty());
+    answer.set_value();
+    first.get();
   }
 
   TEST_CASE("what is known is not all while a source has never said anything") {

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 
 #include "common/log_writer.hpp"
@@ -47,6 +48,24 @@ TEST_SUITE("metrics") {
     CHECK(metrics.text() ==
           "# TYPE a counter\na 1\n# TYPE b counter\n"
           "b{id=\"0\"} 1\nb{id=\"1\"} 1\n");
+  }
+
+  TEST_CASE("what is not a number ends a gauge, and begins what is counted and observed at 0") {
+    MetricsRegistry metrics(3);
+    const double none = std::numeric_limits<double>::quiet_NaN();
+    const MetricLabel rw[] = {{"mode", "rw"}}, ro[] = {{"mode", "ro"}};
+    metrics.gauge("a", rw, 1);
+    metrics.gauge("a", rw, none);
+    metrics.gauge("a", ro, none);
+    CHECK(metrics.text().empty());
+    metrics.count("b_total", {}, 0);
+    metrics.observe("c_seconds", {}, none);
+    metrics.gauge("a", ro, 2);  // in the place of the one that has ended
+    const std::string text = metrics.text();
+    CHECK(
+        text.starts_with("# TYPE a gauge\na{mode=\"ro\"} 2\n# TYPE b_total counter\nb_total 0\n"));
+    CHECK(text.find("c_seconds_bucket{le=\"+Inf\"} 0\n") != std::string::npos);
+    CHECK(text.ends_with("c_seconds_sum 0\nc_seconds_count 0\n"));
   }
 }
 

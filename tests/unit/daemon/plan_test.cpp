@@ -12,7 +12,12 @@ namespace {
 constexpr Setting kElement[] = {
     {.name = "storage_mode", .variable = "STORAGE_MODE", .fallback = "edit"},
     {.name = "ttl", .variable = "CACHE_TTL", .kind = Kind::duration, .fallback = "24h"},
-    {.name = "most", .variable = "MOST", .kind = Kind::number, .fallback = "5", .most = 10},
+    {.name = "most",
+     .variable = "MOST",
+     .also = "LEAST_BUT_MOST",
+     .kind = Kind::number,
+     .fallback = "5",
+     .most = 10},
     {.name = "lazy", .variable = "LAZY", .kind = Kind::flag, .fallback = "on"},
     {.name = "secret", .variable = "SECRET", .kind = Kind::secret},
     {.name = "index", .variable = "INDEX", .kind = Kind::address},
@@ -96,6 +101,33 @@ TEST_SUITE("plan") {
     CHECK(made.warnings[2].ends_with("did you mean ARTCACHE_SE_01_STORAGE_MODE?"));
   }
 
+  TEST_CASE("a variable that only the original reads is warned about, with what does it here") {
+    Sources all = sources("[element]\n");
+    all.variables = {"STORAGE_MAX_SIZE_GB", "CORS_MAX_AGE", "CORS_ALLOW_ORIGINS", "SAGAS"};
+    const Plan made = plan(all);
+    REQUIRE(made.warnings.size() == 2);
+    CHECK(made.warnings[0] ==
+          "STORAGE_MAX_SIZE_GB has no effect: STORAGE_MAX_SIZE says it in bytes");
+    CHECK(made.warnings[1].starts_with("CORS_MAX_AGE has no effect: CORS_ALLOW_ORIGINS"));
+  }
+
+  TEST_CASE("of two variables for one setting the second counts where the first is not set") {
+    const auto most = [](Variables variables) {
+      const Plan made = plan(sources("[element]\n", std::move(variables)));
+      const Settings& role = made.instances.front().role;
+      return role.text("most") + " by " + role.source("most");
+    };
+    CHECK(most({{"LEAST_BUT_MOST", "3"}}) == "3 by LEAST_BUT_MOST");
+    CHECK(most({{"LEAST_BUT_MOST", "none"}, {"MOST", "4"}}) == "4 by MOST");
+    const Plan two = plan(sources(
+        "[element]\n[admin]\n",
+        {{"LEAST_BUT_MOST", "3"}, {"ARTCACHE_SE_01_LEAST_BUT_MOST", "2"}, {"SERVER_PORT", "1"}}));
+    CHECK(two.instances[1].role.number("most") == 2);
+    REQUIRE(two.warnings.size() == 2);
+    CHECK(two.warnings[0].starts_with("SERVER_PORT is ignored"));
+    CHECK(two.warnings[1].starts_with("LEAST_BUT_MOST is ignored"));
+  }
+
   TEST_CASE("a role runs without a section when it is asked for") {
     Sources none = sources("");
     none.roles = {"element.se-07", "admin"};
@@ -115,6 +147,22 @@ TEST_SUITE("plan") {
     Sources flag = sources("");
     flag.flags = {"port=1"};
     CHECK(refusal(flag) == "--set: 'port=1' is not SECTION.NAME=VALUE");
+  }
+
+  TEST_CASE("a flag tells an instance something and starts none") {
+    Sources all = sources("[element.se-01]\n");
+    all.flags = {"element.se-99.most=1"};
+    CHECK(refusal(all) ==
+          "--set: there is no instance 'element.se-99'; did you mean 'element.se-01'?");
+    all.flags = {"admin.port=1"};
+    CHECK(refusal(all) == "--set: there is no instance 'admin.admin'");
+    all.roles = {"admin"};
+    CHECK(plan(all).instances.front().site.number("port") == 1);
+    all.flags = {"elemnt.se-01.most=1"};
+    CHECK(refusal(all) == "--set: there is no role 'elemnt'; did you mean 'element'?");
+    Sources none = sources("");
+    none.flags = {"admin.port=1"};
+    CHECK(refusal(none).ends_with("; --role or a section of --config starts one"));
   }
 
   TEST_CASE("a value of the wrong kind is named, unless it may be a secret") {

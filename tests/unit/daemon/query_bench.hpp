@@ -95,9 +95,9 @@ class Bench {
   [[nodiscard]] replica::Replica replica() const {
     return {database.get(), &replica_tables(), {"query_sync", "artstore_query_"}};
   }
-  std::unique_ptr<Sink> sink(const std::string& element) {
+  std::unique_ptr<Sink> sink(const std::string& element, const Deps& deps = {}) {
     return std::make_unique<Sink>(replica(), Owner{element, "http://" + element},
-                                  std::chrono::hours(1), Deps{});
+                                  std::chrono::hours(1), deps);
   }
   /// Until the replica is proven to be where the source is.
   static FollowStatus catch_up(LogSource& source, Sink& sink) {

@@ -40,25 +40,6 @@ struct Answer {
   }
 };
 
-/// A log that may be away.
-class Reached final : public test::PassingLog {
- public:
-  Reached(LogSource& log, const std::atomic<bool>& away) : PassingLog(log), away_(away) {}
-  Result<IndexHead> head(const Call& call) override {
-    if (away_) return Error{Errc::unavailable, "the element does not answer"};
-    return PassingLog::head(call);
-  }
-  Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
-                              std::chrono::nanoseconds patience, const Call& call) override {
-    if (away_) return Error{Errc::unavailable, "the element does not answer"};
-    return PassingLog::read_after(position, limit, std::min(patience, kLook), call);
-  }
-
- private:
-  static constexpr std::chrono::nanoseconds kLook = 20ms;  // until it sees that it is away
-  const std::atomic<bool>& away_;
-};
-
 /// A query role without a port, following two indexes of this process.
 class Stand {
  public:
@@ -73,7 +54,7 @@ class Stand {
     const replica::OpenLog open = [this](const Owner& owner) -> Result<std::unique_ptr<LogSource>> {
       const auto at = sources.find(owner.element);
       if (at == sources.end()) return Error{Errc::invalid_argument, "no such element"};
-      return std::unique_ptr<LogSource>(std::make_unique<Reached>(at->second->log(), away));
+      return std::unique_ptr<LogSource>(std::make_unique<test::RemoteLog>(at->second->log(), away));
     };
     parts.fleet = std::make_unique<replica::Fleet>(
         replica::Replica{
@@ -233,6 +214,8 @@ TEST_SUITE("query process") {
       CHECK(process.search(query, 1).find(file) != std::string::npos);
     const std::string path = "/api/v1/files/" + file;
     CHECK(process.ask("query", {.url = path + "/download"}).body == "0123456789");
+    CHECK(process.ask("query", {.url = "/api/download/" + file + "/metadata"}).body ==
+          process.ask("query", {.url = path}).body);
     const web::HttpReply part =
         process.ask("query", {.url = path + "/download", .headers = {{"Range", "bytes=2-4"}}});
     CHECK(part.head.status == 206);
@@ -317,6 +300,8 @@ TEST_SUITE("query routes") {
       return stand.ask(http::Method::post, "/api/v1/admin/sync/full", {}, std::move(role)).status;
     };
     CHECK(full("user") == 403);
+    CHECK(full("admin") == 503);  // there is nobody to compare with so far
+    stand.follow();
     CHECK(full("admin") == 200);
   }
 

@@ -2,6 +2,8 @@
 #include <random>
 
 #include "query_bench.hpp"
+#include "support/counted_metrics.hpp"
+#include "support/kept_log.hpp"
 #include "support/passing_log.hpp"
 
 using namespace artcache;
@@ -190,6 +192,78 @@ TEST_SUITE("query sink") {
     CHECK(Bench::catch_up(garbler, *sink).dead_letters == 1);
     CHECK(bench.find(sample_id(3)).at(0).entry == sample_entry(3));
     CHECK(must(sink->standing({})).dead.at(0).kept == content_hash(sample_entry(3)));
+  }
+
+  TEST_CASE("a change that cannot be applied counts as what it was: a new file or an update") {
+    Bench bench;
+    test::CountedMetrics metrics;
+    const auto source = bench.source("se-01");
+    source->put(sample_entry(1));
+    const auto sink = bench.sink("se-01", {.metrics = &metrics});
+    Bench::catch_up(source->log(), *sink);
+    const std::string failures = "artstore_query_events_processing_failures_total ",
+                      created = failures + "file:created se-01",
+                      updated = failures + "file:updated se-01";
+    FileEntry later = sample_entry(1);
+    later.description = "newer";
+    source->put(later);
+    test::SpoilingLog old_spoilt(source->log(), to_string(sample_id(1)));
+    Bench::catch_up(old_spoilt, *sink);
+    CHECK(metrics.of(created) == 0);
+    CHECK(metrics.of(updated) == 1);
+
+    source->put(sample_entry(2));
+    later.id = sample_id(2);
+    source->put(later);
+    test::SpoilingLog new_spoilt(source->log(), to_string(sample_id(2)));
+    Bench::catch_up(new_spoilt, *sink);
+    CHECK(metrics.of(created) == 1);
+    CHECK(metrics.of(updated) == 1);
+    CHECK(metrics.of("artstore_query_stream_events_failed_total se-01") == 2);
+  }
+
+  TEST_CASE("an update of a file that is not here adds it, with a warning") {
+    Bench bench;
+    test::KeptLog log;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 3; ++n) source->put(sample_entry(n));
+    const auto sink = bench.sink("se-01", {.logger = &log});
+    Bench::catch_up(source->log(), *sink);
+    source->put(sample_entry(3));
+    source->remove(sample_id(3));
+    source->put(sample_entry(3));
+    Bench::catch_up(source->log(), *sink);
+    const std::string warning = "WARNING: A file that was not here was updated";
+    CHECK(log.count(warning) == 0);
+
+    bench.run("DELETE FROM file_metadata_cache WHERE id = '" + to_string(sample_id(1)) + "'");
+    for (std::uint64_t n = 0; n < 2; ++n) {
+      FileEntry later = sample_entry(n);
+      later.description = "newer";
+      source->put(later);
+    }
+    Bench::catch_up(source->log(), *sink);
+    CHECK(log.count(warning) == 1);
+    CHECK(log.count(warning + ", and is here now | storage_element_id=se-01 file_id=" +
+                    to_string(sample_id(1))) == 1);
+    CHECK(bench.find(sample_id(1)).at(0).entry.description == "newer");
+    CHECK(must(sink->standing({})).digest == source->head().position.digest);
+  }
+
+  TEST_CASE("a dead letter whose file is updated later is no surprise") {
+    Bench bench;
+    test::KeptLog log;
+    const auto source = bench.source("se-01");
+    const auto sink = bench.sink("se-01", {.logger = &log});
+    Bench::catch_up(source->log(), *sink);
+    source->put(sample_entry(1));
+    test::SpoilingLog spoilt(source->log(), to_string(sample_id(1)));
+    CHECK(Bench::catch_up(spoilt, *sink).dead_letters == 1);
+    FileEntry later = sample_entry(1);
+    later.description = "newer";
+    source->put(later);
+    CHECK(Bench::catch_up(source->log(), *sink).dead_letters == 0);
+    CHECK(log.count("WARNING") == 0);
   }
 
   TEST_CASE("rows taken away by hand come back when the rows are counted again") {

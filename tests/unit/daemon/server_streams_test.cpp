@@ -3,7 +3,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <initializer_list>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "unit/daemon/serving.hpp"
@@ -136,6 +139,59 @@ TEST_SUITE("http streams") {
     for (std::uint64_t sent = 0; sent < kBig; sent += piece.size()) REQUIRE(client.send(piece));
     CHECK(client.receive().body == std::to_string(kBig) + " 0");
     CHECK(memory_peak() - before < kMemoryKiB);
+  }
+
+  TEST_CASE("a body arrives whole in pieces of any size, and what follows it is a request again") {
+    constexpr std::size_t kSize = 1'500'000;
+    Site site("s");
+    REQUIRE(site.add({.method = Method::post,
+                      .pattern = "/sum",
+                      .handler = [](Request& request) -> Reply {
+                        std::vector<std::byte> piece(100'000);
+                        std::string all;
+                        for (;;) {
+                          const auto got = request.body->read(piece);
+                          if (!got) return got.error();
+                          if (*got == 0) break;
+                          all.append(reinterpret_cast<const char*>(piece.data()), *got);
+                        }
+                        return Response{.body = std::to_string(all.size()) +
+                                                (are_numbers(all, 0) ? " whole" : " broken")};
+                      },
+                      .body_most = kSize}));
+    REQUIRE(site.add(
+        {.pattern = "/next", .handler = [](Request&) { return Response{.body = "next"}; }}));
+    const Serving serving(site);
+    std::string body;
+    for (std::size_t i = 0; i < kSize; ++i) body += static_cast<char>(i % 251);
+    const auto chunked = [&](std::size_t size) {
+      std::ostringstream text;
+      text << "POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" << std::hex;
+      for (std::size_t at = 0; at < kSize; at += size) {
+        const std::string piece = body.substr(at, size);
+        text << piece.size() << "\r\n" << piece << "\r\n";
+      }
+      return text.str() + "0\r\n\r\n";
+    };
+    std::vector<std::string> requests{post("/sum", body)};
+    using Sizes = std::initializer_list<std::size_t>;
+    for (const std::size_t size : Sizes{50, 4096, 65'536, 262'144, 99'988, 100'000, 1'000'000})
+      requests.push_back(chunked(size));
+    for (const std::string& request : requests) {
+      for (const std::size_t at_once : Sizes{30'011, 250'000, 2'000'000}) {
+        auto client = serving.client();
+        const std::string all = request + get("/next");
+        for (std::size_t at = 0; at < all.size(); at += at_once)
+          REQUIRE(client.send(std::string_view(all).substr(at, at_once)));
+        CHECK(client.receive().body == std::to_string(kSize) + " whole");
+        CHECK(client.receive().body == "next");
+      }
+    }
+    // One byte too many, and bytes that are no chunk.
+    CHECK(serving.client().ask(post("/sum", body + "x")).status == 413);
+    std::string wrong = chunked(262'144);
+    wrong.replace(wrong.find("\r\n40000\r\n", 300'000), 4, "\r\nxy");
+    CHECK(serving.client().ask(wrong).status == 400);
   }
 
   TEST_CASE("clients that do not take their answer hold no worker") {

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -89,11 +90,46 @@ TEST_SUITE("owner lock") {
     CHECK(locks.probe(lock.place(), 6).value() == State::free);
     CHECK(locks.probe(lock.place(), 8).value() == State::free);
     CHECK(locks.hold(7).error().code == Errc::conflict);
+    const std::string place = lock.place();
     lock.release();
     lock.release();
     CHECK(!lock.holds());
-    CHECK(locks.probe(lock.place(), 7).value() == State::free);
+    CHECK(locks.probe(place, 7).value() == State::free);
     CHECK(locks.hold(7));
+  }
+
+  TEST_CASE("numbers held one after another, more at once than before, are each held alone") {
+    const TempDir dir;
+    const auto locks = OwnerLocks::open(dir / "o").value();
+    const auto other = OwnerLocks::open(dir / "o").value();
+    std::uint64_t number = 1;
+    for (std::uint64_t count = 1; count < 12; ++count) {
+      std::vector<OwnerLock> held;
+      for (std::uint64_t i = 0; i < count; ++i) held.push_back(locks.hold(number++).value());
+      for (const OwnerLock& lock : held) {
+        CHECK(other.probe(lock.place(), lock.number()).value() == State::held);
+        CHECK(locks.hold(lock.number()).error().code == Errc::conflict);
+      }
+      const std::string place = held.front().place();
+      held.clear();
+      for (std::uint64_t n = 1; n < number; ++n)
+        REQUIRE(other.probe(place, n).value() == State::free);
+    }
+  }
+
+  TEST_CASE("what a child holds that was forked after a release is its own") {
+    const TempDir dir;
+    const auto locks = OwnerLocks::open(dir / "o").value();
+    const std::string place = locks.hold(1).value().place();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto lock = locks.hold(2);
+      ::_exit(lock && locks.hold(2).error().code == Errc::conflict ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(locks.probe(place, 2).value() == State::free);  // it has not released it, only died
   }
 
   TEST_CASE("two objects of one process exclude and see each other") {
@@ -179,8 +215,9 @@ TEST_SUITE("owner lock") {
     const pid_t child = ::fork();
     if (child == 0)
       for (;;) ::pause();
+    const std::string place = lock->place();
     lock->release();
-    CHECK(locks->probe(lock->place(), 9).value() == State::free);
+    CHECK(locks->probe(place, 9).value() == State::free);
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
   }
@@ -202,6 +239,7 @@ TEST_SUITE("owner lock") {
     const TempDir dir;
     const auto locks = OwnerLocks::open(dir / "o").value();
     const auto before = locks.hold(1).value();
+    (void)locks.hold(3).value();
     REQUIRE(::unlink((dir / "o").c_str()) == 0);
     CHECK(locks.probe(before.place(), 1).value() == State::held);
     CHECK(locks.probe(before.place() + "0", 1).value() == State::unknown);

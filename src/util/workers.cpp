@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/file/workers.hpp"
+#include "util/workers.hpp"
 
 #include <pthread.h>
 
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace artcache::file {
+namespace artcache::util {
 namespace {
 
 // Blocks what is sent to the process, not what a thread does to itself: a host's crash handler
@@ -61,4 +61,4 @@ void run_workers(unsigned count, const std::function<void()>& work) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
-}  // namespace artcache::file
+}  // namespace artcache::util

@@ -4,7 +4,7 @@
 
 #include <functional>
 
-namespace artcache::file {
+namespace artcache::util {
 
 /// Runs `work` on `count` threads, of which this one is the first; all have ended when it returns.
 /// Fewer run where the system refuses more: `work` must not count on the others. The new threads
@@ -12,4 +12,4 @@ namespace artcache::file {
 /// `work` throws is thrown here, once all have ended.
 void run_workers(unsigned count, const std::function<void()>& work);
 
-}  // namespace artcache::file
+}  // namespace artcache::util

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/sqlite/checkpointer.hpp"
+
+#include <exception>
+#include <system_error>
+
+#include "util/try.hpp"
+
+namespace artcache::sqlite {
+
+Checkpointer::~Checkpointer() {
+  stop_.request_stop();
+  const util::MutexLock lock(mutex_);
+  changed_.notify_all();
+}
+
+void Checkpointer::nudge() {
+  const util::MutexLock lock(mutex_);
+  wanted_ = true;
+  changed_.notify_all();
+  if (thread_.joinable()) return;
+  call_.stop = stop_.get_token();
+  try {
+    thread_ = std::jthread([this] { run(); });
+  } catch (const std::system_error&) {
+    // No more threads to be had: commits do it.
+  }
+}
+
+void Checkpointer::run() {
+  while (true) {
+    {
+      const util::MutexLock lock(mutex_);
+      while (!wanted_ && !stop_.stop_requested()) changed_.wait(mutex_);
+      wanted_ = false;
+    }
+    if (stop_.stop_requested()) return;
+    try {
+      (void)checkpoint();
+    } catch (const std::exception&) {
+      // Without memory: the next time.
+    }
+  }
+}
+
+Result<void> Checkpointer::checkpoint() {
+  ARTCACHE_TRY(const sql::Lease connection, connections_.acquire(call_));
+  ARTCACHE_TRY(sql::Statement * s, connection->prepare("PRAGMA wal_checkpoint(PASSIVE)"));
+  ARTCACHE_CHECK(s->step());
+  s->reset();
+  return {};
+}
+
+}  // namespace artcache::sqlite

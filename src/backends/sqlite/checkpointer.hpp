@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moves what is committed from SQLite's log into the database, beside whoever writes.
+#pragma once
+
+#include <artcache/call.hpp>
+#include <stop_token>
+#include <thread>
+
+#include "sql/pool.hpp"
+#include "util/mutex.hpp"
+
+namespace artcache::sqlite {
+
+/// A checkpoint within a commit keeps the writer waiting for the disk; here it is another thread
+/// that waits. What it does not manage a later commit does. Safe to call from any thread.
+class Checkpointer {
+ public:
+  /// `connections` outlives it.
+  explicit Checkpointer(sql::Pool& connections) : connections_(connections) {}
+  /// What is under way comes to its end; what was only asked for is left out.
+  ~Checkpointer();
+  Checkpointer(const Checkpointer&) = delete;
+  Checkpointer& operator=(const Checkpointer&) = delete;
+
+  /// Much has been committed since the last time. Returns at once.
+  void nudge();
+
+ private:
+  void run();
+  Result<void> checkpoint();
+
+  sql::Pool& connections_;
+  std::stop_source stop_;
+  Call call_;  // of the thread's
+
+  util::Mutex mutex_;
+  util::CondVar changed_;
+  bool wanted_ ARTCACHE_GUARDED_BY(mutex_) = false;
+  std::jthread thread_;  // from the first nudge on
+};
+
+}  // namespace artcache::sqlite
