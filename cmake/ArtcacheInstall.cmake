@@ -101,4 +101,27 @@ configure_file(cmake/artcache.pc.in ${PROJECT_BINARY_DIR}/artcache.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/artcache.pc DESTINATION ${pkgconfig_dir})
 if(TARGET artcache_program)
   install(TARGETS artcache_program artcached DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES packaging/artcached.toml packaging/artcached.service
+    packaging/prometheus/artcache-sync.rules.yml packaging/grafana/artcache-sync.json
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/artcache)
+
+  # Man pages and completion say what the programs say of themselves, so they have to run here.
+  find_package(Python3 3.9 QUIET COMPONENTS Interpreter)
+  if(Python3_FOUND AND NOT CMAKE_CROSSCOMPILING)
+    set(pages ${PROJECT_BINARY_DIR}/pages)
+    set(page_files "")
+    foreach(program artcache artcached)
+      list(APPEND page_files ${pages}/${program}.1 ${pages}/${program}.bash ${pages}/_${program})
+      install(FILES ${pages}/${program}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+      install(FILES ${pages}/${program}.bash RENAME ${program}
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+      install(FILES ${pages}/_${program} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    endforeach()
+    add_custom_command(OUTPUT ${page_files}
+      COMMAND ${Python3_EXECUTABLE} -B ${PROJECT_SOURCE_DIR}/packaging/help_pages.py ${pages}
+              $<TARGET_FILE:artcache_program> $<TARGET_FILE:artcached>
+      DEPENDS artcache_program artcached ${PROJECT_SOURCE_DIR}/packaging/help_pages.py
+      COMMENT "Man pages and shell completion" VERBATIM)
+    add_custom_target(artcache_pages ALL DEPENDS ${page_files})
+  endif()
 endif()

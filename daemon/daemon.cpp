@@ -9,6 +9,9 @@
 #include <system_error>
 #include <thread>
 
+#include "util/here.hpp"
+#include "util/try.hpp"
+
 namespace artcache {
 namespace {
 
@@ -69,6 +72,8 @@ Result<void> Daemon::make_one(const config::Instance& instance, const Call& call
   if (error)
     return Error{Errc::unavailable,
                  "the folder '" + context.data.string() + "' cannot be made: " + error.message()};
+  ARTCACHE_TRY(FolderHold hold, FolderHold::take(context.data));
+  holds_.push_back(std::move(hold));
   auto role = instance.kind->make(context);
   if (!role) return std::move(role).error();
   http::Site& site = (*role)->site();
@@ -139,10 +144,12 @@ void Daemon::reload() {
     const auto done = role->reload();
     const std::string message =
         done ? name + " was read anew" : name + ": " + to_string(done.error());
+    const std::string source = util::here();
+    const LogField fields[] = {{"source", source}};
     deps_.logger->log({.level = done ? LogLevel::info : LogLevel::error,
                        .logger = "artcached",
                        .message = message,
-                       .fields = {},
+                       .fields = std::span(fields).first(done ? 0 : 1),
                        .request_id = {}});
   }
 }

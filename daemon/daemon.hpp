@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/folder_hold.hpp"
 #include "common/metrics_registry.hpp"
 #include "config/plan.hpp"
 #include "http/server.hpp"
@@ -31,9 +32,10 @@ class Daemon {
 
   /// Makes every role, takes every port, starts what runs beside the requests. The call is that of
   /// the whole life: it stops when the process is to end.
-  /// Errors: those of the roles and of Server::listen(), with the instance named.
+  /// Errors: busy (another process works in the folder of an instance), those of the roles and of
+  /// Server::listen(); with the instance named.
   Result<void> open(const Call& call);
-  /// The same without ports and threads: what the routes of the roles are.
+  /// The same without ports and threads: for who asks for sites() only.
   Result<void> make_roles(const Call& call);
 
   /// The ports by instance, once it is open.
@@ -55,6 +57,7 @@ class Daemon {
   const MetricsRegistry& metrics_;
   const Backends& backends_;
   std::map<std::string, std::uint16_t> ports_;
+  std::vector<FolderHold> holds_;  // end after the roles, which work there
   std::vector<std::pair<std::string, std::unique_ptr<Role>>> roles_;
   std::atomic<bool> opened_ = false;
   std::unique_ptr<http::Server> server_;  // ends before the roles, whose sites it serves

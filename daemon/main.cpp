@@ -25,6 +25,7 @@
 #include "config/plan.hpp"
 #include "daemon.hpp"
 #include "roles/table.hpp"
+#include "routes_page.hpp"
 #include "sql/sqlite/process.hpp"
 
 namespace artcache {
@@ -140,12 +141,11 @@ Result<void> add_demo(config::Plan& plan, const Options& options) {
   return {};
 }
 
-void print_routes(const Daemon& daemon) {
-  for (const auto& [name, site] : daemon.sites())
-    for (const http::Route& route : site->routes())
-      std::printf("%-8s %-7s %-56s %s\n", name.c_str(),
-                  std::string(to_string(route.method)).c_str(), route.pattern.c_str(),
-                  route.summary.c_str());
+int print_routes(const config::Plan& plan) {
+  const auto page = routes_page(plan);
+  if (!page) return fail(page.error());
+  std::fputs(page->c_str(), stdout);
+  return kDone;
 }
 
 void print_ports(const Daemon& daemon, const std::string& data) {
@@ -176,7 +176,7 @@ bool check(const config::Plan& plan) {
   return good;
 }
 
-int serve(const config::Plan& plan, const Options& options) {
+int serve(const config::Plan& plan) {
   const auto level = parse_log_level(plan.daemon.text("log_level"));
   const std::string& layout = plan.daemon.text("log_format");
   MetricsRegistry metrics;
@@ -185,16 +185,17 @@ int serve(const config::Plan& plan, const Options& options) {
                              *level, system_clock());
   if (!log) return fail(log.error());
   const Deps deps{.clock = &system_clock(), .logger = log->get(), .metrics = &metrics};
+  for (const std::string& warning : plan.warnings)
+    (*log)->log({.level = LogLevel::warning,
+                 .logger = "artcached",
+                 .message = warning,
+                 .fields = {},
+                 .request_id = {}});
   const Backends backends = Backends::builtin();
   const std::stop_source stop;
   Call call;
   call.stop = stop.get_token();
   Daemon daemon(plan, deps, metrics, backends);
-  if (options.routes) {
-    if (auto made = daemon.make_roles(call); !made) return fail(made.error());
-    print_routes(daemon);
-    return kDone;
-  }
   const Signals signals(daemon, **log, stop);
   if (auto opened = daemon.open(call); !opened) return fail(opened.error());
   print_ports(daemon, plan.daemon.text("data"));
@@ -208,8 +209,9 @@ int run(const Options& given) {
     std::fputs(config::settings_page(role_kinds()).c_str(), stdout);
     return kDone;
   }
-  if (options.demo) {
-    if (options.data.empty()) options.data = "artcached-demo";
+  const bool of_all = options.routes && options.config.empty() && options.roles.empty();
+  if (options.demo && options.data.empty()) options.data = "artcached-demo";
+  if (options.demo || of_all) {
     for (const RoleKind* kind : role_kinds()) {
       if (kind->demo_instances.empty()) options.roles.emplace_back(kind->name);
       for (const std::string_view instance : kind->demo_instances)
@@ -220,14 +222,15 @@ int run(const Options& given) {
   if (!plan) return fail(plan.error(), kUsage);
   if (options.demo)
     if (auto added = add_demo(*plan, options); !added) return fail(added.error());
+  const bool looks = options.routes || (options.print && !options.check);
+  const bool good = looks || check(*plan), serves = good && !looks && !options.check;
   for (const std::string& warning : plan->warnings)
-    std::fprintf(stderr, "artcached: %s\n", warning.c_str());
+    if (!serves) std::fprintf(stderr, "artcached: %s\n", warning.c_str());
   if (options.print) std::fputs(config::to_text(*plan).c_str(), stdout);
-  if (options.print && !options.check) return kDone;
-  if (!check(*plan)) return kUsage;
-  if (!options.check) return serve(*plan, options);
-  std::puts("the configuration is good");
-  return kDone;
+  if (options.routes) return print_routes(*plan);
+  if (serves) return serve(*plan);
+  if (good && options.check) std::puts("the configuration is good");
+  return good ? kDone : kUsage;
 }
 
 /// glibc grows its thresholds with the largest block that was freed, and every arena would keep one
@@ -268,7 +271,8 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", options.check, "Says whether the configuration is good, and ends");
   app.add_flag("--print-config", options.print, "Prints what is in force, and who said it; ends");
   app.add_flag("--settings", options.settings, "Prints every setting there is, and ends");
-  app.add_flag("--routes", options.routes, "Prints the routes of all roles, and ends");
+  app.add_flag("--routes", options.routes,
+               "Prints the routes of these roles, else of all, and ends");
   app.footer("Exit codes: 0 done, 1 failed, 64 wrong usage or configuration.");
   try {
     app.parse(argc, argv);

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "util/here.hpp"
 #include "util/try.hpp"
 
 namespace artcache::auth {
@@ -129,11 +130,13 @@ void KeyFiles::refresh() noexcept {
     if (trouble == trouble_) return;
     trouble_ = trouble;
   }
+  const std::string source = util::here();
+  const LogField fields[] = {{"source", source}};
   deps_.logger->log({.level = done ? LogLevel::info : LogLevel::error,
                      .logger = "auth",
                      .message = done ? "The key files are readable again"
                                      : "The keys stay as they were: " + trouble,
-                     .fields = {},
+                     .fields = std::span(fields).first(done ? 0 : 1),
                      .request_id = {}});
 }
 

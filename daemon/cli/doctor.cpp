@@ -21,7 +21,7 @@ constexpr std::array<Remedy, kFindingKinds> kRemedies{{
     {FindingKind::orphan_attr, "artcache rebuild --incremental"},
     {FindingKind::stale, "artcache rebuild --incremental"},
     {FindingKind::expired, "artcache cleanup"},
-    {FindingKind::unreadable, "mend or remove the sidecar, then: artcache rebuild --incremental"},
+    {FindingKind::unreadable, "mend or remove the sidecar, then: artcache repair --from index"},
     {FindingKind::missing_data, "restore the data file from a backup, or: artcache rm ID"},
     {FindingKind::orphan_data, "artcache repair --from index; without an entry: remove the file"},
     {FindingKind::size_mismatch, "restore the data file from a backup, or: artcache rm ID"},

@@ -9,6 +9,7 @@
 #include "cli/place.hpp"
 #include "cli/verbs.hpp"
 #include "common/entry_json.hpp"
+#include "common/lock_json.hpp"
 
 namespace artcache::cli {
 
@@ -176,22 +177,6 @@ void add_search(CLI::App& app, int& code) {
 struct LockOptions : CommonOptions {
   std::string class_name;
 };
-
-void append_holder(JsonWriter& json, const LockHolder& holder) {
-  json.begin_object()
-      .member("element", holder.element)
-      .member("lock_type", to_string(holder.lock_class))
-      .member("owner", holder.owner)
-      .member("host", holder.host)
-      .member("operation", holder.operation)
-      .member("progress", holder.progress)
-      .member("fence", holder.fence)
-      .member("acquired_at", to_string(holder.acquired_at))
-      .member("age_seconds", std::chrono::duration<double>(holder.age).count())
-      .member("expires_in_seconds", std::chrono::duration<double>(holder.expires_in).count())
-      .member("asked_to_yield", holder.asked_to_yield)
-      .end_object();
-}
 
 int run_locks_list(const LockOptions& options) {
   auto place = open_place(options, Needs::index);

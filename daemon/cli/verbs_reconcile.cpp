@@ -187,6 +187,11 @@ int settle_pending(const Place& place, const RepairOptions& options) {
   if (!settled) return stopped(settled.error());
   for (const std::string& text : settled->left)
     std::fprintf(stderr, "artcache: %s\n", text.c_str());
+  if (settled->watched > 0)
+    std::fprintf(stderr,
+                 "artcache: %llu changes were cut short so lately that the storage may still carry "
+                 "them out; repair again in half a minute\n",
+                 static_cast<unsigned long long>(settled->watched));
   return kDone;
 }
 

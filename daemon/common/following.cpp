@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/following.hpp"
+#include "util/here.hpp"
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 namespace artcache::replica {
+namespace {
 
+/// While the database is away, which is when somebody asks, its part is missing and no more.
+constexpr std::chrono::seconds kTablesMost{2};
+
+/// As of `now`.
 void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now) {
   const FollowStatus& follow = status.follow;
   json.begin_object()
@@ -47,6 +54,8 @@ void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp no
       .member("deleted", status.counts.deleted)
       .end_object();
 }
+
+}  // namespace
 
 Following::Following(const Replica& replica, Owner element, std::unique_ptr<LogSource> log,
                      FollowSettings settings, const Deps& deps)
@@ -95,11 +104,6 @@ auto Following::alone(Work work) -> decltype(work()) {
   return done;
 }
 
-void Following::wake(std::uint64_t epoch, std::uint64_t seq) {
-  const Position here = follower_.status().position;
-  if (epoch == 0 || epoch != here.epoch || seq > here.seq) wake();
-}
-
 void Following::note_named() {
   const util::MutexLock lock(naming_);
   gone_since_.reset();
@@ -108,6 +112,12 @@ void Following::note_named() {
 void Following::note_gone() {
   const util::MutexLock lock(naming_);
   if (!gone_since_) gone_since_ = deps_.clock->now();
+}
+
+bool Following::gone_for(std::chrono::nanoseconds time) const {
+  const FollowingStatus now = status();
+  return now.gone_since && deps_.clock->now() - *now.gone_since >= time && !now.follow.in_step &&
+         now.follow.age >= time;
 }
 
 FollowingStatus Following::status() const {
@@ -165,6 +175,48 @@ Result<bool> Following::retry(const std::string& key, const Call& call) {
   });
 }
 
+void Following::measure() const {
+  measure([this](std::string_view name, Metrics::Labels labels, double value) {
+    deps_.metrics->gauge(name, labels, value);
+  });
+}
+
+void Following::end_gauges() const {
+  measure([this](std::string_view name, Metrics::Labels labels, double) {
+    deps_.metrics->gauge(name, labels, std::numeric_limits<double>::quiet_NaN());
+  });
+}
+
+void Following::measure(const TellGauge& tell) const {
+  const FollowingStatus status = this->status();
+  const FollowStatus& follow = status.follow;
+  const MetricLabel labels[]{{"storage_element_id", element_.element}};
+  const auto gauge = [&](std::string_view name, double value) {
+    tell(replica_.names.metric(name), labels, value);
+  };
+  // The names that operators of the original know come second.
+  const double events = static_cast<double>(follow.lag),
+               seconds = std::chrono::duration<double>(follow.age).count();
+  gauge("sync_lag_events", events);
+  gauge("stream_pending_count", events);
+  gauge("sync_lag_seconds", seconds);
+  gauge("stream_lag_seconds", seconds);
+  gauge("sync_gone", status.gone_since ? 1 : 0);
+  gauge("sync_proven", follow.proven ? 1 : 0);
+  gauge("sync_dead_letters", static_cast<double>(follow.dead_letters));
+  gauge("sync_failures", static_cast<double>(follow.failures));
+  // Never so far: as if it had been when this began, so that an alert comes in its time.
+  const std::chrono::duration<double> age =
+      follow.proven_at ? std::chrono::duration<double>(deps_.clock->now() - *follow.proven_at)
+                       : std::chrono::duration<double>(deps_.clock->steady() - made_at_);
+  gauge("sync_digest_age_seconds", age.count());
+  for (const FollowState state : {FollowState::starting, FollowState::copying, FollowState::tailing,
+                                  FollowState::mending, FollowState::waiting}) {
+    const MetricLabel with_state[]{labels[0], {"state", to_string(state)}};
+    tell(replica_.names.metric("sync_state"), with_state, state == follow.state ? 1 : 0);
+  }
+}
+
 // --- All of them --------------------------------------------------------------------------------
 
 void Fleet::update(const std::vector<Owner>& elements) {
@@ -176,13 +228,16 @@ void Fleet::update(const std::vector<Owner>& elements) {
     else
       one->note_gone();
   }
+  let_go();
   for (const Owner& element : elements) {
     const auto known = find(element.element);
     if (known && known->element().url == element.url) continue;
     auto log = open_(element);
     if (!log) {
+      const std::string source = util::here();
       const LogField fields[]{{"storage_element_id", std::string_view(element.element)},
-                              {"reason", std::string_view(log.error().message)}};
+                              {"reason", std::string_view(log.error().message)},
+                              {"source", std::string_view(source)}};
       deps_.logger->log({.level = LogLevel::error,
                          .logger = replica_.names.logger,
                          .message = "A storage element cannot be followed",
@@ -196,6 +251,26 @@ void Fleet::update(const std::vector<Owner>& elements) {
     if (stopped_) return;
     fresh->start();
     elements_.insert_or_assign(element.element, std::move(fresh));
+    gone_.erase(element.element);
+  }
+}
+
+void Fleet::let_go() {
+  for (const auto& one : all()) {
+    if (!one->gone_for(kGoneFor)) continue;
+    one->stop();
+    one->end_gauges();
+    const std::string& id = one->element().element;
+    const LogField fields[]{{"storage_element_id", std::string_view(id)}};
+    deps_.logger->log({.level = LogLevel::warning,
+                       .logger = replica_.names.logger,
+                       .message = "A storage element is gone for good and not followed any more",
+                       .fields = fields,
+                       .request_id = {}});
+    const auto since = one->status().gone_since;
+    const util::MutexLock lock(mutex_);
+    gone_[id] = since.value_or(made_at_);
+    elements_.erase(id);
   }
 }
 
@@ -220,22 +295,45 @@ std::shared_ptr<Following> Fleet::find(std::string_view element) const {
   return at == elements_.end() ? nullptr : at->second;
 }
 
-std::vector<FollowingStatus> Fleet::statuses(const Call& call) const {
+std::vector<FollowingStatus> Fleet::followed() const {
   std::vector<FollowingStatus> out;
   for (const auto& one : all()) out.push_back(one->status());
-  const auto kept = replica_.database->read(
-      call, [&](Session& session) { return replica_.tables->standings().list(session); });
-  if (!kept) return out;
-  for (const Followed& one : *kept) {
+  return out;
+}
+
+Result<std::vector<FollowingStatus>> Fleet::statuses(const Call& call) const {
+  std::vector<FollowingStatus> out = followed();
+  ARTCACHE_TRY(const auto kept, replica_.database->read(call, [&](Session& session) {
+    return replica_.tables->standings().list(session);
+  }));
+  for (const Followed& one : kept) {
     const auto same_id = [&](const FollowingStatus& s) { return s.element.element == one.element; };
     if (std::ranges::any_of(out, same_id)) continue;
     FollowingStatus& status = out.emplace_back();
     status.element.element = one.element;
     status.follow.position = one.position;
-    status.gone_since = made_at_;
+    const util::MutexLock lock(mutex_);
+    const auto since = gone_.find(one.element);
+    status.gone_since = since == gone_.end() ? made_at_ : since->second;
   }
   std::ranges::sort(out, {}, [](const FollowingStatus& s) { return s.element.element; });
   return out;
+}
+
+std::string Fleet::status_json(const Call& call) const {
+  const auto whole = statuses(call.within(kTablesMost, *deps_.clock));
+  const auto elements = whole ? *whole : followed();
+  const Timestamp now = deps_.clock->now();
+  JsonWriter json;
+  json.begin_object().key("elements").begin_array();
+  for (const FollowingStatus& status : elements) append_status(json, status, now);
+  // What nobody can say is not so: with no element found yet, or one that is not asked.
+  const bool in_step = whole && !elements.empty() &&
+                       std::ranges::all_of(elements, [](const FollowingStatus& status) {
+                         return status.follow.in_step;
+                       });
+  json.end_array().member("in_step", in_step).end_object();
+  return std::move(json).str();
 }
 
 Result<void> Fleet::await(const ReadBound& bound, std::string_view element,
@@ -278,37 +376,7 @@ void Fleet::wake() {
 }
 
 void Fleet::measure() const {
-  const Timestamp now = deps_.clock->now();
-  for (const auto& one : all()) {
-    const FollowingStatus status = one->status();
-    const FollowStatus& follow = status.follow;
-    const MetricLabel labels[]{{"storage_element_id", status.element.element}};
-    const auto gauge = [&](std::string_view name, double value) {
-      deps_.metrics->gauge(std::string(replica_.names.metrics).append(name), labels, value);
-    };
-    // The names that operators of the original know come second.
-    const double events = static_cast<double>(follow.lag),
-                 seconds = std::chrono::duration<double>(follow.age).count();
-    gauge("sync_lag_events", events);
-    gauge("stream_pending_count", events);
-    gauge("sync_lag_seconds", seconds);
-    gauge("stream_lag_seconds", seconds);
-    gauge("sync_gone", status.gone_since ? 1 : 0);
-    gauge("sync_proven", follow.proven ? 1 : 0);
-    gauge("sync_dead_letters", static_cast<double>(follow.dead_letters));
-    gauge("sync_failures", static_cast<double>(follow.failures));
-    if (follow.proven_at)
-      gauge("sync_digest_age_seconds",
-            std::chrono::duration<double>(now - *follow.proven_at).count());
-    for (const FollowState state :
-         {FollowState::starting, FollowState::copying, FollowState::tailing, FollowState::mending,
-          FollowState::waiting}) {
-      const MetricLabel with_state[]{{"storage_element_id", status.element.element},
-                                     {"state", to_string(state)}};
-      deps_.metrics->gauge(std::string(replica_.names.metrics).append("sync_state"), with_state,
-                           state == follow.state ? 1 : 0);
-    }
-  }
+  for (const auto& one : all()) one->measure();
 }
 
 }  // namespace artcache::replica

@@ -35,9 +35,6 @@ struct FollowingStatus {
   std::optional<Timestamp> gone_since;  ///< nobody has named it since; nothing: it is named
 };
 
-/// One JSON object, as those who run a role see it; ages as of `now`.
-void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now);
-
 /// One element. Safe to use from any thread.
 class Following {
  public:
@@ -52,11 +49,16 @@ class Following {
   void stop();
   /// There may be something new at the element.
   void wake() { follower_.wake(); }
-  /// The same for who knows where in its log, and nothing when that is here already.
-  void wake(std::uint64_t epoch, std::uint64_t seq);
+  /// As Follower::hear().
+  void hear(std::uint64_t epoch, std::uint64_t seq) { follower_.hear(epoch, seq); }
   /// Somebody names it; nobody does any more.
   void note_named();
   void note_gone();
+  /// Nobody has named it, and it has not been in step, for so long.
+  [[nodiscard]] bool gone_for(std::chrono::nanoseconds time) const;
+  /// How far it is behind its element, as gauges; and that these end.
+  void measure() const;
+  void end_gauges() const;
 
   [[nodiscard]] const Owner& element() const { return element_; }
   [[nodiscard]] FollowingStatus status() const;
@@ -79,6 +81,9 @@ class Following {
   template <class Work>
   auto alone(Work work) -> decltype(work());
   void resume() ARTCACHE_REQUIRES(mutex_);
+  using TellGauge =
+      std::function<void(std::string_view name, Metrics::Labels labels, double value)>;
+  void measure(const TellGauge& tell) const;
 
   const Replica replica_;
   const Owner element_;
@@ -95,10 +100,14 @@ class Following {
 };
 
 /// All elements that were ever named, by id. One that is not named any more is still followed: its
-/// files are there, and the status tells since when nobody names it and whether it answers. Safe to
-/// use from any thread.
+/// files are there, and the status tells since when nobody names it and whether it answers. When it
+/// has neither been named nor answered for kGoneFor it is gone for good and gives its thread back;
+/// its files stay in the tables, the status tells of it as they do, and who names it again finds it
+/// where it was. Safe to use from any thread.
 class Fleet {
  public:
+  static constexpr std::chrono::hours kGoneFor{1};
+
   Fleet(const Replica& replica, OpenLog open, FollowSettings settings, const Deps& deps)
       : replica_(replica),
         open_(std::move(open)),
@@ -114,9 +123,13 @@ class Fleet {
   [[nodiscard]] std::vector<std::shared_ptr<Following>> all() const;
   /// Null when nobody has named such an element.
   [[nodiscard]] std::shared_ptr<Following> find(std::string_view element) const;
-  /// Of all, by id; also of those that are in the tables and that nobody has named so far, as far
-  /// as the tables can be read.
-  [[nodiscard]] std::vector<FollowingStatus> statuses(const Call& call) const;
+  /// Of all, by id; also of those that are in the tables and that nobody has named so far.
+  /// Errors: those of the tables.
+  [[nodiscard]] Result<std::vector<FollowingStatus>> statuses(const Call& call) const;
+  /// The same as JSON, for those who run a role: `elements`, without those that only the tables
+  /// know of while these cannot be read, and `in_step`, true when there is one and all are. Takes
+  /// two seconds at most.
+  [[nodiscard]] std::string status_json(const Call& call) const;
   /// Waits until a read of the tables that begins then keeps the bound, for not longer than the
   /// call lasts: `min_position` by the element whose log it is of, `max_staleness` by all that are
   /// followed, or both by the one that is named. Errors: gone (a position of none of these logs),
@@ -124,10 +137,13 @@ class Fleet {
   Result<void> await(const ReadBound& bound, std::string_view element, const Call& call) const;
   /// All of them ask their elements for news.
   void wake();
-  /// How far each is behind its element, as gauges.
+  /// As Following::measure(), each of them.
   void measure() const;
 
  private:
+  /// Those that are gone for good.
+  void let_go() ARTCACHE_REQUIRES(updating_);
+  [[nodiscard]] std::vector<FollowingStatus> followed() const;
   static Result<void> await_position(const std::vector<std::shared_ptr<Following>>& asked,
                                      const Position& position, const Call& call);
 
@@ -140,6 +156,8 @@ class Fleet {
   mutable util::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Following>, std::less<>> elements_
       ARTCACHE_GUARDED_BY(mutex_);
+  /// Those that were let go of, and since when nobody has named them.
+  std::map<std::string, Timestamp, std::less<>> gone_ ARTCACHE_GUARDED_BY(mutex_);
   bool stopped_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };
 

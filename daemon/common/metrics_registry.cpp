@@ -106,12 +106,26 @@ void MetricsRegistry::count(std::string_view name, Labels labels, double increme
   change(name, Kind::counter, labels, [&](Series& series) { series.value += increment; });
 }
 
+void MetricsRegistry::forget(std::string_view name, Kind kind, Labels labels) noexcept {
+  try {
+    const std::string key = printed(labels);
+    const std::scoped_lock held(mutex_);
+    const auto family = families_.find(name);
+    if (family != families_.end() && family->second.kind == kind)
+      series_ -= family->second.series.erase(key);
+  } catch (...) {
+    // It stays: an old number is less harm than an error.
+  }
+}
+
 void MetricsRegistry::gauge(std::string_view name, Labels labels, double value) noexcept {
+  if (std::isnan(value)) return forget(name, Kind::gauge, labels);
   change(name, Kind::gauge, labels, [&](Series& series) { series.value = value; });
 }
 
 void MetricsRegistry::observe(std::string_view name, Labels labels, double value) noexcept {
   change(name, Kind::histogram, labels, [&](Series& series) {
+    if (std::isnan(value)) return;
     const auto bounds = bounds_of(name);
     const auto at = std::ranges::lower_bound(bounds, value) - bounds.begin();
     ++series.buckets[static_cast<std::size_t>(at)];
@@ -124,6 +138,7 @@ std::string MetricsRegistry::text() const {
   std::string out;
   const std::scoped_lock held(mutex_);
   for (const auto& [name, family] : families_) {
+    if (family.series.empty()) continue;
     const bool histogram = family.kind == Kind::histogram;
     out.append("# TYPE ").append(name).append(histogram                    ? " histogram\n"
                                               : family.kind == Kind::gauge ? " gauge\n"

@@ -15,7 +15,8 @@ namespace artcache {
 
 /// Keeps counters, gauges and histograms by name and labels. A name keeps the kind it was first
 /// used with; another use of it is dropped, as is a series beyond the limit, so that a label with
-/// endless values cannot fill the memory.
+/// endless values cannot fill the memory. A gauge that is set to NaN is forgotten; NaN observed is
+/// a histogram of nothing so far.
 class MetricsRegistry final : public Metrics {
  public:
   explicit MetricsRegistry(std::size_t series_most = 10'000) : series_most_(series_most) {}
@@ -41,6 +42,7 @@ class MetricsRegistry final : public Metrics {
   };
 
   Series* find(std::string_view name, Kind kind, std::string key);
+  void forget(std::string_view name, Kind kind, Labels labels) noexcept;
   template <class Change>
   void change(std::string_view name, Kind kind, Labels labels, Change apply) noexcept;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <artcache/json_writer.hpp>
 #include <artcache/timestamp.hpp>
+#include <string_view>
 #include <utility>
 
 #include "http/openapi.hpp"
@@ -11,9 +12,9 @@
 namespace artcache {
 namespace {
 
-http::Reply live(const Clock& clock) {
+http::Reply running(std::string_view status, const Clock& clock) {
   JsonWriter json;
-  json.begin_object().member("status", "ok").member("timestamp", to_string(clock.now()));
+  json.begin_object().member("status", status).member("timestamp", to_string(clock.now()));
   json.key("checks").begin_object().member("process", "running").end_object().end_object();
   return http::json_response(200, std::move(json).str());
 }
@@ -38,22 +39,24 @@ void add_unless_there(http::Site& site, http::Route route) {
 void add_operations(http::Site& site, HealthCheck check, const MetricsRegistry& metrics,
                     const Clock& clock) {
   add_unless_there(site, {.pattern = "/health/live",
-                          .quick = [&clock](http::Request&) { return live(clock); },
+                          .quick = [&clock](http::Request&) { return running("ok", clock); },
                           .summary = "Whether the process runs"});
+  // Nobody is served before every role has started.
+  add_unless_there(site, {.pattern = "/health/startup",
+                          .quick = [&clock](http::Request&) { return running("started", clock); },
+                          .summary = "Whether the process has started"});
   add_unless_there(
       site, {.pattern = "/health/ready",
              .handler = [&clock, check = std::move(check)](
                             http::Request& request) { return ready(check(request.call), clock); },
              .summary = "Whether every part works, each with its state"});
-  add_unless_there(
-      site, {.pattern = "/metrics",
-             .handler =
-                 [&metrics](http::Request&) {
-                   return http::Response{
-                       .headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
-                       .body = metrics.text()};
-                 },
-             .summary = "Numbers for Prometheus"});
+  const http::Handler numbers = [&metrics](http::Request&) {
+    return http::Response{.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+                          .body = metrics.text()};
+  };
+  for (const char* pattern : {"/metrics", "/health/metrics"})
+    add_unless_there(site,
+                     {.pattern = pattern, .handler = numbers, .summary = "Numbers for Prometheus"});
   add_unless_there(
       site,
       {.pattern = std::string(http::kOpenApiPath),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every site has for those who run it: /health/live, /health/ready, /metrics, and
-// /openapi.json.
+// What every site has for those who run it: /health/live, /health/ready, /health/startup, /metrics
+// (and /health/metrics), and /openapi.json.
 #pragma once
 
 #include <artcache/call.hpp>
@@ -23,7 +23,7 @@ struct HealthPart {
 
 using HealthCheck = std::function<std::vector<HealthPart>(const Call&)>;
 
-/// Adds the four routes, but for those that the site has already. All are open to everybody.
+/// Adds these routes, but for those that the site has already. All are open to everybody.
 /// What is passed must outlive the site.
 void add_operations(http::Site& site, HealthCheck check, const MetricsRegistry& metrics,
                     const Clock& clock);

@@ -3,32 +3,37 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace artcache::replica {
 namespace {
 
-/// Why a record cannot be applied, whatever is tried.
-bool is_poison(const Error& error) {
-  return error.code == Errc::invalid_argument || error.code == Errc::corrupt;
-}
-
-/// A record is believed only when its payload has its hash and speaks of its key.
-Result<PreparedEntry> believe(std::string_view key, const Record& record) {
-  ARTCACHE_TRY(const FileId id, FileId::parse(key));
-  ARTCACHE_TRY(FileEntry entry, parse_content(record.payload));
-  PreparedEntry file = prepare(std::move(entry));
-  if (file.entry.id != id || to_string(id) != key)
-    return Error{Errc::corrupt, "follow: the record speaks of another file"};
-  if (file.hash != record.hash)
-    return Error{Errc::corrupt, "follow: the record does not have the hash it came with"};
-  return file;
-}
+constexpr std::array<std::string_view, 3> kKinds{"file:created", "file:updated", "file:deleted"};
+/// What is counted, of kinds and, under the names of the original, in all.
+constexpr std::string_view kReceived = "events_received_total",
+                           kRefused = "events_processing_failures_total",
+                           kDuration = "cache_sync_duration_seconds",
+                           kProcessed = "stream_events_processed_total",
+                           kFailed = "stream_events_failed_total";
 
 /// Of one replica at two times.
 bool same_rows(const Standing& a, const Standing& b) {
   return a.source == b.source && a.digest == b.digest && a.count == b.count;
+}
+
+/// Keys under which the source had something before these rows; `before` is its digest then.
+std::unordered_set<std::string_view> updated_keys(std::span<const LogRow> rows, Digest before) {
+  std::unordered_set<std::string_view> seen, out;
+  for (const LogRow& row : rows) {
+    if (row.kind != LogRow::Kind::reset && seen.insert(row.record.key).second &&
+        !adds_record(row, before))
+      out.insert(row.record.key);
+    before = row.position.digest;
+  }
+  return out;
 }
 
 std::uint32_t bucket_of(std::string_view key, unsigned bits) {
@@ -39,13 +44,20 @@ std::uint32_t bucket_of(std::string_view key, unsigned bits) {
 
 /// What becomes of some keys, none of which stands twice.
 struct Sink::Changes {
+  std::span<const LogRow> rows;   ///< where all this is from; empty: from a comparison
   std::vector<std::string> keys;  ///< all of them
   std::vector<PreparedEntry> puts;
   std::vector<std::uint64_t> seqs;  ///< of the puts
   std::vector<std::string> removed;
   std::vector<DeadLetter> dead;
   std::optional<Position> position;  ///< where the replica stands afterwards; nothing: where it did
-  std::uint64_t from = 0;            ///< with a position: the first seq in here; 0: whatever it was
+};
+
+/// What has become of them, and what is told of it.
+struct Sink::Done {
+  SinkCounts counts;
+  std::uint64_t refused_updates = 0;  ///< of the failed ones; the others were to be added
+  std::vector<std::string> unknown;   ///< updates of files that were not here
 };
 
 Sink::Sink(const Replica& replica, Owner owner, std::chrono::milliseconds recount_every,
@@ -55,7 +67,9 @@ Sink::Sink(const Replica& replica, Owner owner, std::chrono::milliseconds recoun
       names_(replica.names),
       owner_(std::move(owner)),
       recount_every_(recount_every),
-      deps_(deps) {}
+      deps_(deps) {
+  begin_metrics();
+}
 
 SinkCounts Sink::counts() const {
   return {.added = added_, .updated = updated_, .deleted = deleted_, .failed = failed_};
@@ -115,7 +129,7 @@ void Sink::add(Changes& changes, const std::string& key, const Record* record, s
     changes.removed.push_back(key);
     return;
   }
-  auto file = believe(key, *record);
+  auto file = believe(*record);
   if (file) {
     changes.puts.push_back(std::move(*file));
     changes.seqs.push_back(seq);
@@ -127,16 +141,11 @@ void Sink::add(Changes& changes, const std::string& key, const Record* record, s
 
 Result<void> Sink::apply(std::span<const LogRow> rows, const Call& call) {
   if (rows.empty()) return {};
-  // Of several changes of a key only the last one is left to see afterwards.
-  std::unordered_map<std::string_view, const LogRow*> last;
-  for (const LogRow& row : rows)
-    if (row.kind != LogRow::Kind::reset) last[row.record.key] = &row;
   Changes changes;
-  for (const LogRow& row : rows)
-    if (const auto at = last.find(row.record.key); at != last.end() && at->second == &row)
-      add(changes, row.record.key, row.kind == LogRow::Kind::put ? &row.record : nullptr,
-          row.position.seq);
-  changes.from = rows.front().position.seq;
+  for (const LogRow* row : last_of_each(rows))
+    add(changes, row->record.key, row->kind == LogRow::Kind::put ? &row->record : nullptr,
+        row->position.seq);
+  changes.rows = rows;
   changes.position = rows.back().position;
   return carry_out(std::move(changes), call);
 }
@@ -158,7 +167,7 @@ Result<void> Sink::stand_at(const Position& position, const Call& call) {
 /// All at once; one by one where the database refuses a file. What it refuses alone is buried.
 Result<void> Sink::carry_out(Changes changes, const Call& call) {
   const auto done = commit(changes, call);
-  if (done || !is_poison(done.error()) || changes.puts.empty()) return done;
+  if (done || !refuses_record(done.error()) || changes.puts.empty()) return done;
   // Each file for itself does not move the position, as mend(); the rest then does.
   auto puts = std::exchange(changes.puts, {});
   for (std::size_t i = 0; i < puts.size(); ++i) {
@@ -169,7 +178,7 @@ Result<void> Sink::carry_out(Changes changes, const Call& call) {
     one.puts.push_back(std::move(puts[i]));
     one.seqs.push_back(changes.seqs[i]);
     const auto alone = commit(one, call);
-    if (!alone && !is_poison(alone.error())) return alone;
+    if (!alone && !refuses_record(alone.error())) return alone;
     if (!alone)
       changes.dead.push_back({.seq = changes.seqs[i],
                               .key = key,
@@ -182,25 +191,28 @@ Result<void> Sink::carry_out(Changes changes, const Call& call) {
 
 Result<void> Sink::commit(const Changes& changes, const Call& call) {
   const auto begun = deps_.clock->steady();
-  ARTCACHE_TRY(const SinkCounts done,
+  ARTCACHE_TRY(const Done done,
                database_.write(call, [&](Session& session) { return change(session, changes); }));
-  added_ += done.added;
-  updated_ += done.updated;
-  deleted_ += done.deleted;
-  failed_ += done.failed;
+  added_ += done.counts.added;
+  updated_ += done.counts.updated;
+  deleted_ += done.counts.deleted;
+  failed_ += done.counts.failed;
+  // Somebody else has taken away what the digest still counts.
+  if (!done.unknown.empty()) recount_ = true;
   report(changes, done, deps_.clock->steady() - begun);
   return {};
 }
 
-Result<SinkCounts> Sink::change(Session& session, const Changes& changes) const {
+Result<Sink::Done> Sink::change(Session& session, const Changes& changes) const {
   const Timestamp now = deps_.clock->now();
-  SinkCounts done;
+  Done out;
+  SinkCounts& done = out.counts;
   ARTCACHE_TRY(Standing standing, tables_.standings().lock(session, owner_.element, now));
-  if (changes.position && changes.from > 0) {
+  if (changes.position && !changes.rows.empty()) {
     const bool same = standing.source.epoch == changes.position->epoch;
     // Another process has done it.
-    if (same && standing.source.seq >= changes.position->seq) return done;
-    if (!same || standing.source.seq + 1 != changes.from)
+    if (same && standing.source.seq >= changes.position->seq) return out;
+    if (!same || standing.source.seq + 1 != changes.rows.front().position.seq)
       return Error{Errc::conflict, "follow: the replica does not stand where these changes begin"};
   }
   ARTCACHE_TRY(const auto held, tables_.find_held(session, owner_.element, changes.keys));
@@ -213,27 +225,41 @@ Result<SinkCounts> Sink::change(Session& session, const Changes& changes) const 
     --standing.count;
     return true;
   };
+  const auto had = updated_keys(changes.rows, standing.source.digest);
   for (const PreparedEntry& file : changes.puts) {
-    ++(take_away(to_string(file.entry.id)) ? done.updated : done.added);
+    const std::string key = to_string(file.entry.id);
+    const bool here = take_away(key);
+    ++(here ? done.updated : done.added);
+    if (!here && had.contains(key)) out.unknown.push_back(key);
     standing.digest += file.part;
     ++standing.count;
   }
   for (const std::string& key : changes.removed)
     if (take_away(key)) ++done.deleted;
   done.failed = changes.dead.size();
+  const auto is_update = [&](std::string_view key) {
+    return changes.rows.empty() ? known.contains(key) : had.contains(key);
+  };
+  for (const DeadLetter& letter : changes.dead)
+    if (is_update(letter.key)) ++out.refused_updates;
   ARTCACHE_CHECK(tables_.put_files(session, owner_, changes.puts, held, now));
   ARTCACHE_CHECK(tables_.remove_files(session, owner_.element, changes.removed, held));
-  ARTCACHE_CHECK(settle_dead(session, changes, held));
+  ARTCACHE_CHECK(settle_dead(session, changes, held, out));
   if (changes.position) standing.source = *changes.position;
   ARTCACHE_CHECK(tables_.standings().store(session, owner_.element, standing, now));
-  return done;
+  return out;
 }
 
-/// Who can be applied leaves the dead letters, who cannot joins them.
-Result<void> Sink::settle_dead(Session& session, const Changes& changes,
-                               std::span<const Held> held) const {
+/// Who can be applied leaves the dead letters, who cannot joins them. It is no wonder that what was
+/// among them is not here.
+Result<void> Sink::settle_dead(Session& session, const Changes& changes, std::span<const Held> held,
+                               Done& done) const {
   ARTCACHE_TRY(const auto before, tables_.standings().list_dead(session, owner_.element));
   if (before.empty() && changes.dead.empty()) return {};
+  std::erase_if(done.unknown, [&](const std::string& key) {
+    return std::ranges::any_of(before,
+                               [&](const BuriedLetter& one) { return one.letter.key == key; });
+  });
   std::vector<std::string> alive;
   for (const std::string& key : changes.keys)
     if (std::ranges::none_of(changes.dead, [&](const DeadLetter& one) { return one.key == key; }))
@@ -284,32 +310,42 @@ Result<void> Sink::keys(unsigned bits, std::span<const std::uint32_t> buckets, c
 
 // --- What is told of it -------------------------------------------------------------------------
 
-void Sink::report(const Changes& changes, const SinkCounts& done, std::chrono::nanoseconds took) {
-  const std::pair<std::string_view, std::uint64_t> kinds[]{
-      {"file:created", done.added}, {"file:updated", done.updated}, {"file:deleted", done.deleted}};
-  const double seconds = std::chrono::duration<double>(took).count();
-  const auto metric = [&](std::string_view name) {
-    return std::string(names_.metrics).append(name);
-  };
-  const auto count_all = [&](std::string_view name, std::uint64_t count) {
-    const MetricLabel labels[]{{"storage_element_id", owner_.element}};
-    if (count > 0) deps_.metrics->count(metric(name), labels, static_cast<double>(count));
-  };
-  count_all("stream_events_processed_total", done.added + done.updated + done.deleted);
-  count_all("stream_events_failed_total", changes.dead.size());
-  for (const auto& [kind, count] : kinds) {
-    if (count == 0) continue;
+/// All are there from the beginning: what is there from its first event on seems never to have
+/// moved.
+void Sink::begin_metrics() const {
+  const MetricLabel element[]{{"storage_element_id", owner_.element}};
+  for (const std::string_view name : {kProcessed, kFailed}) count(name, element, 0);
+  for (const std::string_view kind : kKinds) {
     const MetricLabel labels[]{{"event_type", kind}, {"storage_element_id", owner_.element}};
-    deps_.metrics->count(metric("events_received_total"), labels, static_cast<double>(count));
-    deps_.metrics->observe(metric("cache_sync_duration_seconds"), labels, seconds);
+    for (const std::string_view name : {kReceived, kRefused}) count(name, labels, 0);
+    deps_.metrics->observe(names_.metric(kDuration), labels,
+                           std::numeric_limits<double>::quiet_NaN());
   }
-  const std::pair<std::string_view, std::size_t> failed{"file:updated", changes.dead.size()};
-  if (failed.second > 0) {
-    const MetricLabel labels[]{{"event_type", failed.first},
-                               {"storage_element_id", owner_.element}};
-    deps_.metrics->count(metric("events_processing_failures_total"), labels,
-                         static_cast<double>(failed.second));
+}
+
+void Sink::count(std::string_view name, Metrics::Labels labels, std::uint64_t count) const {
+  deps_.metrics->count(names_.metric(name), labels, static_cast<double>(count));
+}
+
+void Sink::report(const Changes& changes, const Done& done, std::chrono::nanoseconds took) const {
+  const SinkCounts& all = done.counts;
+  const std::array<std::uint64_t, kKinds.size()> applied{all.added, all.updated, all.deleted},
+      refused{all.failed - done.refused_updates, done.refused_updates, 0};
+  const MetricLabel element[]{{"storage_element_id", owner_.element}};
+  count(kProcessed, element, all.added + all.updated + all.deleted);
+  count(kFailed, element, all.failed);
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    const MetricLabel labels[]{{"event_type", kKinds[i]}, {"storage_element_id", owner_.element}};
+    count(kReceived, labels, applied[i]);
+    count(kRefused, labels, refused[i]);
+    if (applied[i] > 0)
+      deps_.metrics->observe(names_.metric(kDuration), labels,
+                             std::chrono::duration<double>(took).count());
   }
+  log(changes, done);
+}
+
+void Sink::log(const Changes& changes, const Done& done) const {
   const auto log = [&](LogLevel level, std::string_view message, std::span<const LogField> fields) {
     deps_.logger->log({.level = level,
                        .logger = names_.logger,
@@ -317,24 +353,28 @@ void Sink::report(const Changes& changes, const SinkCounts& done, std::chrono::n
                        .fields = fields,
                        .request_id = {}});
   };
+  const LogField element{"storage_element_id", std::string_view(owner_.element)};
   for (const DeadLetter& letter : changes.dead) {
-    const LogField fields[]{{"storage_element_id", std::string_view(owner_.element)},
+    const LogField fields[]{element,
                             {"file_id", std::string_view(letter.key)},
                             {"reason", std::string_view(letter.reason)}};
     log(LogLevel::error, "A change could not be applied and joins the dead letters", fields);
   }
+  for (const std::string& key : done.unknown) {
+    const LogField fields[]{element, {"file_id", std::string_view(key)}};
+    log(LogLevel::warning, "A file that was not here was updated, and is here now", fields);
+  }
   if (changes.keys.empty()) return;
   if (deps_.logger->enabled(LogLevel::debug))
     for (const std::string& key : changes.keys) {
-      const LogField fields[]{{"storage_element_id", std::string_view(owner_.element)},
-                              {"file_id", std::string_view(key)}};
+      const LogField fields[]{element, {"file_id", std::string_view(key)}};
       log(LogLevel::debug, "Change applied", fields);
     }
-  const LogField fields[]{{"storage_element_id", std::string_view(owner_.element)},
-                          {"added", static_cast<std::int64_t>(done.added)},
-                          {"updated", static_cast<std::int64_t>(done.updated)},
-                          {"deleted", static_cast<std::int64_t>(done.deleted)},
-                          {"failed", static_cast<std::int64_t>(done.failed)}};
+  const LogField fields[]{element,
+                          {"added", static_cast<std::int64_t>(done.counts.added)},
+                          {"updated", static_cast<std::int64_t>(done.counts.updated)},
+                          {"deleted", static_cast<std::int64_t>(done.counts.deleted)},
+                          {"failed", static_cast<std::int64_t>(done.counts.failed)}};
   log(LogLevel::info, "Changes applied", fields);
 }
 

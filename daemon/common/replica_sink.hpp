@@ -51,15 +51,19 @@ class Sink final : public ReplicaSink {
 
  private:
   struct Changes;
+  struct Done;
   static void add(Changes& changes, const std::string& key, const Record* record,
                   std::uint64_t seq);
   Result<void> carry_out(Changes changes, const Call& call);
   Result<void> commit(const Changes& changes, const Call& call);
-  Result<SinkCounts> change(Session& session, const Changes& changes) const;
-  Result<void> settle_dead(Session& session, const Changes& changes,
-                           std::span<const Held> held) const;
+  Result<Done> change(Session& session, const Changes& changes) const;
+  Result<void> settle_dead(Session& session, const Changes& changes, std::span<const Held> held,
+                           Done& done) const;
   Result<void> recount(const Call& call);
-  void report(const Changes& changes, const SinkCounts& done, std::chrono::nanoseconds took);
+  void begin_metrics() const;
+  void count(std::string_view name, Metrics::Labels labels, std::uint64_t count) const;
+  void report(const Changes& changes, const Done& done, std::chrono::nanoseconds took) const;
+  void log(const Changes& changes, const Done& done) const;
 
   Database& database_;
   const Tables& tables_;

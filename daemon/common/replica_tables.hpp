@@ -114,6 +114,9 @@ class Tables {
 struct Names {
   std::string_view logger;   ///< "query_sync"
   std::string_view metrics;  ///< how the names of its metrics begin: "artstore_query_"
+  [[nodiscard]] std::string metric(std::string_view name) const {
+    return std::string(metrics).append(name);
+  }
 };
 
 }  // namespace artcache::replica

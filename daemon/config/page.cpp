@@ -16,7 +16,8 @@ constexpr std::string_view kHead =
     "[the daemon](daemon.md#configuration); `--print-config` shows what is in force.\n"
     "\n"
     "A duration is `250ms`, `30s`, `5m`, `2h` or `1d`; a bare number means seconds. A flag is\n"
-    "`true` or `false`, `on` or `off`, `yes` or `no`, `1` or `0`. A secret is never printed.\n";
+    "`true` or `false`, `on` or `off`, `yes` or `no`, `1` or `0`. A secret is never printed.\n"
+    "Where two variables stand, the second counts when the first is not set.\n";
 
 std::string_view word_of(Kind kind) {
   switch (kind) {
@@ -59,7 +60,8 @@ std::string kind_of(const Setting& setting) {
 void append_table(std::string& out, std::span<const Setting> table) {
   out += "\n| setting | environment | kind | default | what it is |\n|---|---|---|---|---|\n";
   for (const Setting& one : table)
-    out += "| " + code(one.name) + " | " + code(one.variable) + " | " + kind_of(one) + " | " +
+    out += "| " + code(one.name) + " | " + code(one.variable) +
+           (one.also.empty() ? "" : ", " + code(one.also)) + " | " + kind_of(one) + " | " +
            code(one.fallback) + " | " + cell(one.meaning) + " |\n";
 }
 

@@ -5,6 +5,8 @@
 #include <artcache/json_writer.hpp>
 #include <utility>
 
+#include "config/original.hpp"
+
 namespace artcache::config {
 namespace {
 
@@ -48,10 +50,12 @@ constexpr Setting kDaemon[] = {
 constexpr Setting kSite[] = {
     {.name = "address",
      .variable = "HOST",
+     .also = "SERVER_HOST",
      .fallback = "127.0.0.1",
      .meaning = "An IP address; 0.0.0.0 for all"},
     {.name = "port",
      .variable = "PORT",
+     .also = "SERVER_PORT",
      .kind = Kind::number,
      .fallback = "0",
      .meaning = "0: a free one",
@@ -109,6 +113,14 @@ std::vector<std::string_view> names_in(std::initializer_list<std::span<const Set
   return names;
 }
 
+/// Its names in the environment, the one that counts more first.
+std::vector<std::string> variables_of(const Setting& setting, const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const std::string_view name : {setting.variable, setting.also})
+    if (!name.empty()) names.push_back(prefix + std::string(name));
+  return names;
+}
+
 Error unknown(const std::string& source, const std::string& what, std::string_view name,
               const std::vector<std::string_view>& candidates) {
   std::string text = source + ": there is no " + what + " '" + std::string(name) + "'";
@@ -140,8 +152,14 @@ class Planner {
   }
 
  private:
-  /// `element` or `element.se-01`; made when it is not there yet.
-  Result<Instance*> instance(const std::string& section, const std::string& source) {
+  struct Named {
+    const RoleKind* kind = nullptr;
+    std::string name;
+    Instance* there = nullptr;  ///< unless it is new
+  };
+
+  /// `element` or `element.se-01`.
+  Result<Named> look_up(const std::string& section, const std::string& source) {
     const std::size_t dot = section.find('.');
     const std::string role = section.substr(0, dot);
     const auto kind = std::ranges::find(kinds_, std::string_view(role), &RoleKind::name);
@@ -153,13 +171,21 @@ class Planner {
     const std::string name =
         dot == std::string::npos ? std::string((*kind)->instance) : section.substr(dot + 1);
     const auto found = std::ranges::find(plan_.instances, name, &Instance::name);
-    if (found != plan_.instances.end()) {
-      if (found->kind == *kind) return &*found;
-      return Error{Errc::invalid_argument, source + ": '" + name + "' is two roles"};
-    }
-    Instance made{.kind = *kind, .name = name, .site = Settings(kSite), .role = Settings({})};
-    made.role = Settings((*kind)->settings);
-    if (auto put = made.site.put("port", std::to_string((*kind)->port), "default"); !put)
+    if (found == plan_.instances.end()) return Named{.kind = *kind, .name = name};
+    if (found->kind == *kind) return Named{.kind = *kind, .name = name, .there = &*found};
+    return Error{Errc::invalid_argument, source + ": '" + name + "' is two roles"};
+  }
+
+  /// Made when it is not there yet.
+  Result<Instance*> instance(const std::string& section, const std::string& source) {
+    const auto named = look_up(section, source);
+    if (!named) return named.error();
+    if (named->there != nullptr) return named->there;
+    Instance made{.kind = named->kind,
+                  .name = named->name,
+                  .site = Settings(kSite),
+                  .role = Settings(named->kind->settings)};
+    if (auto put = made.site.put("port", std::to_string(named->kind->port), "default"); !put)
       return std::move(put).error();
     plan_.instances.push_back(std::move(made));
     return &plan_.instances.back();
@@ -174,8 +200,11 @@ class Planner {
     }
     const auto found = instance(said.section, said.source);
     if (!found) return found.error();
+    return put(**found, said);
+  }
+
+  static Result<void> put(Instance& one, const Said& said) {
     if (said.name.empty()) return {};
-    Instance& one = **found;
     if (one.role.has(said.name)) return one.role.put(said.name, said.value, said.source);
     if (one.site.has(said.name)) return one.site.put(said.name, said.value, said.source);
     return unknown(said.source, "setting", said.name, names_in({one.role.table(), kSite}));
@@ -186,10 +215,24 @@ class Planner {
     const std::size_t dot = flag.rfind('.', equals);
     if (equals == std::string::npos || dot == std::string::npos || dot == 0)
       return Error{Errc::invalid_argument, "--set: '" + flag + "' is not SECTION.NAME=VALUE"};
-    return take({.section = flag.substr(0, dot),
-                 .name = flag.substr(dot + 1, equals - dot - 1),
-                 .value = flag.substr(equals + 1),
-                 .source = "--set"});
+    const Said said{.section = flag.substr(0, dot),
+                    .name = flag.substr(dot + 1, equals - dot - 1),
+                    .value = flag.substr(equals + 1),
+                    .source = "--set"};
+    if (said.section == "daemon") return take(said);
+    const auto named = look_up(said.section, said.source);
+    if (!named) return named.error();
+    if (named->there != nullptr) return put(*named->there, said);
+    // What only tells a role something starts none: the name may be mistyped.
+    const auto full_name = [](const RoleKind& kind, const std::string& name) {
+      return std::string(kind.name) + "." + name;
+    };
+    std::vector<std::string> here;
+    for (const Instance& one : plan_.instances) here.push_back(full_name(*one.kind, one.name));
+    Error error = unknown(said.source, "instance", full_name(*named->kind, named->name),
+                          {here.begin(), here.end()});
+    if (here.empty()) error.message += "; --role or a section of --config starts one";
+    return error;
   }
 
   Result<void> take_environment() {
@@ -207,16 +250,17 @@ class Planner {
         if (auto done = take_variables(*settings, prefix); !done) return done;
       }
     }
-    warn_of_misspelt_names();
+    warn_of_unread_names();
     return {};
   }
 
-  /// A variable that is none of ours is nobody's business, unless it looks like one.
-  void warn_of_misspelt_names() {
+  /// A variable that is none of ours is nobody's business, unless the original reads it, or it
+  /// looks like one.
+  void warn_of_unread_names() {
     std::vector<std::string> known;
     const auto add = [&](const Settings& settings, const std::string& prefix) {
       for (const Setting& setting : settings.table())
-        if (!setting.variable.empty()) known.push_back(prefix + std::string(setting.variable));
+        for (std::string& name : variables_of(setting, prefix)) known.push_back(std::move(name));
     };
     add(plan_.daemon, "");
     for (const Instance& one : plan_.instances)
@@ -228,6 +272,10 @@ class Planner {
     for (const std::string& variable : sources_.variables) {
       const std::size_t word = variable.find('_');
       if (word == std::string::npos || std::ranges::find(names, variable) != names.end()) continue;
+      if (const std::string_view instead = original_only(variable); !instead.empty()) {
+        plan_.warnings.push_back(variable + " has no effect: " + std::string(instead));
+        continue;
+      }
       const std::string meant = nearest(variable, names);
       if (meant.starts_with(variable.substr(0, word + 1)))
         plan_.warnings.push_back(variable + " is read by nobody here; did you mean " + meant + "?");
@@ -235,27 +283,27 @@ class Planner {
   }
 
   Result<void> take_variables(Settings& settings, const std::string& prefix) {
-    for (const Setting& setting : settings.table()) {
-      if (setting.variable.empty()) continue;
-      const std::string variable = prefix + std::string(setting.variable);
-      auto value = sources_.environment(variable);
-      if (!value) continue;
-      if (auto done = settings.put(setting.name, *std::move(value), variable); !done) return done;
-    }
+    for (const Setting& setting : settings.table())
+      for (const std::string& variable : variables_of(setting, prefix)) {
+        auto value = sources_.environment(variable);
+        if (!value) continue;
+        if (auto done = settings.put(setting.name, *std::move(value), variable); !done) return done;
+        break;
+      }
     return {};
   }
 
   void warn_of_bare_names(const Settings& settings, const std::string& prefix) {
-    for (const Setting& setting : settings.table()) {
-      const std::string variable(setting.variable);
-      if (variable.empty() || !sources_.environment(variable)) continue;
-      std::string text = variable + " is ignored, since several roles run here; set " + prefix +
-                         variable + " or the like";
-      const bool said = std::ranges::any_of(plan_.warnings, [&](const std::string& warning) {
-        return warning.starts_with(variable + " ");
-      });
-      if (!said) plan_.warnings.push_back(std::move(text));
-    }
+    for (const Setting& setting : settings.table())
+      for (const std::string& variable : variables_of(setting, "")) {
+        if (!sources_.environment(variable)) continue;
+        std::string text = variable + " is ignored, since several roles run here; set " + prefix +
+                           variable + " or the like";
+        const bool said = std::ranges::any_of(plan_.warnings, [&](const std::string& warning) {
+          return warning.starts_with(variable + " ");
+        });
+        if (!said) plan_.warnings.push_back(std::move(text));
+      }
   }
 
   std::span<const RoleKind* const> kinds_;

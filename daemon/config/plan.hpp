@@ -41,10 +41,10 @@ struct Sources {
 };
 
 /// In the environment the seeds' names count when one role runs; with several,
-/// `ARTCACHE_SE_01_PORT` does, and a bare name that is set is warned about; so is a variable that
-/// nobody reads and that is near to one of the same first word. Errors:
-/// invalid_argument: a section or a name that nobody knows (with the one that was probably meant),
-/// a value that is none.
+/// `ARTCACHE_SE_01_PORT` does, and a bare name that is set is warned about; so is one that the
+/// original reads and nobody here, and one that is near to one of ours of the same first word.
+/// Errors: invalid_argument: a section or a name that nobody knows (with the one that was probably
+/// meant), a flag for an instance that neither the file nor --role has named, a value that is none.
 Result<Plan> make_plan(std::span<const RoleKind* const> kinds, const Sources& sources);
 
 /// All of it as the file would say it, with who said each line; secrets are `***`.

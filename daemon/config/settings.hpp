@@ -26,6 +26,7 @@ enum class Kind : std::uint8_t {
 struct Setting {
   std::string_view name;           ///< in the file: "storage_mode"
   std::string_view variable = {};  ///< in the environment, the seeds' name: "APP_MODE"
+  std::string_view also = {};      ///< another name there, which counts where the first is not set
   Kind kind = Kind::text;
   std::string_view fallback = {};              ///< when nobody says anything
   std::string_view meaning = {};               ///< one line for people

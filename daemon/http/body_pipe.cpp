@@ -14,21 +14,39 @@ constexpr std::size_t kBytesMost = 512 * 1024;
 }  // namespace
 
 BodyPipe::BodyPipe(std::optional<std::uint64_t> length, std::uint64_t most,
-                   std::function<void()> on_room)
-    : length_(length), most_(most), on_room_(std::move(on_room)) {}
+                   std::function<void()> on_news)
+    : length_(length), most_(most), on_news_(std::move(on_news)) {}
 
 Result<std::size_t> BodyPipe::read(std::span<std::byte> into) {
   std::unique_lock held(mutex_);
-  const bool wanted_before = wants_locked();
+  const bool wanted = wants_locked();
+  bool news = false;
+  std::size_t drawn = 0;
   read_begun_ = true;
-  if (wants_locked() && !wanted_before) {
-    held.unlock();
-    on_room_();
-    held.lock();
+  while (!failure_ && waiting_ == 0 && !ended_) {
+    if (tap_ != nullptr) drawn = draw_locked(into);
+    news = ended_;
+    if (drawn > 0 || failure_ || ended_) break;
+    starving_ = true;
+    if (wants_locked() && !wanted) {
+      held.unlock();
+      on_news_();
+      held.lock();
+    }
+    changed_.wait(held, [this] { return waiting_ > 0 || ended_ || failure_ || tap_ != nullptr; });
   }
-  changed_.wait(held, [this] { return waiting_ > 0 || ended_ || failure_; });
   if (failure_) return *failure_;
-  const bool full_before = !wants_locked();
+  if (drawn == 0) {
+    const bool full = !wants_locked();
+    drawn = take_locked(into);
+    news = news || (wants_locked() && (full || !wanted));
+  }
+  held.unlock();
+  if (news) on_news_();
+  return drawn;
+}
+
+std::size_t BodyPipe::take_locked(std::span<std::byte> into) {
   std::size_t done = 0;
   while (done < into.size() && !pieces_.empty()) {
     const std::string& piece = pieces_.front();
@@ -42,14 +60,28 @@ Result<std::size_t> BodyPipe::read(std::span<std::byte> into) {
     }
   }
   waiting_ -= done;
-  const bool room_now = full_before && wants_locked();
-  held.unlock();
-  if (room_now) on_room_();
   return done;
 }
 
+std::size_t BodyPipe::draw_locked(std::span<std::byte> into) {
+  BodyTap::Drawn drawn = tap_->draw(into);
+  if (drawn.bytes == 0 || drawn.end || drawn.failure) tap_ = nullptr;
+  count_locked(drawn.bytes);
+  if (drawn.failure && !failure_) failure_ = std::move(drawn.failure);
+  ended_ = ended_ || drawn.end;
+  return drawn.bytes;
+}
+
+void BodyPipe::count_locked(std::size_t bytes) {
+  total_ += bytes;
+  if (total_ <= most_ || failure_) return;
+  failure_ = Error{Errc::no_space,
+                   "body: longer than the " + std::to_string(most_) + " bytes that are taken"};
+}
+
 bool BodyPipe::wants_locked() const {
-  return read_begun_ && !ended_ && !failure_ && waiting_ < kBytesMost;
+  if (!read_begun_ || ended_ || failure_) return false;
+  return lends_ ? starving_ : waiting_ < kBytesMost;
 }
 
 bool BodyPipe::wants() const {
@@ -61,10 +93,8 @@ void BodyPipe::put(std::string piece) {
   if (piece.empty()) return;
   {
     const std::scoped_lock held(mutex_);
-    total_ += piece.size();
-    if (total_ > most_ && !failure_)
-      failure_ = Error{Errc::no_space,
-                       "body: longer than the " + std::to_string(most_) + " bytes that are taken"};
+    count_locked(piece.size());
+    starving_ = false;
     if (failure_) {
       pieces_.clear();
     } else {
@@ -94,6 +124,24 @@ void BodyPipe::fail(Error error) {
 std::optional<Error> BodyPipe::failure() const {
   const std::scoped_lock held(mutex_);
   return failure_;
+}
+
+void BodyPipe::expect_taps() {
+  const std::scoped_lock held(mutex_);
+  lends_ = true;
+}
+
+void BodyPipe::lend(BodyTap& tap) {
+  {
+    const std::scoped_lock held(mutex_);
+    tap_ = &tap;
+  }
+  changed_.notify_one();
+}
+
+void BodyPipe::take_back() {
+  const std::scoped_lock held(mutex_);
+  tap_ = nullptr;
 }
 
 }  // namespace artcache::http

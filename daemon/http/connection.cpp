@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/connection.hpp"
+#include "util/here.hpp"
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -57,6 +59,15 @@ Understood understand(const RequestParser& parser, const Site& site) {
   return understood;
 }
 
+/// What was lent ends with its scope, also when that ends because the server does.
+struct TakenBack {
+  explicit TakenBack(std::shared_ptr<Exchange> its) : exchange(std::move(its)) {}
+  ~TakenBack() { exchange->body.take_back(); }
+  TakenBack(const TakenBack&) = delete;
+  TakenBack& operator=(const TakenBack&) = delete;
+  const std::shared_ptr<Exchange> exchange;
+};
+
 std::string peer_of(const Socket& socket) {
   boost::system::error_code error;
   const auto endpoint = socket.remote_endpoint(error);
@@ -73,6 +84,12 @@ void Inbox::use(std::size_t size) {
 void Inbox::shrink() {
   if (empty() && data_.size() > kFirstRoom) data_ = {};
   filled_ = false;
+}
+
+void Inbox::put(std::string_view bytes) {
+  data_.resize(std::max(data_.size(), end_ + bytes.size()));
+  std::ranges::copy(bytes, data_.begin() + static_cast<std::ptrdiff_t>(end_));
+  end_ += bytes.size();
 }
 
 std::span<char> Inbox::room(std::size_t most) {
@@ -140,7 +157,7 @@ asio::awaitable<Connection::Next> Connection::serve_one() {
 }
 
 asio::awaitable<bool> Connection::read_head(RequestParser& parser) {
-  std::string none;
+  RequestParser::Pieces none;
   Limit limit = site_.limits.header_timeout;
   auto begun = common_.deps.clock->steady();
   for (;;) {
@@ -194,6 +211,7 @@ void Connection::begin(RequestParser& parser) {
   const Route* route = understood.match.route;
   exchange_ = std::make_shared<Exchange>(site_, parser.head_done() ? parser.length() : 0,
                                          route == nullptr ? 0 : route->body_most, wake);
+  if (wire_->is_plain()) exchange_->body.expect_taps();
   exchange_->route = route;
   Request& request = exchange_->request;
   request.method = understood.method;
@@ -249,23 +267,32 @@ void Connection::dispatch(RequestParser& parser) {
 }
 
 asio::awaitable<void> Connection::until_answered(RequestParser& parser) {
+  SocketTap tap(parser, wire_->socket().native_handle());
+  const TakenBack in_the_end{exchange_};
   while (!exchange_->answered() && !cut_) {
     if (!parser.body_done() && exchange_->body.wants()) {
       co_await pump(parser);
       continue;
     }
     // Before the whole body was read it is the reading that meets the end, after what was sent.
-    if (parser.body_done()) watch_client();
+    if (parser.body_done())
+      watch_client();
+    else
+      lend(tap);
     co_await woken();
+    take_back(tap);
   }
   stop_watching();  // it must not see what the next request sends
 }
 
 void Connection::feed(RequestParser& parser) {
   BodyPipe& body = exchange_->body;
-  std::string piece;
-  inbox_.use(parser.give(inbox_.view(), piece));
-  body.put(std::move(piece));
+  RequestParser::Pieces pieces;
+  const std::size_t used = parser.give(inbox_.view(), pieces);
+  std::string all;
+  for (const std::string_view piece : pieces) all.append(piece);
+  inbox_.use(used);
+  body.put(std::move(all));
   if (parser.body_done())
     body.end();
   else if (parser.refusal())
@@ -288,6 +315,15 @@ asio::awaitable<void> Connection::pump(RequestParser& parser) {
   }
   body.fail({Errc::cancelled, "body: the client went away"});
   exchange_->stop.request_stop();
+}
+
+void Connection::lend(SocketTap& tap) {
+  if (wire_->is_plain() && inbox_.empty()) exchange_->body.lend(tap);
+}
+
+void Connection::take_back(SocketTap& tap) {
+  exchange_->body.take_back();
+  inbox_.put(tap.take_rest());
 }
 
 asio::awaitable<void> Connection::woken() {
@@ -399,8 +435,9 @@ asio::awaitable<bool> Connection::write(std::string_view a, std::string_view b,
 }
 
 asio::awaitable<void> Connection::drain(RequestParser& parser) {
-  std::string dropped;
+  RequestParser::Pieces dropped;
   for (;;) {
+    dropped.clear();
     inbox_.use(parser.give(inbox_.view(), dropped));
     if (parser.body_done() || parser.refusal()) co_return;
     if (!co_await read_more(site_.limits.body_timeout, kBodyRoom)) co_return;
@@ -441,7 +478,10 @@ void Connection::wind_down() {
 
 void Connection::cut() {
   cut_ = true;
-  if (exchange_) exchange_->stop.request_stop();
+  if (exchange_) {
+    exchange_->stop.request_stop();
+    exchange_->body.take_back();  // before its socket is closed
+  }
   boost::system::error_code ignored;
   wire_->socket().close(ignored);
   on_wake();
@@ -477,10 +517,12 @@ void Connection::report(const Finished& finished) {
                 .request_id = request.call.request_id});
   }
   if (finished.cause.empty()) return;
+  const std::string source = util::here();
   const LogField fields[] = {{"site", std::string_view(site_.name())},
                              {"operation", method},
                              {"route", route},
-                             {"status", static_cast<std::int64_t>(finished.status)}};
+                             {"status", static_cast<std::int64_t>(finished.status)},
+                             {"source", std::string_view(source)}};
   logger.log({.level = finished.status >= 500 ? LogLevel::error : LogLevel::warning,
               .logger = "http",
               .message = finished.cause,

@@ -19,6 +19,7 @@
 #include "http/parser.hpp"
 #include "http/pool.hpp"
 #include "http/site.hpp"
+#include "http/socket_tap.hpp"
 #include "http/wire.hpp"
 
 namespace artcache::http {
@@ -52,6 +53,7 @@ class Inbox {
     end_ += size;
     filled_ = end_ == data_.size();
   }
+  void put(std::string_view bytes);
   /// Gives back what an idle connection does not need.
   void shrink();
 
@@ -91,6 +93,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// What was received of the body goes into its pipe.
   void feed(RequestParser& parser);
   asio::awaitable<void> pump(RequestParser& parser);
+  /// Lets the worker read on by itself, where that can be.
+  void lend(SocketTap& tap);
+  void take_back(SocketTap& tap);
   asio::awaitable<void> woken();
   asio::awaitable<Next> send(RequestParser& parser);
   asio::awaitable<bool> send_stream(Finished& finished, std::string head, bool chunked);

@@ -159,8 +159,10 @@ Result<bool> MultipartReader::fill() {
 }
 
 std::size_t MultipartReader::clear_of_boundary(std::string_view all) const {
-  const std::size_t at = all.find(delimiter_);
-  if (at != std::string_view::npos) return at;
+  // Many times as quick as find(), which looks at each first character of the delimiter.
+  const void* const found = ::memmem(all.data(), all.size(), delimiter_.data(), delimiter_.size());
+  if (found != nullptr)
+    return static_cast<std::size_t>(static_cast<const char*>(found) - all.data());
   // The last bytes may be the beginning of a boundary.
   std::size_t kept = std::min(all.size(), delimiter_.size() - 1);
   while (kept > 0 && !delimiter_.starts_with(all.substr(all.size() - kept))) --kept;

@@ -53,7 +53,11 @@ void append_parameters(JsonWriter& json, const Route& route) {
   for (const QueryField& field : route.query) {
     json.begin_object().member("name", field.name).member("in", "query").member("required", false);
     json.member("description", field.meaning);
-    json.key("schema").begin_object().member("type", field.type).end_object().end_object();
+    json.key("schema").begin_object();
+    const bool moment = field.type == "date-time";
+    json.member("type", moment ? "string" : field.type);
+    if (moment) json.member("format", field.type);
+    json.end_object().end_object();
   }
   json.end_array();
 }

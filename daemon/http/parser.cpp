@@ -32,7 +32,8 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
   int version = 11;  ///< 10 for HTTP/1.0
   std::string method, target;
   Headers headers;
-  std::string* body = nullptr;
+  Pieces* body = nullptr;
+  Chunk chunk;
   std::optional<Refusal> refusal;
   bool expects_continue = false;
 
@@ -86,13 +87,16 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
 
   void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
   std::size_t on_body_impl(beast::string_view piece, beast::error_code&) override {
-    body->append(piece.data(), piece.size());
+    body->push_back(view(piece));
     return piece.size();
   }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, beast::error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t size, beast::string_view, beast::error_code&) override {
+    chunk = {.size = size, .left = size};
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view piece,
                                  beast::error_code&) override {
-    body->append(piece.data(), piece.size());
+    chunk.left -= std::min<std::uint64_t>(chunk.left, piece.size());
+    body->push_back(view(piece));
     return piece.size();
   }
   void on_finish_impl(beast::error_code&) override {}
@@ -104,7 +108,7 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
 RequestParser::RequestParser(const HeadLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
 RequestParser::~RequestParser() = default;
 
-std::size_t RequestParser::give(std::string_view bytes, std::string& body) {
+std::size_t RequestParser::give(std::string_view bytes, Pieces& body) {
   impl_->body = &body;
   std::size_t taken = 0;
   const bool head_before = head_done();
@@ -141,6 +145,7 @@ std::optional<std::uint64_t> RequestParser::length() const {
 }
 
 std::uint64_t RequestParser::left() const { return impl_->content_length_remaining().value_or(0); }
+RequestParser::Chunk RequestParser::chunk() const { return impl_->chunk; }
 
 std::optional<Method> parse_method(std::string_view word) {
   for (const Method method : {Method::get, Method::head, Method::post, Method::put, Method::patch,

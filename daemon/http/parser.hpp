@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/message.hpp"
 
@@ -32,10 +33,11 @@ class RequestParser {
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
+  using Pieces = std::vector<std::string_view>;
   /// Takes what it can from the front and says how much; what is left is to be given again, with
-  /// more behind it. Decoded bytes of the body are appended to `body`. Stops behind the head, and
-  /// behind the request: what follows belongs to the next one.
-  std::size_t give(std::string_view bytes, std::string& body);
+  /// more behind it. Where bytes of the body stand in it is added to `body`. Stops behind the head,
+  /// and behind the request: what follows belongs to the next one.
+  std::size_t give(std::string_view bytes, Pieces& body);
 
   [[nodiscard]] bool head_done() const;
   [[nodiscard]] bool body_done() const;
@@ -48,7 +50,11 @@ class RequestParser {
   [[nodiscard]] Headers& headers();
   [[nodiscard]] std::optional<std::uint64_t> length() const;  ///< nothing: in chunks
   [[nodiscard]] std::uint64_t left() const;  ///< of a body of known length; 0 in chunks
-  [[nodiscard]] bool keep_alive() const;     ///< whether the client wants it
+  struct Chunk {
+    std::uint64_t size = 0, left = 0;
+  };
+  [[nodiscard]] Chunk chunk() const;      ///< the one that was given last
+  [[nodiscard]] bool keep_alive() const;  ///< whether the client wants it
   [[nodiscard]] bool is_http_1_0() const;
   [[nodiscard]] bool expects_continue() const;
 

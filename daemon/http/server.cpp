@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "http/connection.hpp"
+#include "util/here.hpp"
 
 namespace artcache::http {
 namespace {
@@ -83,9 +84,15 @@ asio::awaitable<void> sweep(Common& common, Loop& loop) {
   }
 }
 
-void log(const Common& common, LogLevel level, const std::string& message) {
-  common.deps.logger->log(
-      {.level = level, .logger = "http", .message = message, .fields = {}, .request_id = {}});
+void log(const Common& common, LogLevel level, const std::string& message,
+         const std::string& source = util::here()) {
+  const LogField fields[] = {{"source", source}};
+  const std::size_t told = level == LogLevel::error ? 1 : 0;
+  common.deps.logger->log({.level = level,
+                           .logger = "http",
+                           .message = message,
+                           .fields = std::span(fields).first(told),
+                           .request_id = {}});
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ class PlainWire final : public Wire {
     return asio::async_write(socket_, pieces, kAwait);
   }
   Socket& socket() override { return socket_; }
+  [[nodiscard]] bool is_plain() const override { return true; }
 
  private:
   Socket socket_;
@@ -50,6 +51,7 @@ class TlsWire final : public Wire {
     return asio::async_write(stream_, pieces, kAwait);
   }
   Socket& socket() override { return stream_.next_layer(); }
+  [[nodiscard]] bool is_plain() const override { return false; }
 
  private:
   std::shared_ptr<TlsContext> tls_;  // before the stream, which uses it to its end

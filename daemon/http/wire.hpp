@@ -32,6 +32,8 @@ class Wire {
   /// All of it, or an error.
   virtual asio::awaitable<Transfer> write(Pieces pieces) = 0;
   virtual Socket& socket() = 0;
+  /// Whether what the socket receives is what the wire reads.
+  [[nodiscard]] virtual bool is_plain() const = 0;
 };
 
 /// Certificate and key of one listener; empty for plain HTTP.

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "http/query_fields.hpp"
+
 namespace artcache::admin {
 namespace {
 
@@ -213,10 +215,11 @@ Result<void> make_initial_accounts(Parts& parts, const Call& call) {
 Result<void> add_account_routes(http::Site& site, Parts& parts) {
   const std::string all = "/api/v1/service-accounts";
   const std::string one = all + "/{id}";
-  const auto read = [&](const std::string& pattern, const char* summary, http::Handler handler) {
-    return site.add(
-        parts.gate->protect({.pattern = pattern, .handler = std::move(handler), .summary = summary},
-                            people_who_read()));
+  const auto read = [&](const std::string& pattern, const char* summary, http::Handler handler,
+                        std::span<const http::QueryField> query = {}) {
+    return site.add(parts.gate->protect(
+        {.pattern = pattern, .handler = std::move(handler), .summary = summary, .query = query},
+        people_who_read()));
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
@@ -232,8 +235,9 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
                              .summary = action},
                             people_who_change()));
   };
-  ARTCACHE_CHECK(read(all, "All service accounts",
-                      [&parts](http::Request& request) { return list(parts, request); }));
+  ARTCACHE_CHECK(read(
+      all, "All service accounts",
+      [&parts](http::Request& request) { return list(parts, request); }, http::kPageFields));
   ARTCACHE_CHECK(read(one, "One service account",
                       [&parts](http::Request& request) { return show(parts, request); }));
   ARTCACHE_CHECK(act(http::Method::post, all, "service_account.create", create));

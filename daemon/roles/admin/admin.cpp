@@ -8,6 +8,7 @@
 #include "roles/admin/people.hpp"
 #include "roles/admin/registry.hpp"
 #include "roles/admin/schema.hpp"
+#include "util/here.hpp"
 
 namespace artcache::admin {
 namespace {
@@ -151,7 +152,10 @@ Result<void> Admin::trim(const Call& call) {
 
 void Admin::report(std::string_view what, const Result<void>& done) {
   if (done || done.error().code == Errc::cancelled) return;
-  const LogField fields[]{{"part", what}, {"reason", std::string_view(done.error().message)}};
+  const std::string source = util::here();
+  const LogField fields[]{{"part", what},
+                          {"reason", std::string_view(done.error().message)},
+                          {"source", std::string_view(source)}};
   parts_.deps.logger->log({.level = LogLevel::error,
                            .logger = "admin",
                            .message = "Upkeep has to wait for the next round",

@@ -2,6 +2,7 @@
 // GET /api/v1/audit-log
 #include <utility>
 
+#include "http/query_fields.hpp"
 #include "roles/admin/parts.hpp"
 
 namespace artcache::admin {
@@ -40,6 +41,14 @@ void append_entry(JsonWriter& json, const AuditEntry& entry) {
       .end_object();
 }
 
+constexpr std::array kListFields{http::QueryField{"actor", "string", "who did it"},
+                                 http::QueryField{"action", "string", "what was done"},
+                                 http::QueryField{"target", "string", "to what"},
+                                 http::QueryField{"request_id", "string", "of the request"},
+                                 http::QueryField{"since", "date-time", "not before"},
+                                 http::QueryField{"until", "date-time", "before"}};
+constexpr auto kListQuery = http::joined(http::kPageFields, kListFields);
+
 http::Reply list(const Parts& parts, http::Request& request) {
   Page page;
   if (auto problem = read_page(request, page)) return std::move(*problem);
@@ -71,7 +80,8 @@ Result<void> add_audit_routes(http::Site& site, Parts& parts) {
   return site.add(parts.gate->protect(
       {.pattern = "/api/v1/audit-log",
        .handler = [&parts](http::Request& request) { return list(parts, request); },
-       .summary = "Who did what, the newest first"},
+       .summary = "Who did what, the newest first",
+       .query = kListQuery},
       {.roles = {"admin", "super_admin", "auditor"}}));
 }
 

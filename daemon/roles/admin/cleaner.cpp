@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/admin/cleaner.hpp"
+#include "util/here.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -43,7 +44,9 @@ void Cleaner::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     const auto done = pass(call);
     if (!done && done.error().code != Errc::cancelled) {
-      const LogField fields[]{{"reason", std::string_view(done.error().message)}};
+      const std::string source = util::here();
+      const LogField fields[]{{"reason", std::string_view(done.error().message)},
+                              {"source", std::string_view(source)}};
       parts_.deps.logger->log({.level = LogLevel::error,
                                .logger = "file_registry",
                                .message = "The cleanup of files has to wait for the next round",

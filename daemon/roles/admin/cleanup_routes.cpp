@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "http/query_fields.hpp"
 #include "roles/admin/parts.hpp"
 
 namespace artcache::admin {
@@ -30,6 +31,10 @@ void append_cleanup(JsonWriter& json, const Cleanup& cleanup) {
   append_text(json, "error_message", cleanup.error);
   json.member("retry_count", cleanup.retries).end_object();
 }
+
+constexpr std::array kListFields{http::QueryField{"state", "string", "pending or processed"},
+                                 http::QueryField{"file_id", "string", "of this file"}};
+constexpr auto kListQuery = http::joined(http::kPageFields, kListFields);
 
 http::Reply list(Parts& parts, http::Request& request) {
   Page page;
@@ -77,7 +82,8 @@ Result<void> add_cleanup_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(site.add(parts.gate->protect(
       {.pattern = all,
        .handler = [&parts](http::Request& r) { return list(parts, r); },
-       .summary = "Deleted files that are to be removed from their elements, and those that were"},
+       .summary = "Deleted files that are to be removed from their elements, and those that were",
+       .query = kListQuery},
       {.roles = {"admin", "super_admin", "operator", "auditor"}})));
   return site.add(parts.gate->protect(
       {.method = http::Method::post,

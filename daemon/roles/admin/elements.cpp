@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "http/query_fields.hpp"
 #include "roles/admin/registry.hpp"
 
 namespace artcache::admin {
@@ -39,6 +40,10 @@ bool fits(const Parts& parts, const StorageElement& element, std::string_view mo
   return status_now(parts, element) == "online" && (mode.empty() || element.mode == mode) &&
          element.capacity_bytes - element.used_bytes >= free_least;
 }
+
+constexpr http::QueryField kAvailableQuery[] = {
+    {"mode", "string", "edit, rw, ro or ar"},
+    {"min_free_bytes", "integer", "that are free at least"}};
 
 http::Reply available(const Parts& parts, http::Request& request) {
   std::vector<http::FieldProblem> problems;
@@ -256,7 +261,8 @@ Result<void> add_internal_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(site.add(
       parts.gate->protect({.pattern = base + "/available",
                            .handler = [&parts](http::Request& r) { return available(parts, r); },
-                           .summary = "The storage elements that are online"},
+                           .summary = "The storage elements that are online",
+                           .query = kAvailableQuery},
                           {})));
   ARTCACHE_CHECK(site.add(parts.gate->protect(
       {.method = http::Method::post,
@@ -281,13 +287,14 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
   using Look = http::Reply (*)(const Parts&, http::Request&);
   // Seed 001 reads with the token of a service account.
   const auto look = [&](http::Method method, const std::string& pattern, const char* summary,
-                        Look what) {
+                        Look what, std::span<const http::QueryField> query = {}) {
     return site.add(
         parts.gate->protect({.method = method,
                              .pattern = pattern,
                              .handler = [&parts, what](http::Request& r) { return what(parts, r); },
                              .body_most = 64 * 1024,
-                             .summary = summary},
+                             .summary = summary,
+                             .query = query},
                             method == http::Method::get ? auth::Rule{} : people_who_change()));
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
@@ -304,7 +311,7 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
         people_who_change()));
   };
   using http::Method;
-  ARTCACHE_CHECK(look(Method::get, all, "All storage elements", list));
+  ARTCACHE_CHECK(look(Method::get, all, "All storage elements", list, http::kPageFields));
   ARTCACHE_CHECK(look(Method::get, all + "/stats/summary", "All of them together", summary));
   ARTCACHE_CHECK(look(Method::get, one, "One storage element", show));
   ARTCACHE_CHECK(look(Method::post, all + "/discover", "What is at an address", discover));

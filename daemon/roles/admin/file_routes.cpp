@@ -51,6 +51,18 @@ std::optional<std::string> word(const http::Request& request, std::string_view n
   return found && !found->empty() ? std::optional(std::string(*found)) : std::nullopt;
 }
 
+constexpr http::QueryField kDeletedField{"include_deleted", "boolean", "those, too"};
+constexpr http::QueryField kShowQuery[] = {kDeletedField};
+constexpr http::QueryField kListQuery[] = {{"page", "integer", "from 1"},
+                                           {"page_size", "integer", "files a page, at most 1000"},
+                                           kDeletedField,
+                                           {"retention_policy", "string", "temporary or permanent"},
+                                           {"storage_element_id", "string", "where it is"},
+                                           {"uploaded_by", "string", "who uploaded it"},
+                                           {"filename", "string", "its name"}};
+constexpr http::QueryField kRemoveQuery[] = {
+    {"deletion_reason", "string", "for the audit trail, at most 255 bytes"}};
+
 Deleted deleted_wanted(const http::Request& request, std::vector<http::FieldProblem>& problems) {
   const auto text = request.query.find("include_deleted");
   const auto flag = text ? parse_flag(*text) : std::optional(false);
@@ -155,16 +167,8 @@ http::Reply restore(Parts& parts, http::Request& request, Deed& deed) {
 
 /// How far the registry is with each element.
 http::Reply sync_status(Parts& parts, http::Request& request) {
-  bool in_step = true;
-  JsonWriter json;
-  json.begin_object().key("elements").begin_array();
-  if (parts.fleet)
-    for (const replica::FollowingStatus& status : parts.fleet->statuses(request.call)) {
-      in_step = in_step && status.follow.proven && status.follow.lag == 0;
-      append_status(json, status, parts.now());
-    }
-  json.end_array().member("in_step", in_step).end_object();
-  return http::json_response(200, std::move(json).str());
+  return http::json_response(200, parts.fleet ? parts.fleet->status_json(request.call)
+                                              : R"({"elements":[],"in_step":false})");
 }
 
 }  // namespace
@@ -195,29 +199,33 @@ http::Response file_response(int status, const RegisteredFile& file) {
 Result<void> add_file_routes(http::Site& site, Parts& parts) {
   const std::string all = "/api/v1/files", one = all + "/{id}";
   const auto look = [&](const std::string& pattern, const char* summary,
-                        http::Reply (*what)(Parts&, http::Request&)) {
+                        http::Reply (*what)(Parts&, http::Request&),
+                        std::span<const http::QueryField> query = {}) {
     return site.add(
         parts.gate->protect({.pattern = pattern,
                              .handler = [&parts, what](http::Request& r) { return what(parts, r); },
-                             .summary = summary},
+                             .summary = summary,
+                             .query = query},
                             {}));
   };
   const auto act = [&](Method method, const std::string& pattern, const char* action,
                        const char* summary, const auth::Rule& rule,
-                       http::Reply (*what)(Parts&, http::Request&, Deed&)) {
+                       http::Reply (*what)(Parts&, http::Request&, Deed&),
+                       std::span<const http::QueryField> query = {}) {
     return site.add(parts.gate->protect(
         {.method = method,
          .pattern = pattern,
          .handler =
              audited(parts, action,
                      [&parts, what](http::Request& r, Deed& d) { return what(parts, r, d); }),
-         .summary = summary},
+         .summary = summary,
+         .query = query},
         rule));
   };
   const auth::Rule writers{.roles = {"admin", "super_admin", "operator", "user"}};
   const auth::Rule admins{.roles = {"admin", "super_admin"}};
-  ARTCACHE_CHECK(look(all, "Files of all storage elements, the newest first", list));
-  ARTCACHE_CHECK(look(one, "What is known of a file", show));
+  ARTCACHE_CHECK(look(all, "Files of all storage elements, the newest first", list, kListQuery));
+  ARTCACHE_CHECK(look(one, "What is known of a file", show, kShowQuery));
   ARTCACHE_CHECK(
       look(all + "/sync-status", "How far the registry is with each element", sync_status));
   const char* const changes = "Changes description, version, metadata, tags, retention";
@@ -225,7 +233,7 @@ Result<void> add_file_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(act(Method::put, one, "file.update", changes, writers, edit_file));
   ARTCACHE_CHECK(act(Method::del, one, "file.delete",
                      "Marks a file as deleted; it is removed from its element later", admins,
-                     remove));
+                     remove, kRemoveQuery));
   return act(Method::post, one + "/restore", "file.restore",
              "Takes the mark off again, while the file is not being removed yet", admins, restore);
 }

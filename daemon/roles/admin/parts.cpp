@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/admin/parts.hpp"
+#include "util/here.hpp"
 
 #include <utility>
 
@@ -30,9 +31,11 @@ void record(Parts& parts, const std::string& action, const http::Request& reques
   const auto done =
       parts.database->write(request.call, [&](Session& s) { return add_audit(s, entry); });
   if (done) return;
+  const std::string source = util::here();
   const LogField fields[]{{"action", std::string_view(action)},
                           {"status", std::int64_t{status}},
-                          {"reason", std::string_view(done.error().message)}};
+                          {"reason", std::string_view(done.error().message)},
+                          {"source", std::string_view(source)}};
   parts.deps.logger->log({.level = LogLevel::error,
                           .logger = "audit",
                           .message = "The audit trail misses an entry",

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "http/query_fields.hpp"
+
 namespace artcache::admin {
 namespace {
 
@@ -197,10 +199,11 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
   const std::string all = "/api/v1/admin-users";
   const std::string one = all + "/{id}";
   const auth::Rule changes{.callers = auth::Callers::people, .roles = {"super_admin"}};
-  const auto read = [&](const std::string& pattern, const char* summary, http::Handler handler) {
-    return site.add(
-        parts.gate->protect({.pattern = pattern, .handler = std::move(handler), .summary = summary},
-                            people_who_read()));
+  const auto read = [&](const std::string& pattern, const char* summary, http::Handler handler,
+                        std::span<const http::QueryField> query = {}) {
+    return site.add(parts.gate->protect(
+        {.pattern = pattern, .handler = std::move(handler), .summary = summary, .query = query},
+        people_who_read()));
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
@@ -216,8 +219,9 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
                              .summary = action},
                             changes));
   };
-  ARTCACHE_CHECK(read(all, "The people who run the admin",
-                      [&parts](http::Request& request) { return list(parts, request); }));
+  ARTCACHE_CHECK(read(
+      all, "The people who run the admin",
+      [&parts](http::Request& request) { return list(parts, request); }, http::kPageFields));
   ARTCACHE_CHECK(
       read(one, "One of them", [&parts](http::Request& request) { return show(parts, request); }));
   ARTCACHE_CHECK(act(http::Method::post, all, "admin_user.create", create));

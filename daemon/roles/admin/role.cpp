@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <artcache/http_log.hpp>
+#include <artcache/url.hpp>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/percent.hpp"
@@ -20,6 +22,11 @@ using config::Setting;
 
 constexpr std::array kSettings{
     shared_settings::kDatabase,
+    shared_settings::kDbHost,
+    shared_settings::kDbPort,
+    shared_settings::kDbUser,
+    shared_settings::kDbPassword,
+    shared_settings::db_name("artstore_admin"),
     Setting{.name = "environment",
             .variable = "ENVIRONMENT",
             .fallback = "prod",
@@ -140,11 +147,10 @@ std::chrono::hours refresh_lifetime_of(const config::Settings& told) {
   return std::chrono::hours(24 * told.number("refresh_token_days"));
 }
 
-admin::Options options_of(const RoleContext& context) {
+admin::Options options_of(const RoleContext& context, const std::optional<Url>& database) {
   const config::Settings& told = *context.settings;
   admin::Options out;
-  out.database = told.text("database");
-  if (out.database.empty()) out.database = "sqlite://" + (context.data / "admin.db").string();
+  out.database = database ? database->reveal() : "sqlite://" + (context.data / "admin.db").string();
   out.environment = told.text("environment");
   out.access_lifetime = std::chrono::minutes(told.number("access_token_minutes"));
   out.refresh_lifetime = refresh_lifetime_of(told);
@@ -171,6 +177,7 @@ admin::Options options_of(const RoleContext& context) {
 
 /// So that all keys whose tokens live still fit into a ring.
 Result<void> check_admin(const config::Settings& told) {
+  ARTCACHE_CHECK(shared_settings::database_address(told));
   const auto every = rotation_of(told);
   const auto keys = every.count() == 0 ? 0 : refresh_lifetime_of(told) / every;
   if (keys <= static_cast<std::int64_t>(auth::kKeysMost) - 4) return {};
@@ -205,7 +212,8 @@ admin::Outside over_http(const config::Settings& told, const Deps& deps) {
 
 Result<std::unique_ptr<Role>> make_admin(const RoleContext& context) {
   ARTCACHE_CHECK(check_admin(*context.settings));
-  admin::Options options = options_of(context);
+  ARTCACHE_TRY(const auto database, shared_settings::database_address(*context.settings));
+  admin::Options options = options_of(context, database);
   ARTCACHE_TRY(auto role,
                admin::Admin::open(std::move(options), context.deps,
                                   over_http(*context.settings, context.deps), context.call));

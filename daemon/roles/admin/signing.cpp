@@ -122,14 +122,16 @@ Result<JwtKey> Signing::rotate_keys(const Call& call, std::string_view instead_o
   ARTCACHE_TRY(const auth::PrivateKey key, auth::PrivateKey::generate());
   const Timestamp until = deps_.clock->now() + duration_cast<microseconds>(options_.overlap);
   ARTCACHE_TRY(JwtKey made, database_.write(call, [&](Session& s) -> Result<JwtKey> {
+    // What is listed before the lock may be replaced until it is held.
+    ARTCACHE_CHECK(lock_active_keys(s));
     ARTCACHE_TRY(const auto keys, list_keys(s));
     const Error late{Errc::conflict, "keys: another process was faster"};
     if (!instead_of.empty() && (keys.empty() || keys.front().version != instead_of)) return late;
     const std::int64_t count = keys.empty() ? 0 : keys.front().rotation_count;
     ARTCACHE_TRY(JwtKey added, add(s, key, count + 1));
     ARTCACHE_TRY(const std::int64_t retired, retire_other_keys(s, added.version, until));
-    // Where writers do not exclude each other, the row of the old key does.
-    if (!instead_of.empty() && retired == 0) return late;
+    // A third one was faster than who was waited for.
+    if (!keys.empty() && retired == 0) return late;
     ARTCACHE_CHECK(forget_retired_keys(s));
     return added;
   }));

@@ -91,6 +91,8 @@ struct JwtKey {
 Result<void> add_key(Session& session, const JwtKey& key);
 /// The newest first.
 Result<std::vector<JwtKey>> list_keys(Session& session);
+/// Whoever replaces a key at the same time has ended when this returns, and what it did is seen.
+Result<void> lock_active_keys(Session& session);
 /// No other key than this one signs any more; each verifies until `until`.
 Result<std::int64_t> retire_other_keys(Session& session, std::string_view version, Timestamp until);
 /// Forgets the private parts of keys that sign no more.

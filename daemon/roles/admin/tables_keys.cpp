@@ -57,6 +57,11 @@ Result<std::vector<JwtKey>> list_keys(Session& session) {
       read_key);
 }
 
+Result<void> lock_active_keys(Session& session) {
+  ARTCACHE_CHECK(session.run("UPDATE jwt_keys SET is_active = $1 WHERE is_active = $1", true));
+  return {};
+}
+
 Result<std::int64_t> retire_other_keys(Session& session, std::string_view version,
                                        Timestamp until) {
   return session.run(

@@ -31,10 +31,30 @@ class Meter final : public Registrar {
   [[nodiscard]] std::string name() const override { return "metrics"; }
 
   Result<void> announce(const Announcement& said, const Call&) override {
+    if (mode_ && *mode_ != said.mode) tell(said, *mode_, Telling::ends);
+    mode_ = said.mode;
+    tell(said, said.mode, Telling::holds);
+    return {};
+  }
+  Result<void> withdraw(const Announcement& last, const Call&) override {
+    const std::array labels{MetricLabel{"storage_element_id", last.settings->id},
+                            MetricLabel{"mode", to_string(last.mode)}};
+    metrics_.gauge("storage_health_status", labels, 0);
+    return {};
+  }
+
+ private:
+  enum class Telling : std::uint8_t { holds, ends };
+
+  void tell(const Announcement& said, ElementMode mode, Telling telling) {
     const std::array labels{MetricLabel{"storage_element_id", said.settings->id},
-                            MetricLabel{"mode", to_string(said.mode)}};
+                            MetricLabel{"mode", to_string(mode)}};
+    const auto told = [&](auto value) {
+      return telling == Telling::holds ? static_cast<double>(value)
+                                       : std::numeric_limits<double>::quiet_NaN();
+    };
     const auto set = [&](std::string_view name, auto value) {
-      metrics_.gauge(name, labels, static_cast<double>(value));
+      metrics_.gauge(name, labels, told(value));
     };
     const double percent = said.room.percent_used();
     set("storage_capacity_total_bytes", said.room.total);
@@ -50,17 +70,9 @@ class Meter final : public Registrar {
     set("storage_index_trusted", said.room.index_trusted ? 1 : 0);
     const std::array about{labels[0], labels[1], MetricLabel{"version", said.settings->version},
                            MetricLabel{"storage_type", said.settings->storage_type}};
-    metrics_.gauge("storage_element_info", about, 1);
-    return {};
-  }
-  Result<void> withdraw(const Announcement& last, const Call&) override {
-    const std::array labels{MetricLabel{"storage_element_id", last.settings->id},
-                            MetricLabel{"mode", to_string(last.mode)}};
-    metrics_.gauge("storage_health_status", labels, 0);
-    return {};
+    metrics_.gauge("storage_element_info", about, told(1));
   }
 
- private:
   static constexpr double kWarning = 80, kCritical = 95, kFull = 98;
   /// 0: ok, 1: warning, 2: critical, 3: full.
   static int level_of(double percent) {
@@ -68,6 +80,7 @@ class Meter final : public Registrar {
   }
 
   Metrics& metrics_;
+  std::optional<ElementMode> mode_;  // that the gauges were told of last
 };
 
 /// Sleeps, but not longer than until somebody wants it to end.

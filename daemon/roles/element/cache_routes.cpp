@@ -56,6 +56,9 @@ Result<std::string> run_cleanup(Services& s, Prune, const Call& call, const Prog
   return as_json(s.caches.cleanup_expired(call));
 }
 
+/// A lock refuses at once, unless its holder was asked to yield.
+constexpr std::chrono::milliseconds kRefusedWithin{500};
+
 constexpr Operation kOperations[] = {
     {Method::post, "/api/v1/cache/rebuild", "rebuild", "Cache rebuild completed successfully",
      "Cache rebuild failed", "result", "Makes the index say what all sidecars say", run_full},
@@ -69,6 +72,10 @@ constexpr Operation kOperations[] = {
      "Expired cache cleanup completed", "Cache cleanup failed", "result",
      "Compares every expired entry with its sidecar", run_cleanup},
 };
+
+constexpr http::QueryField kRunFields[] = {
+    {"async", "boolean", "answers 202 with a job as soon as it has begun"},
+    {"prune", "boolean", "an incremental rebuild removes entries without a sidecar, too"}};
 
 /// The members flat, as scripts read them, and once more in the member that older clients know.
 std::string success(const Operation& operation, std::string_view result) {
@@ -131,8 +138,10 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
   const auto id = start_run(element, operation.name, prune, request.call);
   if (!id) return failure(operation, id.error());
   if (*detached) {
-    const auto job = element.jobs().find(*id);
-    if (!job) return Error{Errc::internal, "job: it was dropped at once"};
+    // What another one's lock refuses is refused here, too, and not promised.
+    const auto job = element.jobs().wait_begun(*id, kRefusedWithin, request.call);
+    if (!job) return job.error();
+    if (was_refused(*job)) return failure(operation, *job->error);
     return accepted(*job);
   }
   const auto job = element.jobs().wait(*id, request.call);
@@ -164,6 +173,7 @@ Result<void> add_cache_routes(Element& element, http::Site& site) {
   for (const Operation& operation : kOperations) {
     http::Route route{.method = operation.method, .pattern = std::string(operation.path)};
     route.summary = operation.summary;
+    route.query = kRunFields;
     route.handler = [&element, &operation](Request& request) {
       return answer(element, operation, request);
     };

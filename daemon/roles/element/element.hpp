@@ -56,7 +56,8 @@ struct ElementParts {
   Deps deps;
 };
 
-/// The two services of one mode, and the thread that refreshes expired entries.
+/// The two services of one mode, with the threads that refresh expired entries and settle changes
+/// which were cut short.
 class Services {
  public:
   Services(const ElementParts& parts, const ElementSettings& settings, ElementMode mode);
@@ -64,7 +65,7 @@ class Services {
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;
 
-  /// Begins to refresh what expired reads have queued. Once.
+  /// Begins to refresh what expired reads have queued, and to settle. Once.
   void start();
   /// Ends that, and waits for it.
   void stop();
@@ -75,7 +76,37 @@ class Services {
 
  private:
   const Deps deps_;
-  std::jthread refresher_;
+  void settle(std::stop_token stop);
+  std::jthread refresher_, settler_;
+};
+
+/// Locks that tell the job which asks for one when it was granted.
+class ToldLocks final : public LockManager {
+ public:
+  ToldLocks(LockManager& locks, Jobs& jobs) : locks_(locks), jobs_(jobs) {}
+
+  Result<Lease> try_acquire(const LockRequest& request, const Call& call) override {
+    auto lease = locks_.try_acquire(request, call);
+    if (lease) jobs_.begun(call.stop);
+    return lease;
+  }
+  Result<RenewOutcome> renew(Lease& lease, std::string_view progress, const Call& call) override {
+    return locks_.renew(lease, progress, call);
+  }
+  Result<void> release(const Lease& lease, const Call& call) override {
+    return locks_.release(lease, call);
+  }
+  Result<std::vector<LockHolder>> list(std::string_view element, const Call& call) override {
+    return locks_.list(element, call);
+  }
+  Result<bool> force_break(std::string_view element, LockClass lock_class,
+                           const Call& call) override {
+    return locks_.force_break(element, lock_class, call);
+  }
+
+ private:
+  LockManager& locks_;
+  Jobs& jobs_;
 };
 
 /// Safe to use from any thread once its routes are added.
@@ -100,8 +131,9 @@ class Element {
   /// For who may remove files in every mode: the garbage collector.
   [[nodiscard]] Services& unrestricted() { return unrestricted_; }
   /// rw to ro, ro to ar, and back from ro to rw; kept in the index.
-  /// Errors: conflict (there is no such way), and those of the index.
-  Result<void> change_mode(ElementMode to, const Call& call);
+  /// Errors: conflict (it is not in `from`, there is no such way, another change goes on), and
+  /// those of the index.
+  Result<void> change_mode(ElementMode from, ElementMode to, const Call& call);
 
   /// A follower has seen the log at this position, and the log knows it no more: the index was put
   /// back. It is suspect until an incremental rebuild, which is begun, has seen everything. Once
@@ -116,27 +148,33 @@ class Element {
   Jobs& jobs() { return jobs_; }
   LogPolls& polls() { return polls_; }
 
-  /// How much room there is, by capacity_bytes or by the storage.
+  /// How much room there is, by capacity_bytes or by the storage. `used` is by the files of the
+  /// element alone.
   struct Room {
     std::uint64_t total = 0, used = 0, available = 0, files = 0;
     bool index_trusted = true;  ///< that the files are all, and no more
+    /// What is not available, be it taken by these files or by others on the same disk.
+    [[nodiscard]] std::uint64_t taken() const { return total > available ? total - available : 0; }
     [[nodiscard]] double percent_used() const;
   };
   /// Errors: unavailable, timed_out.
   Result<Room> room(const Call& call) const;
 
  private:
+  Result<void> change_alone(ElementMode from, ElementMode to, const Call& call);
   /// Whether nobody has come with it yet; afterwards somebody has. Errors: those of the index.
   Result<bool> is_news(const Position& seen, const Call& from);
 
   const ElementSettings settings_;
-  const ElementParts parts_;
   Jobs jobs_;
+  ToldLocks locks_;
+  const ElementParts parts_;
   LogPolls polls_;
   Services unrestricted_;
   mutable util::Mutex mutex_;
   std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
   bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
+  bool changing_ ARTCACHE_GUARDED_BY(mutex_) = false;  ///< the mode
   std::uint64_t rewound_upto_ ARTCACHE_GUARDED_BY(mutex_) = 0;
   Position told_ ARTCACHE_GUARDED_BY(mutex_);  ///< the furthest since the index was put back
 };
@@ -151,6 +189,7 @@ Result<void> add_cache_routes(Element& element, http::Site& site);
 Result<void> add_job_routes(Element& element, http::Site& site);
 Result<void> add_file_routes(Element& element, http::Site& site);
 Result<void> add_upload_route(Element& element, http::Site& site);
+Result<void> add_lock_routes(Element& element, http::Site& site);
 Result<void> add_info_routes(Element& element, http::Site& site);
 Result<void> add_log_routes(Element& element, http::Site& site);
 Result<void> add_mode_routes(Element& element, http::Site& site);

@@ -2,11 +2,13 @@
 // Metadata, download, update, removal, list and search of files; removal on behalf of the garbage
 // collector. Who may do it was asked before any of this runs.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "common/entry_json.hpp"
 #include "common/json_read.hpp"
 #include "common/read_bounds.hpp"
+#include "http/query_fields.hpp"
 #include "http/ranges.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/file_fields.hpp"
@@ -170,13 +172,23 @@ FileChanges read_changes(JsonObject& body) {
   return changes;
 }
 
+bool names_nothing(const FileChanges& changes) {
+  return !changes.description && !changes.version && !changes.metadata &&
+         !changes.custom_attributes && !changes.tags && !changes.retention_policy &&
+         !changes.ttl_days && !changes.retention_expires_at;
+}
+
 Reply update(Element& element, const FileId& id, Request& request) {
   auto text = http::read_all(*request.body, kBodyMost);
   if (!text) return text.error();
   JsonObject body(std::move(*text));
   UpdateRequest wanted{.changes = read_changes(body), .base = {}};
   if (!body.problems().empty()) return unprocessable(body.problems());
-  const auto row = element.services()->files.update(id, wanted, request.call);
+  const auto services = element.services();
+  // Neither the file nor the log of changes has anything to tell of that.
+  if (names_nothing(wanted.changes) && may_write_files(services->mode))
+    return show(element, id, request);
+  const auto row = services->files.update(id, wanted, request.call);
   if (!row) return file_problem(id, row.error());
   return http::json_response(200, entry_text(element, *row));
 }
@@ -218,6 +230,29 @@ http::Response page_response(const Element& element, const Window& window, const
   json.end_object();
   return http::json_response(200, std::move(json).str());
 }
+
+// As read_filter() and read_window() read them.
+constexpr std::array kListFields{
+    http::QueryField{"username", "string", "who uploaded it"},
+    http::QueryField{"content_type", "string", "its type"},
+    http::QueryField{"tag", "string", "one of its tags"},
+    http::QueryField{"extension", "string", "with which its name ends"},
+    http::QueryField{"retention_policy", "string", "temporary or permanent"},
+    http::QueryField{"filename", "string", "its name"},
+    http::QueryField{"min_size", "integer", "bytes, at least"},
+    http::QueryField{"max_size", "integer", "bytes, at most"},
+    http::QueryField{"created_from", "date-time", "not before"},
+    http::QueryField{"created_until", "date-time", "before"},
+    http::QueryField{"limit", "integer", "so many, at most 1000"},
+    http::QueryField{"skip", "integer", "behind so many"},
+    http::QueryField{"offset", "integer", "the same, and the files stand in items, too"},
+    http::QueryField{"page", "integer", "or by pages, from 1"},
+    http::QueryField{"page_size", "integer", "files a page, at most 1000"}};
+constexpr std::array kSearchFields{http::QueryField{"query", "string", "words, or an id"},
+                                   http::QueryField{"q", "string", "the same"},
+                                   http::QueryField{"mode", "string", "words, prefix or exact"}};
+constexpr auto kListQuery = http::joined(kListFields, kBoundFields);
+constexpr auto kSearchQuery = http::joined(kSearchFields, kListFields, kBoundFields);
 
 Reply list(Element& element, Request& request) {
   QueryFields fields(request.query);
@@ -334,13 +369,13 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
         .pattern = "/api/v1/files",
         .handler = lists(list),
         .summary = "Files, the newest first",
-        .query = kBoundFields},
+        .query = kListQuery},
        any},
       {{.method = Method::get,
         .pattern = "/api/v1/files/search",
         .handler = lists(search),
         .summary = "Files by the words of their names and descriptions",
-        .query = kBoundFields},
+        .query = kSearchQuery},
        any},
       {{.method = Method::get,
         .pattern = one,

@@ -61,7 +61,7 @@ Reply capacity(Element& element, Request& request) {
       .member("mode", to_string(element.services()->mode));
   json.key("capacity").begin_object();
   json.member("total", room->total)
-      .member("used", room->used)
+      .member("used", room->taken())
       .member("available", room->available)
       .member("percent_used", room->percent_used())
       .end_object();

@@ -51,6 +51,10 @@ std::string_view to_string(JobState state) {
   return "cancelled";
 }
 
+bool was_refused(const JobView& job) {
+  return !job.begun && job.error && job.error->code == Errc::busy;
+}
+
 void append_members(JsonWriter& json, const JobView& job, WithResult result) {
   json.member("job_id", job.id)
       .member("operation", job.operation)
@@ -103,11 +107,12 @@ Result<std::string> Jobs::start(std::string operation, const Call& from,
 
 std::list<std::unique_ptr<Jobs::Job>> Jobs::take_old() {
   std::list<std::unique_ptr<Job>> old;
-  for (auto at = jobs_.begin(); at != jobs_.end() && jobs_.size() >= kKeptMost;) {
-    const auto next = std::next(at);
-    if ((*at)->finished) old.splice(old.end(), jobs_, at);
-    at = next;
-  }
+  for (const bool any : {false, true})
+    for (auto at = jobs_.begin(); at != jobs_.end() && jobs_.size() >= kKeptMost;) {
+      const auto next = std::next(at);
+      if ((*at)->finished && (any || was_refused((*at)->view))) old.splice(old.end(), jobs_, at);
+      at = next;
+    }
   return old;
 }
 
@@ -163,7 +168,8 @@ std::optional<JobView> Jobs::find(std::string_view id) const {
 std::vector<JobView> Jobs::list() const {
   const util::MutexLock held(mutex_);
   std::vector<JobView> views;
-  for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) views.push_back((*job)->view);
+  for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job)
+    if (!was_refused((*job)->view)) views.push_back((*job)->view);
   return views;
 }
 
@@ -189,6 +195,38 @@ Result<JobView> Jobs::wait(std::string_view id, const Call& call) const {
     view = std::move(*next);
   }
   return view;
+}
+
+void Jobs::begun(const std::stop_token& job) {
+  const util::MutexLock held(mutex_);
+  for (const auto& one : jobs_) {
+    if (one->stop.get_token() != job) continue;
+    one->view.begun = true;
+    ++one->view.version;
+  }
+  changed_.notify_all();
+}
+
+Result<JobView> Jobs::wait_begun(std::string_view id, std::chrono::milliseconds most,
+                                 const Call& call) {
+  using std::chrono::duration_cast, std::chrono::milliseconds;
+  const auto until = std::chrono::steady_clock::now() + most;
+  const auto job = find(id);
+  if (!job) return unknown_job(id);
+  JobView view = *job;
+  while (view.state == JobState::running && !view.begun) {
+    const auto left = until - std::chrono::steady_clock::now();
+    if (left.count() <= 0) break;
+    auto next =
+        wait_change(id, view.version, duration_cast<milliseconds>(left) + milliseconds(1), call);
+    if (!next) return next;
+    view = std::move(*next);
+  }
+  const util::MutexLock held(mutex_);
+  Job* const found = at(id);
+  if (found == nullptr) return view;
+  if (found->view.state == JobState::running) found->view.begun = true;
+  return found->view;
 }
 
 Result<JobView> Jobs::wait_change(std::string_view id, std::uint64_t version,
@@ -220,7 +258,10 @@ void Jobs::stop() {
   }
   // Nobody adds any more, and only this takes them away now.
   std::vector<std::string> ids;
-  for (const JobView& job : list()) ids.push_back(job.id);
+  {
+    const util::MutexLock held(mutex_);
+    for (const auto& job : jobs_) ids.push_back(job->view.id);
+  }
   for (const std::string& id : ids) cancel(id);
   for (const std::string& id : ids) {
     std::thread thread;

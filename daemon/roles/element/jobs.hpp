@@ -40,8 +40,11 @@ struct JobView {
   double per_second = 0;
   std::string result;  ///< a JSON object, once it has succeeded
   std::optional<Error> error;
+  bool begun = false;         ///< it was granted its lock, or somebody was promised to find it
   std::uint64_t version = 0;  ///< grows with every change
 };
+/// Whether it never began, because another one holds the lock.
+bool was_refused(const JobView& job);
 /// The members of one JSON object that the caller has begun; the result only where asked for.
 enum class WithResult : std::uint8_t { no, yes };
 void append_members(JsonWriter& json, const JobView& job, WithResult result);
@@ -65,8 +68,13 @@ class Jobs {
                             std::optional<std::chrono::nanoseconds> limit, Work work);
   /// Nothing when it is not known, or no longer.
   [[nodiscard]] std::optional<JobView> find(std::string_view id) const;
-  /// The one begun last first.
+  /// The one begun last first; without those that were refused.
   [[nodiscard]] std::vector<JobView> list() const;
+  /// The job with this token was granted its lock.
+  void begun(const std::stop_token& job);
+  /// Waits until it has begun or is over, or for so long: one that others keep waiting counts as
+  /// begun from then on, since its caller is told where to find it. Errors: as wait().
+  Result<JobView> wait_begun(std::string_view id, std::chrono::milliseconds most, const Call& call);
   /// Asks it to stop at its next safe point. False when it is not known; one that is over stays as
   /// it is.
   bool cancel(std::string_view id);
@@ -89,7 +97,7 @@ class Jobs {
   void run(Job& job, const Call& call, const Work& work);
   void end(Job& job, Result<std::string> result);
   [[nodiscard]] Job* at(std::string_view id) const ARTCACHE_REQUIRES(mutex_);
-  /// Those that are over and too many, to be joined without the mutex.
+  /// Those that are over and too many, refused ones first, to be joined without the mutex.
   std::list<std::unique_ptr<Job>> take_old() ARTCACHE_REQUIRES(mutex_);
 
   const Deps deps_;

@@ -40,6 +40,14 @@ Result<std::uint32_t> number_of(const Request& request, std::string_view name, s
   return number;
 }
 
+constexpr http::QueryField kPrefixField{"prefix", "string", "of the keys of which is told"};
+constexpr http::QueryField kSnapshotQuery[] = {kPrefixField};
+constexpr http::QueryField kRowsQuery[] = {
+    {"after", "string", "the position behind which it begins, epoch/seq/digest"},
+    {"limit", "integer", "rows, at most"},
+    {"wait_ms", "integer", "how long it waits for the first one"},
+    kPrefixField};
+
 Reply framed(std::string body) {
   http::Response response{.body = std::move(body)};
   response.headers.add("Content-Type", std::string(frames::kContentType));
@@ -222,25 +230,29 @@ Result<void> add_log_routes(Element& element, http::Site& site) {
   const std::shared_ptr<LogSource> log = make_log_source(*element.parts().index);
   const auto running = std::make_shared<std::atomic<int>>(0);
   const auto add = [&](Method method, std::string_view name, std::string_view summary,
-                       http::Handler handler, http::LateHandler late) {
+                       http::Handler handler, http::LateHandler late,
+                       std::span<const http::QueryField> query = {}) {
     http::Route route{.method = method, .pattern = "/api/v1/log/" + std::string(name)};
     route.summary = summary;
     route.handler = std::move(handler);
     route.late = std::move(late);
+    route.query = query;
     return site.add(element.parts().gate->protect(
         std::move(route),
         {.callers = auth::Callers::service_accounts, .roles = {"admin", "operator", "auditor"}}));
   };
   ARTCACHE_CHECK(add(Method::get, "head", "Where the log of this element is",
                      [&element](Request& request) { return head_of(element, request); }, {}));
-  ARTCACHE_CHECK(add(Method::get, "rows", "Changes behind a position, waited for", {},
-                     [&element](const Request& request, const http::Answer& answer) {
-                       rows_after(element, request, answer);
-                     }));
-  ARTCACHE_CHECK(
-      add(Method::get, "snapshot", "Every record, as of one position",
-          [&element, running](Request& request) { return snapshot_of(element, request, running); },
-          {}));
+  ARTCACHE_CHECK(add(
+      Method::get, "rows", "Changes behind a position, waited for", {},
+      [&element](const Request& request, const http::Answer& answer) {
+        rows_after(element, request, answer);
+      },
+      kRowsQuery));
+  ARTCACHE_CHECK(add(
+      Method::get, "snapshot", "Every record, as of one position",
+      [&element, running](Request& request) { return snapshot_of(element, request, running); }, {},
+      kSnapshotQuery));
   ARTCACHE_CHECK(add(Method::post, "digests", "Digests of buckets of records",
                      [&element](Request& request) { return digests_of(element, request); }, {}));
   ARTCACHE_CHECK(add(Method::post, "keys", "Keys and hashes in some buckets",

@@ -51,7 +51,8 @@ Reply change(Element& element, Request& request) {
     return Problem{.status = 409,
                    .detail = "Transition from ro to rw needs \"confirm\": true",
                    .code = "CONFIRMATION_REQUIRED"};
-  if (auto changed = element.change_mode(after, request.call); !changed) return changed.error();
+  if (auto changed = element.change_mode(before, after, request.call); !changed)
+    return changed.error();
   const std::string from(to_string(before)), to(to_string(after));
   const std::string who = request.identity ? request.identity->name : std::string();
   const LogField fields[] = {

@@ -6,6 +6,7 @@
 
 #include "roles/element/admin_registrar.hpp"
 #include "roles/element/settings.hpp"
+#include "roles/shared_settings.hpp"
 #include "util/try.hpp"
 
 #if ARTCACHE_WITH_REDIS
@@ -54,7 +55,7 @@ Result<InRedis> in_redis(const Url&, const config::Settings&, const std::string&
 Result<std::unique_ptr<Outward>> Outward::make(Element& element, const config::Settings& told,
                                                std::optional<ServiceAccount> account,
                                                const Deps& deps) {
-  ARTCACHE_TRY(const auto redis, redis_address(told));
+  ARTCACHE_TRY(const auto redis, shared_settings::redis_address(told));
   const auto pause = told.duration("report_interval");
   if (pause <= pause.zero())
     return Error{Errc::invalid_argument, "report_interval: must be longer than nothing"};

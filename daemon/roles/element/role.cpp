@@ -11,6 +11,7 @@
 #include "roles/element/outward.hpp"
 #include "roles/element/schedule.hpp"
 #include "roles/element/settings.hpp"
+#include "roles/shared_settings.hpp"
 #include "roles/trust.hpp"
 #include "util/try.hpp"
 
@@ -206,7 +207,7 @@ Result<void> check_element(const config::Settings& told) {
                  "mode: '" + told.text("mode") + "' is not edit, rw, ro or ar"};
   ARTCACHE_CHECK(element::storage_address(told));
   ARTCACHE_CHECK(element::changes_kept(told));
-  ARTCACHE_CHECK(element::redis_address(told));
+  ARTCACHE_CHECK(shared_settings::redis_address(told));
   ARTCACHE_CHECK(element::schedules_of(told));
   return {};
 }

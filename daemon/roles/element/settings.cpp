@@ -17,6 +17,9 @@ using config::Setting;
 /// As an index takes it.
 constexpr std::int64_t kChangesMost = 1'000'000'000;
 
+using shared_settings::login;
+using shared_settings::parsed_address;
+
 constexpr std::array kSettings{
     Setting{.name = "storage",
             .kind = Kind::address,
@@ -50,6 +53,7 @@ constexpr std::array kSettings{
     shared_settings::kUploadMaxSize,
     Setting{.name = "priority",
             .variable = "STORAGE_PRIORITY",
+            .also = "PRIORITY",
             .kind = Kind::number,
             .fallback = "100",
             .meaning = "the lowest is filled first"},
@@ -104,48 +108,20 @@ constexpr std::array kSettings{
     Setting{.name = "s3_folder",
             .variable = "STORAGE_S3_APP_FOLDER",
             .meaning = "s3: the folder of this element in the bucket"},
-    Setting{.name = "db_host",
-            .variable = "DB_HOST",
-            .meaning = "the PostgreSQL server of the index, when there is no `index`"},
-    Setting{.name = "db_port",
-            .variable = "DB_PORT",
-            .kind = Kind::number,
-            .fallback = "5432",
-            .meaning = "its port",
-            .least = 1,
-            .most = 65535},
-    Setting{.name = "db_user", .variable = "DB_USERNAME", .meaning = "who logs in there"},
-    Setting{.name = "db_password",
-            .variable = "DB_PASSWORD",
-            .kind = Kind::secret,
-            .meaning = "with this password"},
-    Setting{.name = "db_name",
-            .variable = "DB_DATABASE",
-            .fallback = "artstore",
-            .meaning = "the database of the index"},
+    shared_settings::meaning(shared_settings::kDbHost,
+                             "the PostgreSQL server of the index, when there is no `index`"),
+    shared_settings::kDbPort,
+    shared_settings::kDbUser,
+    shared_settings::kDbPassword,
+    shared_settings::db_name("artstore"),
     Setting{.name = "db_prefix",
             .variable = "DB_TABLE_PREFIX",
             .meaning = "first part of the names of its tables, one for each element"},
     shared_settings::kRedis,
-    Setting{.name = "redis_host",
-            .variable = "REDIS_HOST",
-            .meaning = "the Redis server, when there is no `redis`"},
-    Setting{.name = "redis_port",
-            .variable = "REDIS_PORT",
-            .kind = Kind::number,
-            .fallback = "6379",
-            .meaning = "its port",
-            .least = 1,
-            .most = 65535},
-    Setting{.name = "redis_db",
-            .variable = "REDIS_DB",
-            .kind = Kind::number,
-            .fallback = "0",
-            .meaning = "the number of its database"},
-    Setting{.name = "redis_password",
-            .variable = "REDIS_PASSWORD",
-            .kind = Kind::secret,
-            .meaning = "its password"},
+    shared_settings::kRedisHost,
+    shared_settings::kRedisPort,
+    shared_settings::kRedisDb,
+    shared_settings::kRedisPassword,
     shared_settings::meaning(
         shared_settings::kAdmin,
         "http://host:8000 of the admin that it registers at; empty: that of this process"),
@@ -222,12 +198,6 @@ constexpr std::array kSettings{
             .meaning = "what runs by itself begins up to so much later, by chance"},
 };
 
-/// `user:password@`, or nothing.
-std::string login(const std::string& user, const std::string& password) {
-  if (user.empty() && password.empty()) return {};
-  return percent_encoded(user) + (password.empty() ? "" : ":" + percent_encoded(password)) + "@";
-}
-
 /// Parameters of an address, those that are said.
 class Query {
  public:
@@ -241,19 +211,13 @@ class Query {
   std::string text_;
 };
 
-Result<std::optional<Url>> parsed(std::string_view name, const std::string& text) {
-  auto url = Url::parse(text);
-  if (!url) return std::move(url).error().in(name);
-  return std::optional<Url>(*std::move(url));
-}
-
 }  // namespace
 
 std::span<const Setting> settings_table() { return kSettings; }
 
 Result<std::optional<Url>> storage_address(const config::Settings& told) {
   if (const std::string& whole = told.text("storage"); !whole.empty())
-    return parsed("storage", whole);
+    return parsed_address("storage", whole);
   const std::string& type = told.text("storage_type");
   if (type == "s3") {
     const std::string &access = told.text("s3_access_key"), &secret = told.text("s3_secret_key");
@@ -263,31 +227,20 @@ Result<std::optional<Url>> storage_address(const config::Settings& told) {
     Query query;
     query.add("endpoint", told.text("s3_endpoint"));
     query.add("region", told.text("s3_region"));
-    return parsed("s3_bucket", "s3://" + login(access, secret) + told.text("s3_bucket") + "/" +
-                                   told.text("s3_folder") + query.text());
+    return parsed_address("s3_bucket", "s3://" + login(access, secret) + told.text("s3_bucket") +
+                                           "/" + told.text("s3_folder") + query.text());
   }
   if (!type.empty() && type != "local")
     return Error{Errc::invalid_argument, "storage_type: '" + type + "' is neither local nor s3"};
   if (told.text("storage_path").empty()) return std::optional<Url>();
-  return parsed("storage_path", "file://" + percent_encoded(told.text("storage_path"), "/"));
+  return parsed_address("storage_path",
+                        "file://" + percent_encoded(told.text("storage_path"), "/"));
 }
 
 Result<std::optional<Url>> index_address(const config::Settings& told) {
-  if (const std::string& whole = told.text("index"); !whole.empty()) return parsed("index", whole);
-  if (told.text("db_host").empty()) return std::optional<Url>();
   Query query;
   query.add("prefix", told.text("db_prefix"));
-  return parsed("db_host", "postgresql://" + login(told.text("db_user"), told.text("db_password")) +
-                               told.text("db_host") + ":" + told.text("db_port") + "/" +
-                               percent_encoded(told.text("db_name")) + query.text());
-}
-
-Result<std::optional<Url>> redis_address(const config::Settings& told) {
-  if (const std::string& whole = told.text("redis"); !whole.empty()) return parsed("redis", whole);
-  if (told.text("redis_host").empty()) return std::optional<Url>();
-  return parsed("redis_host", "redis://" + login({}, told.text("redis_password")) +
-                                  told.text("redis_host") + ":" + told.text("redis_port") + "/" +
-                                  told.text("redis_db"));
+  return shared_settings::database_address(told, "index", query.text());
 }
 
 Result<std::uint64_t> changes_kept(const config::Settings& told) {

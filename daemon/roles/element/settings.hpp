@@ -14,11 +14,10 @@ namespace artcache::element {
 
 std::span<const config::Setting> settings_table();
 
-/// Each in one piece, or put together from the parts that the original knows (STORAGE_S3_…, DB_…,
-/// REDIS_…); nothing when neither is said. Errors: invalid_argument, naming the setting.
+/// Each in one piece, or put together from the parts that the original knows (STORAGE_S3_…,
+/// DB_…); nothing when neither is said. Errors: invalid_argument, naming the setting.
 Result<std::optional<Url>> storage_address(const config::Settings& told);
 Result<std::optional<Url>> index_address(const config::Settings& told);
-Result<std::optional<Url>> redis_address(const config::Settings& told);
 
 /// How many changes those may be behind who follow: rows of the index's log, and events in the
 /// stream. `log_rows` of the index's address counts more than the setting.

@@ -2,6 +2,7 @@
 // Removes files where they are not to be: sources of what was finalized, copies that do not count.
 #include <algorithm>
 
+#include "roles/ingester/finalize_edits.hpp"
 #include "roles/ingester/finalizer.hpp"
 #include "util/try.hpp"
 
@@ -11,9 +12,10 @@ namespace {
 constexpr std::int64_t kAtOnce = 100;
 constexpr std::chrono::seconds kRound{2};
 
-/// From seconds to ten minutes, for as long as it takes.
+/// From seconds to half a minute, for as long as it takes: what is away comes back, and what was
+/// finalized is found twice until then.
 std::chrono::seconds pause_after(std::uint32_t attempts) {
-  return std::min(std::chrono::seconds(2U << std::min(attempts, 10U)), std::chrono::seconds(600));
+  return std::min(std::chrono::seconds(2U << std::min(attempts, 10U)), std::chrono::seconds(30));
 }
 
 }  // namespace
@@ -42,25 +44,43 @@ void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
   if (!done && cleanup.attempts == 0)
     log(LogLevel::warning, "A file is removed later than it should be", to_string(cleanup.file),
         done.error().message);
-  const auto stored = parts_.database->write(Call{}, [&](db::Session& s) -> Result<void> {
+  const auto write = [&](db::Session& s) -> Result<void> {
     if (done) return remove_cleanup(s, cleanup);
     Cleanup later = cleanup;
     ++later.attempts;
     later.due_at = parts_.deps.clock->now() + pause_after(later.attempts);
     return add_cleanup(s, later);
-  });
+  };
+  const auto stored = parts_.database->write(last_word(parts_.deps), write);
   if (!stored)
     log(LogLevel::error, "A cleanup was not written down, and is done again",
         to_string(cleanup.file), stored.error().message);
 }
 
 Result<void> Finalizer::collect(const Cleanup& cleanup, const Call& call) {
-  if (!cleanup.keeper.empty()) {
-    ARTCACHE_TRY(const ElementView keeper, reachable(cleanup.keeper));
-    ARTCACHE_CHECK(needed(keeper, cleanup.file, call));
-  }
   ARTCACHE_TRY(const ElementView element, reachable(cleanup.element));
+  if (!cleanup.keeper.empty()) {
+    ARTCACHE_TRY(const auto file, parts_.client->find(element.url, cleanup.file, call));
+    if (!file) return {};  // somebody was quicker
+    ARTCACHE_CHECK(may_go(cleanup, *file, call));
+  }
   return parts_.client->collect(element.url, cleanup.file, cleanup.reason, call);
+}
+
+/// Whether the one who keeps the file has it, and all that was said of it here.
+Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call) {
+  ARTCACHE_TRY(const ElementView keeper, reachable(cleanup.keeper));
+  ARTCACHE_TRY(const auto kept, parts_.client->find(keeper.url, cleanup.file, call));
+  // A copy that never counted goes also when its source was removed meanwhile: it would bring back
+  // what somebody has removed.
+  if (!kept && cleanup.reason == kFinalizeFailed) return {};
+  if (!kept)
+    return Error{Errc::not_found, "storage element " + cleanup.keeper + " has no such file"};
+  if (cleanup.reason != kFinalized || !edited_since(file.json, kept->json)) return {};
+  ARTCACHE_TRY(const auto job, parts_.database->read(call, [&](db::Session& s) {
+    return last_finalize(s, cleanup.file);
+  }));
+  return job ? carry_edits(*job, file, *kept, keeper, call) : Result<void>();
 }
 
 }  // namespace artcache::ingester

@@ -92,6 +92,16 @@ Result<std::unique_ptr<web::HttpStream>> ElementClient::download(const std::stri
   return strange(status);
 }
 
+Result<void> ElementClient::change(const std::string& element, const FileId& id,
+                                   const std::string& json, const Call& call) {
+  web::HttpRequest request{.method = "PATCH", .url = file_url(element, id), .body = json};
+  request.headers.emplace_back("Content-Type", "application/json");
+  ARTCACHE_TRY(const auto reply, send(std::move(request), call));
+  if (reply.head.status == 404) return Error{Errc::not_found, "the element has no such file"};
+  if (reply.head.status != 200) return strange(reply.head.status);
+  return {};
+}
+
 Result<void> ElementClient::collect(const std::string& element, const FileId& id,
                                     std::string_view reason, const Call& call) {
   web::HttpRequest request{.method = "DELETE", .url = element + "/api/v1/gc/" + to_string(id)};

@@ -42,6 +42,9 @@ class ElementClient {
   /// The bytes of a file. Errors besides: not_found.
   Result<std::unique_ptr<web::HttpStream>> download(const std::string& element, const FileId& id,
                                                     const Call& call);
+  /// Tells it what else is to be said of a file: what PATCH takes. Errors besides: not_found.
+  Result<void> change(const std::string& element, const FileId& id, const std::string& json,
+                      const Call& call);
   /// The file is not there afterwards, whatever the mode of the element.
   Result<void> collect(const std::string& element, const FileId& id, std::string_view reason,
                        const Call& call);

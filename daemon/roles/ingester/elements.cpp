@@ -15,6 +15,8 @@ namespace {
 // Who finds no element asks again, but not for every request that finds none.
 constexpr std::chrono::seconds kRefreshPause{1};
 constexpr std::chrono::seconds kListenPause{1};
+// Who waits for its turn looks so often whether its call has ended.
+constexpr std::chrono::milliseconds kTurnLook{100};
 constexpr auto kSaid = [](const auto& source) { return source.has_value(); };
 
 std::uint64_t bytes_of(const std::optional<std::int64_t>& number) {
@@ -88,9 +90,11 @@ void Elements::run(std::stop_token stop) {
   call.stop = stop;
   while (!stop.stop_requested()) {
     {
-      const util::MutexLock lock(polling_);
-      poll(call);
+      const util::MutexLock lock(mutex_);
+      while (asking_) turn_.wait(mutex_);
+      asking_ = true;
     }
+    poll(call);
     MetricLabel why[]{{"source", "poll"}};
     {
       const util::MutexLock lock(mutex_);
@@ -121,12 +125,31 @@ void Elements::listen(const ElementSource& source, std::stop_token stop) {
 }
 
 void Elements::refresh(const Call& call) {
-  const util::MutexLock lock(polling_);
-  if (polled_ && deps_.clock->steady() - *polled_ < kRefreshPause) return;
+  {
+    const util::MutexLock lock(mutex_);
+    while (asking_) {
+      // One source that is slow to answer would else hold up all who find no element.
+      if (polled_within(settings_.known_most) || !call.check("elements", *deps_.clock)) return;
+      turn_.wait_for(mutex_, kTurnLook);
+    }
+    if (polled_within(kRefreshPause)) return;
+    asking_ = true;
+  }
   poll(call);
 }
 
+bool Elements::polled_within(std::chrono::nanoseconds time) const {
+  return polled_ && deps_.clock->steady() - *polled_ < time;
+}
+
 void Elements::poll(const Call& call) {
+  ask_all(call);
+  const util::MutexLock lock(mutex_);
+  asking_ = false;
+  turn_.notify_all();
+}
+
+void Elements::ask_all(const Call& call) {
   const std::set<std::string> all = addresses(call);
   {
     const util::MutexLock lock(mutex_);
@@ -134,10 +157,9 @@ void Elements::poll(const Call& call) {
   }
   for (const std::string& url : all) note(url, ask(url, call));
   if (call.stop.stop_requested()) return;
-  polled_ = deps_.clock->steady();
   {
     const util::MutexLock lock(mutex_);
-    asked_all_ = true;
+    polled_ = deps_.clock->steady();
     complete_ = known_.size() == all.size() && std::ranges::all_of(told_, kSaid);
   }
   const auto views = now();
@@ -201,7 +223,7 @@ void Elements::note(const std::string& url, const Result<ElementView>& said) {
 std::vector<ElementView> Elements::now() const {
   const util::MutexLock lock(mutex_);
   std::vector<ElementView> out;
-  if (!asked_all_) return out;
+  if (!polled_) return out;
   const auto moment = deps_.clock->steady();
   for (const auto& [url, known] : known_) {
     ElementView view = known.view;

@@ -42,6 +42,8 @@ struct ElementsSettings {
   std::chrono::nanoseconds poll_most = std::chrono::seconds(3);  ///< for the answer of one element
   /// One that nobody has heard of for so long is not selectable, whatever it said last.
   std::chrono::nanoseconds trust = std::chrono::seconds(90);
+  /// While one asks, the others go by what was known so long ago.
+  std::chrono::nanoseconds known_most = std::chrono::seconds(60);
 };
 
 /// Safe to use from any thread.
@@ -65,7 +67,8 @@ class Elements {
   /// time: if not, now() may lack one.
   [[nodiscard]] bool complete() const;
   [[nodiscard]] std::optional<ElementView> find(std::string_view id) const;
-  /// Asks all of them at once, unless somebody just did; for who found none that fits.
+  /// Asks all of them at once, unless somebody just did; for who found none that fits. While
+  /// somebody else asks, what is known counts, and waits only who would go by what is too old.
   void refresh(const Call& call);
 
   /// It was found dead: not selectable until it answers again.
@@ -80,8 +83,11 @@ class Elements {
   };
   void run(std::stop_token stop);
   void listen(const ElementSource& source, std::stop_token stop);
-  void poll(const Call& call) ARTCACHE_REQUIRES(polling_);
-  std::set<std::string> addresses(const Call& call) ARTCACHE_REQUIRES(polling_);
+  [[nodiscard]] bool polled_within(std::chrono::nanoseconds time) const ARTCACHE_REQUIRES(mutex_);
+  /// The following for whoever has the turn.
+  void poll(const Call& call);
+  void ask_all(const Call& call);
+  std::set<std::string> addresses(const Call& call);
   Result<ElementView> ask(const std::string& url, const Call& call) const;
   void note(const std::string& url, const Result<ElementView>& said);
   void log(LogLevel level, std::string_view message, std::string_view url,
@@ -91,13 +97,13 @@ class Elements {
   const std::vector<ElementSource> sources_;
   web::HttpClient& http_;
   const Deps deps_;
-  util::Mutex polling_;  ///< taken in front of mutex_
-  std::vector<std::optional<std::vector<std::string>>> told_ ARTCACHE_GUARDED_BY(polling_);
-  std::optional<Clock::SteadyTime> polled_ ARTCACHE_GUARDED_BY(polling_);
+  std::vector<std::optional<std::vector<std::string>>> told_;  ///< of whoever has the turn
   mutable util::Mutex mutex_;
   util::CondVar wake_;
+  util::CondVar turn_;                               ///< is free
+  bool asking_ ARTCACHE_GUARDED_BY(mutex_) = false;  ///< somebody has the turn
+  std::optional<Clock::SteadyTime> polled_ ARTCACHE_GUARDED_BY(mutex_);
   std::map<std::string, Known> known_ ARTCACHE_GUARDED_BY(mutex_);  ///< by address
-  bool asked_all_ ARTCACHE_GUARDED_BY(mutex_) = false;              ///< once
   bool complete_ ARTCACHE_GUARDED_BY(mutex_) = false;               ///< after the last round
   bool news_ ARTCACHE_GUARDED_BY(mutex_) = false;                   ///< since the last round
   std::vector<std::jthread> threads_;

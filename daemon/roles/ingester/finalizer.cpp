@@ -7,6 +7,7 @@
 
 #include "auth/secret.hpp"
 #include "common/json_read.hpp"
+#include "roles/ingester/finalize_edits.hpp"
 #include "util/hash.hpp"
 #include "util/try.hpp"
 
@@ -242,17 +243,17 @@ Result<bool> Finalizer::store(Finalize& job, const FinalizeMove& move) {
   if (move.effect == FinalizeEffect::remove_source) {
     cleanup.element = job.source;
     cleanup.keeper = job.target;
-    cleanup.reason = "finalized";
+    cleanup.reason = kFinalized;
     cleanup.due_at = now + parts_.options.finalize_cleanup_after;
     job.cleanup_at = cleanup.due_at;
   } else if (move.effect == FinalizeEffect::remove_target) {
     cleanup.element = job.target;
     cleanup.keeper = job.source;
-    cleanup.reason = "a finalize that failed";
+    cleanup.reason = kFinalizeFailed;
   }
   if (is_end(job.state.status)) job.completed_at = now;
   // Not with the call of the thread: what was done is written down also while it is stopped.
-  return parts_.database->write(Call{}, [&](db::Session& s) -> Result<bool> {
+  return parts_.database->write(last_word(parts_.deps), [&](db::Session& s) -> Result<bool> {
     ARTCACHE_TRY(const std::int64_t rows, store_finalize(s, job));
     if (rows > 0 && !cleanup.element.empty()) ARTCACHE_CHECK(add_cleanup(s, cleanup));
     return rows > 0;
@@ -299,7 +300,6 @@ Result<void> Finalizer::copy(const Finalize& job, const Call& call) {
 Result<void> Finalizer::verify(const Finalize& job, const Call& call) {
   ARTCACHE_TRY(const ElementView source, reachable(job.source));
   ARTCACHE_TRY(const ElementView target, reachable(job.target));
-  ARTCACHE_TRY(const FileFacts facts, needed(source, job.file, call));
   ARTCACHE_TRY(const auto bytes, parts_.client->download(target.url, job.file, call));
   util::Sha256 sum;
   std::vector<std::byte> piece(kPiece);
@@ -310,14 +310,28 @@ Result<void> Finalizer::verify(const Finalize& job, const Call& call) {
   }
   std::string hex;
   util::append_hex(hex, sum.finish());
-  if (hex == facts.checksum) return {};
+  // Only now, since reading may take long and an edit may have come meanwhile.
+  ARTCACHE_TRY(const FileFacts facts, needed(source, job.file, call));
+  if (hex == facts.checksum) {
+    ARTCACHE_TRY(const FileFacts copy, needed(target, job.file, call));
+    return carry_edits(job, facts, copy, target, call);
+  }
   parts_.deps.metrics->count("finalize_checksum_mismatch_total", {}, 1);
   return Error{Errc::corrupt, "the copy has checksum " + hex + ", the source " + facts.checksum};
 }
 
+Result<void> Finalizer::carry_edits(const Finalize& job, const FileFacts& source,
+                                    const FileFacts& copy, const ElementView& target,
+                                    const Call& call) {
+  const auto edits = edits_for_copy(job, source.json, copy.json);
+  return edits ? parts_.client->change(target.url, job.file, *edits, call) : Result<void>();
+}
+
 void Finalizer::log(LogLevel level, std::string_view message, const std::string& file,
-                    std::string_view reason) const {
-  const LogField fields[]{{"file_id", std::string_view(file)}, {"reason", reason}};
+                    std::string_view reason, const std::string& source) const {
+  const LogField fields[]{{"file_id", std::string_view(file)},
+                          {"reason", reason},
+                          {"source", std::string_view(source)}};
   parts_.deps.logger->log({.level = level,
                            .logger = "ingester",
                            .message = message,

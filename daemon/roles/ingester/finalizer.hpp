@@ -6,13 +6,20 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "roles/ingester/ingester.hpp"
+#include "util/here.hpp"
 #include "util/mutex.hpp"
 
 namespace artcache::ingester {
+
+/// Why a cleanup has a keeper: the source of a finalize that completed, the copy of one that
+/// failed.
+inline constexpr std::string_view kFinalized = "finalized";
+inline constexpr std::string_view kFinalizeFailed = "a finalize that failed";
 
 struct FinalizeWish {
   FileId file;
@@ -63,8 +70,11 @@ class Finalizer {
   void clean(std::stop_token stop);
   void clean_one(const Cleanup& cleanup, const Call& call);
   Result<void> collect(const Cleanup& cleanup, const Call& call);
+  Result<void> may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call);
+  Result<void> carry_edits(const Finalize& job, const FileFacts& source, const FileFacts& copy,
+                           const ElementView& target, const Call& call);
   void log(LogLevel level, std::string_view message, const std::string& file,
-           std::string_view reason) const;
+           std::string_view reason, const std::string& source = util::here()) const;
 
   const Parts& parts_;
   util::Mutex mutex_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/backends.hpp>
+#include <artcache/call.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,7 @@ struct Options {
   /// When a copy of which nobody knows whether it was taken is removed: then its element is
   /// either dead or done with it.
   std::chrono::microseconds doubt = std::chrono::minutes(5);
-  std::uint32_t finalize_attempts = 5;  ///< of one step
+  std::uint32_t finalize_attempts = 10;  ///< of one step
   /// How long the source is readable beside the copy.
   std::chrono::microseconds finalize_cleanup_after = std::chrono::hours(24);
   std::chrono::nanoseconds finalize_wait = std::chrono::seconds(30);  ///< of one request
@@ -43,6 +44,11 @@ struct Parts {
 
 /// Errors: those of Site::add().
 Result<void> add_upload_routes(http::Site& site, Parts& parts);
+
+/// For what is written down although whoever began it may have stopped; not for ever.
+inline Call last_word(const Deps& deps) {
+  return Call{}.within(std::chrono::seconds(10), *deps.clock);
+}
 
 /// 503 in the words of the original, with Retry-After.
 http::Response none_available(const Error& why);

@@ -27,6 +27,10 @@ constexpr std::array kSettings{
             .meaning = "addresses of storage elements, or instances of this process, with commas; "
                        "beside those that admin and Redis know"},
     shared_settings::kRedis,
+    shared_settings::kRedisHost,
+    shared_settings::kRedisPort,
+    shared_settings::kRedisDb,
+    shared_settings::kRedisPassword,
     shared_settings::kAdmin,
     shared_settings::kClientId,
     shared_settings::kClientSecret,
@@ -77,7 +81,7 @@ constexpr std::array kSettings{
             .most = 100},
     Setting{.name = "finalize_attempts",
             .kind = Kind::number,
-            .fallback = "5",
+            .fallback = "10",
             .meaning = "of each step of a finalize, before it fails",
             .least = 1,
             .most = 1000},
@@ -207,6 +211,7 @@ Result<void> check_ingester(const config::Settings& told) {
     return Error{Errc::invalid_argument,
                  "client_id, client_secret: elements take files only from an account"};
   ARTCACHE_CHECK(options_of(told));
+  ARTCACHE_CHECK(shared_settings::redis_address(told));
   return {};
 }
 
@@ -219,9 +224,9 @@ Result<std::unique_ptr<Role>> make_ingester(const RoleContext& context) {
   ARTCACHE_TRY(auto database, db::Database::open(address, "ingester", ingester::migrate,
                                                  context.deps, context.call));
   std::optional<ingester::ElementSource> redis;
-  if (const std::string& place = told.text("redis"); !place.empty()) {
-    ARTCACHE_TRY(const Url url, Url::parse(place));
-    ARTCACHE_TRY(redis, ingester::redis_source(url, context.deps));
+  ARTCACHE_TRY(const auto place, shared_settings::redis_address(told));
+  if (place) {
+    ARTCACHE_TRY(redis, ingester::redis_source(*place, context.deps));
   }
   auto role =
       std::make_unique<IngesterRole>(context, std::move(database), options, std::move(redis));

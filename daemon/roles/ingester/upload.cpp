@@ -131,15 +131,20 @@ std::optional<Reply> Upload::broken(const ElementView& element, const MultipartB
   if (form_.metadata_broken()) return gone_wrong(400, "Invalid JSON in metadata field");
   if (!form_.problems().empty()) return unprocessable(form_.problems());
   if (client_error_) return *client_error_;
-  if (request_.call.stop.stop_requested()) return error;
-  parts_.elements->note_dead(element.id);
+  // Then it is the client who has gone, and no fault of the element's.
+  const bool stopped = request_.call.stop.stop_requested();
+  if (!stopped) parts_.elements->note_dead(element.id);
   if (body.finished() && error.outcome == Outcome::unknown) {
-    // It had all of the file: it may have kept it, and only its answer was lost.
-    const auto found =
-        parts_.client->find(element.url, id_, request_.call.within(kLookBack, *parts_.deps.clock));
-    if (found && *found) return created(element, **found);
+    // It had all of the file: it may have kept it, and only its answer was lost, or nobody waited
+    // for that. What nobody was told of must not stay.
+    if (!stopped) {
+      const auto call = request_.call.within(kLookBack, *parts_.deps.clock);
+      const auto found = parts_.client->find(element.url, id_, call);
+      if (found && *found) return created(element, **found);
+    }
     if (auto noted = doubt(element); !noted) return noted.error();
   }
+  if (stopped) return error;
   if (!body.begun_rest()) return std::nullopt;
   count("broken");
   return gone_wrong(502, "Storage element " + element.id +
@@ -177,7 +182,19 @@ Result<void> Upload::doubt(const ElementView& element) {
                         .reason = "an upload that was not acknowledged",
                         .due_at = parts_.deps.clock->now() + parts_.options.doubt};
   // Also when the client has gone.
-  return parts_.database->write(Call{}, [&](db::Session& s) { return add_cleanup(s, cleanup); });
+  auto noted = parts_.database->write(last_word(parts_.deps),
+                                      [&](db::Session& s) { return add_cleanup(s, cleanup); });
+  if (noted) return noted;
+  const std::string file = to_string(id_), cause = to_string(noted.error());
+  const LogField fields[]{{"file_id", std::string_view(file)},
+                          {"element", std::string_view(element.id)},
+                          {"cause", std::string_view(cause)}};
+  parts_.deps.logger->log({.level = LogLevel::error,
+                           .logger = "ingester",
+                           .message = "A copy that may have been kept cannot be noted for removal",
+                           .fields = fields,
+                           .request_id = request_.call.request_id});
+  return noted;
 }
 
 Reply Upload::stored(const ElementView& element, const std::string& json) {

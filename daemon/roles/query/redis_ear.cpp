@@ -11,6 +11,7 @@
 #if ARTCACHE_WITH_REDIS
 #include "redis/connection.hpp"
 #endif
+#include "util/here.hpp"
 #include "util/mutex.hpp"
 #include "util/try.hpp"
 
@@ -159,14 +160,16 @@ class RedisEar final : public Ear {
       log(LogLevel::error, "Redis still does not answer; it is tried once a minute now", &error);
   }
 
-  void log(LogLevel level, std::string_view message, const Error* error) const {
+  void log(LogLevel level, std::string_view message, const Error* error,
+           const std::string& source = util::here()) const {
     const std::string& place = client_.options().describe;
     const LogField fields[]{{"redis", std::string_view(place)},
-                            {"reason", error == nullptr ? std::string_view() : error->message}};
+                            {"reason", error == nullptr ? std::string_view() : error->message},
+                            {"source", std::string_view(source)}};
     deps_.logger->log({.level = level,
                        .logger = "query_redis",
                        .message = message,
-                       .fields = std::span(fields).first(error == nullptr ? 1 : 2),
+                       .fields = std::span(fields).first(error == nullptr ? 1 : 3),
                        .request_id = {}});
   }
 

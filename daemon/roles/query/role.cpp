@@ -25,6 +25,11 @@ using config::Setting;
 
 constexpr std::array kSettings{
     shared_settings::kDatabase,
+    shared_settings::kDbHost,
+    shared_settings::kDbPort,
+    shared_settings::kDbUser,
+    shared_settings::kDbPassword,
+    shared_settings::db_name("artstore_query"),
     Setting{.name = "elements",
             .meaning = "se-01=http://host:8010,se-02=…; an id alone is an element of this process"},
     shared_settings::kAdmin,
@@ -41,6 +46,10 @@ constexpr std::array kSettings{
     shared_settings::meaning(shared_settings::kRedis,
                              "redis://… where elements are found and events are heard; empty: "
                              "nowhere"),
+    shared_settings::kRedisHost,
+    shared_settings::kRedisPort,
+    shared_settings::kRedisDb,
+    shared_settings::kRedisPassword,
     Setting{.name = "events",
             .variable = "EVENT_SUBSCRIBE_ENABLED",
             .kind = Kind::flag,
@@ -169,9 +178,9 @@ class QueryRole final : public Role {
   QueryRole& operator=(const QueryRole&) = delete;
 
   Result<void> open() {
-    if (const std::string& place = told_.text("redis"); !place.empty()) {
-      ARTCACHE_TRY(const Url url, Url::parse(place));
-      ARTCACHE_TRY(ear_, query::make_redis_ear(url, ear_settings(told_), tells(), deps_));
+    ARTCACHE_TRY(const auto redis, shared_settings::redis_address(told_));
+    if (redis) {
+      ARTCACHE_TRY(ear_, query::make_redis_ear(*redis, ear_settings(told_), tells(), deps_));
     }
     ARTCACHE_CHECK(query::add_search_routes(site_, parts_));
     ARTCACHE_CHECK(query::add_download_routes(site_, parts_));
@@ -235,7 +244,7 @@ class QueryRole final : public Role {
     return {.change =
                 [this](const query::Heard& heard) {
                   if (const auto one = parts_.fleet->find(heard.element))
-                    one->wake(heard.epoch, heard.seq);
+                    one->hear(heard.epoch, heard.seq);
                 },
             .elements =
                 [this](std::vector<query::Owner> elements) {
@@ -327,6 +336,8 @@ class QueryRole final : public Role {
 Result<void> check_query(const config::Settings& told) {
   ARTCACHE_CHECK(Trust::check(told));
   ARTCACHE_CHECK(query::parse_elements(told.text("elements")));
+  ARTCACHE_CHECK(shared_settings::database_address(told));
+  ARTCACHE_CHECK(shared_settings::redis_address(told));
   return {};
 }
 
@@ -334,8 +345,9 @@ Result<std::unique_ptr<Role>> make_query(const RoleContext& context) {
   const config::Settings& told = *context.settings;
   ARTCACHE_CHECK(check_query(told));
   ARTCACHE_TRY(auto named, query::parse_elements(told.text("elements")));
-  std::string place = told.text("database");
-  if (place.empty()) place = "sqlite://" + (context.data / "query.db").string();
+  ARTCACHE_TRY(const auto address, shared_settings::database_address(told));
+  const std::string place =
+      address ? address->reveal() : "sqlite://" + (context.data / "query.db").string();
   ARTCACHE_TRY(auto database,
                query::Database::open(place, "query", query::migrate, context.deps, context.call));
   auto role = std::make_unique<QueryRole>(context, std::move(database), std::move(named));

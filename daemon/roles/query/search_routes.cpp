@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Search, and what is known of one file.
+#include <array>
 #include <utility>
 
 #include "common/json_read.hpp"
 #include "common/read_bounds.hpp"
+#include "http/query_fields.hpp"
 #include "roles/query/query.hpp"
 #include "roles/query/search_fields.hpp"
 
@@ -14,6 +16,34 @@ using http::Method;
 using http::Problem;
 using http::Reply;
 using http::Request;
+
+// As search_of_url() reads them; a body has members of the same names.
+constexpr std::array kSearchFields{
+    http::QueryField{"query", "string", "words, a part of a name, or an id"},
+    http::QueryField{"q", "string", "the same"},
+    http::QueryField{"mode", "string", "exact, partial or fulltext"},
+    http::QueryField{"filename", "string", "its name"},
+    http::QueryField{"file_extension", "string", "with which its name ends"},
+    http::QueryField{"extension", "string", "the same"},
+    http::QueryField{"username", "string", "who uploaded it"},
+    http::QueryField{"mime_type", "string", "its type"},
+    http::QueryField{"content_type", "string", "the same"},
+    http::QueryField{"retention_policy", "string", "temporary or permanent"},
+    http::QueryField{"min_size", "integer", "bytes, at least"},
+    http::QueryField{"max_size", "integer", "bytes, at most"},
+    http::QueryField{"created_after", "date-time", "not before"},
+    http::QueryField{"created_before", "date-time", "not after"},
+    http::QueryField{"tags", "string", "all of these, with commas or several times"},
+    http::QueryField{"tag", "string", "one of its tags"},
+    http::QueryField{"storage_element_id", "string", "where it is"},
+    http::QueryField{"sort_by", "string",
+                     "created_at, updated_at, file_size, filename or relevance"},
+    http::QueryField{"sort_order", "string", "asc or desc"},
+    http::QueryField{"limit", "integer", "so many"},
+    http::QueryField{"offset", "integer", "behind so many"},
+    http::QueryField{"page", "integer", "or by pages, from 1"},
+    http::QueryField{"page_size", "integer", "files a page"}};
+constexpr auto kSearchQuery = http::joined(kSearchFields, kBoundFields);
 
 constexpr std::size_t kBodyMost = 256 * 1024;
 /// The rank of a file whose id was asked for, which is as well as a file can fit.
@@ -140,13 +170,14 @@ void append_file(JsonWriter& json, const FoundFile& file) {
 
 Result<void> add_search_routes(http::Site& site, Parts& parts) {
   const auto add = [&](Method method, std::string pattern, http::Handler handler,
-                       std::string summary) {
+                       std::string summary,
+                       std::span<const http::QueryField> query = kBoundFields) {
     return site.add(parts.gate->protect({.method = method,
                                          .pattern = std::move(pattern),
                                          .handler = bounded(parts, std::move(handler)),
                                          .body_most = kBodyMost,
                                          .summary = std::move(summary),
-                                         .query = kBoundFields},
+                                         .query = query},
                                         {}));
   };
   const http::Handler by_url = [&parts](Request& request) {
@@ -156,10 +187,12 @@ Result<void> add_search_routes(http::Site& site, Parts& parts) {
     return search_by_body(parts, request);
   };
   const http::Handler one = [&parts](Request& request) { return show(parts, request); };
-  ARTCACHE_CHECK(add(Method::get, "/api/v1/files/search", by_url, "Files of all elements"));
+  ARTCACHE_CHECK(
+      add(Method::get, "/api/v1/files/search", by_url, "Files of all elements", kSearchQuery));
   ARTCACHE_CHECK(add(Method::post, "/api/search", by_body, "Files of all elements"));
   ARTCACHE_CHECK(add(Method::post, "/api/v1/search", by_body, "Files of all elements"));
   ARTCACHE_CHECK(add(Method::get, "/api/v1/files/{id}", one, "What is known of a file"));
+  ARTCACHE_CHECK(add(Method::get, "/api/download/{id}/metadata", one, "What is known of a file"));
   return add(Method::get, "/api/search/{id}", one, "What is known of a file");
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far the role is with each element, and what those who run it can do about it.
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "roles/query/query.hpp"
 
@@ -12,59 +15,80 @@ using http::Problem;
 using http::Reply;
 using http::Request;
 
-/// While the database is away, which is when somebody asks, its part is missing and no more.
-constexpr std::chrono::seconds kTablesMost{2};
+constexpr http::QueryField kElementQuery[] = {
+    {"storage_element_id", "string", "of this element alone"}};
+constexpr http::QueryField kLettersQuery[] = {kElementQuery[0],
+                                              {"all", "string", "1: those that were dropped, too"}};
 
 Reply show_status(Parts& parts, Request& request) {
-  const Timestamp now = parts.deps.clock->now();
-  bool in_step = true;
-  JsonWriter json;
-  json.begin_object().key("elements").begin_array();
-  const Call call = request.call.within(kTablesMost, *parts.deps.clock);
-  for (const replica::FollowingStatus& status : parts.fleet->statuses(call)) {
-    // One that nobody names any more cannot be, and keeps nobody from being so.
-    in_step = in_step && (status.follow.in_step || status.gone_since);
-    append_status(json, status, now);
-  }
-  json.end_array().member("in_step", in_step).end_object();
-  return http::json_response(200, std::move(json).str());
+  return http::json_response(200, parts.fleet->status_json(request.call));
 }
 
-/// Every element, or the one that `?storage_element_id=` names.
+/// What came of a full comparison, and why some elements were not compared.
+struct Compared {
+  replica::Synced sum = {};
+  std::map<std::string, Position> positions = {};
+  std::map<std::string, std::string> failures = {};
+};
+
+Compared compare_with(const Parts& parts, const std::vector<std::string>& elements,
+                      const Call& call) {
+  Compared out;
+  for (const std::string& element : elements) {
+    const auto one = parts.fleet->find(element);
+    if (!one) {
+      out.failures.emplace(element, "nobody names it");
+      continue;
+    }
+    const auto done = one->sync_full(call);
+    if (!done) {
+      out.failures.emplace(element, http::to_problem(done.error()).detail);
+      continue;
+    }
+    out.sum.added += done->added;
+    out.sum.updated += done->updated;
+    out.sum.deleted += done->deleted;
+    out.positions.emplace(element, done->position);
+  }
+  return out;
+}
+
+/// Of every element, or of the one that `?storage_element_id=` names: 200 when all were compared,
+/// else 503 with what has come of the others.
 Reply sync_full(Parts& parts, Request& request) {
-  auto elements = parts.fleet->all();
+  std::vector<std::string> elements;
   if (const auto name = request.query.find("storage_element_id")) {
-    const auto one = parts.fleet->find(*name);
-    if (!one)
+    if (!parts.fleet->find(*name))
       return Problem{.status = 404,
                      .detail = "Storage element " + std::string(*name) + " not found"};
-    elements = {one};
+    elements.emplace_back(*name);
+  } else {
+    const auto known = parts.fleet->statuses(request.call);
+    if (!known) return known.error();
+    for (const auto& one : *known) elements.push_back(one.element.element);
   }
-  replica::Synced sum;
-  JsonWriter positions;
-  positions.begin_object();
-  for (const auto& one : elements) {
-    const auto done = one->sync_full(request.call);
-    if (!done) {
-      Problem problem = http::to_problem(done.error());
-      problem.detail = "Storage element " + one->element().element + ": " + done.error().message;
-      return problem;
-    }
-    sum.added += done->added;
-    sum.updated += done->updated;
-    sum.deleted += done->deleted;
-    positions.member(one->element().element, to_string(done->position));
-  }
-  positions.end_object();
+  if (elements.empty()) return Error{Errc::unavailable, "no storage element is known so far"};
+  const Compared done = compare_with(parts, elements, request.call);
   JsonWriter json;
-  json.begin_object()
-      .member("added", sum.added)
-      .member("updated", sum.updated)
-      .member("deleted", sum.deleted)
+  json.begin_object();
+  if (!done.failures.empty()) {
+    std::string detail = "Not compared:";
+    for (const auto& [element, reason] : done.failures) detail.append(" " + element);
+    json.member("detail", detail);
+  }
+  json.member("added", done.sum.added)
+      .member("updated", done.sum.updated)
+      .member("deleted", done.sum.deleted)
       .key("position")
-      .raw(std::move(positions).str())
-      .end_object();
-  return http::json_response(200, std::move(json).str());
+      .begin_object();
+  for (const auto& [element, position] : done.positions) json.member(element, to_string(position));
+  json.end_object().key("failed").begin_object();
+  for (const auto& [element, reason] : done.failures) json.member(element, reason);
+  json.end_object().end_object();
+  if (done.failures.empty()) return http::json_response(200, std::move(json).str());
+  http::Response response = http::json_response(503, std::move(json).str());
+  response.headers.add("Retry-After", "5");
+  return response;
 }
 
 // --- Dead letters -------------------------------------------------------------------------------
@@ -135,23 +159,25 @@ Reply drop_letter(Parts& parts, Request& request) {
 
 Result<void> add_sync_routes(http::Site& site, Parts& parts) {
   const auto add = [&](Method method, std::string_view pattern, Reply (*handler)(Parts&, Request&),
-                       std::string summary, const auth::Rule& rule) {
+                       std::string summary, const auth::Rule& rule,
+                       std::span<const http::QueryField> query = {}) {
     return site.add(parts.gate->protect(
         {.method = method,
          .pattern = "/api/v1/admin/sync/" + std::string(pattern),
          .handler = [&parts, handler](Request& request) { return handler(parts, request); },
-         .summary = std::move(summary)},
+         .summary = std::move(summary),
+         .query = query},
         rule));
   };
   const auth::Rule admins{.roles = {"admin", "super_admin"}, .denial = "Admin access required"};
   const auth::Rule readers{.roles = {"admin", "super_admin", "operator", "auditor", "readonly"}};
   const std::string_view letter = "dead-letters/{element}/{id}";
-  ARTCACHE_CHECK(
-      add(Method::post, "full", sync_full, "Compares everything with the elements", admins));
+  ARTCACHE_CHECK(add(Method::post, "full", sync_full, "Compares everything with the elements",
+                     admins, kElementQuery));
   ARTCACHE_CHECK(
       add(Method::get, "status", show_status, "How far it is with each element", readers));
-  ARTCACHE_CHECK(
-      add(Method::get, "dead-letters", list_letters, "What could not be applied", readers));
+  ARTCACHE_CHECK(add(Method::get, "dead-letters", list_letters, "What could not be applied",
+                     readers, kLettersQuery));
   ARTCACHE_CHECK(add(Method::post, std::string(letter) + "/retry", retry_letter,
                      "Tries to apply it once more", admins));
   return add(Method::del, letter, drop_letter, "Does not tell of it any more", admins);
