@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The stand under fire: what was acknowledged is there once, with the right bytes, consistent and
-found by search, whichever process is stopped or killed meanwhile; and what was finalized is where
-permanent files are, and nowhere else.
+"""The stand under fire: what was acknowledged is there once, with the right bytes, consistent,
+registered and found by search, whichever process is stopped or killed meanwhile; and what was
+finalized is where permanent files are, and nowhere else.
 
 usage: faults_test.py ARTCACHED SERVICES STATE
 SERVICES is the program of tests/services, STATE the file that says where its servers are.
-ARTCACHE_UPLOADS sets how many files are sent in the round of kills (default 100).
+ARTCACHE_UPLOADS sets how many files are sent at least in the round of kills (default 100).
 """
 
 import concurrent.futures
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import random
@@ -23,20 +22,20 @@ import tempfile
 import threading
 import time
 import unittest
-import urllib.error
-import urllib.parse
-import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "stand"), str(HERE.parent / "support")]
 
+import results  # noqa: E402
 from artcached import eventually  # noqa: E402
-from stand import ACCOUNT, ELEMENTS, Stand  # noqa: E402
+from client import Client  # noqa: E402
+from stand import ELEMENTS, Stand  # noqa: E402
 
 ARTCACHED = SERVICES = STATE = ""
 UPLOADS = int(os.environ.get("ARTCACHE_UPLOADS", "100"))
 SEED = int(os.environ.get("ARTCACHE_SEED", str(random.randrange(1 << 30))))
 PATIENCE = 60 + UPLOADS / 5  # seconds until everything has to be in step again
+CLIENTS = 8
 
 
 @dataclasses.dataclass
@@ -48,60 +47,69 @@ class Sent:
     element: str = ""
 
 
-class Client:
-    def __init__(self, stand):
-        self.stand = stand
-        self.token = ""
+class Traffic:
+    """Uploads by eight clients, the half of them finalized too when that is wished, until so many
+    were sent and nobody wants more. What was refused is tried again so often."""
 
-    def ask(self, method, name, path, body=None, kind="application/json", seconds=30):
-        """Status and body, whatever the answer is."""
-        request = urllib.request.Request(
-            self.stand.address(name) + path, data=body, method=method,
-            headers={"Authorization": "Bearer " + self.token, "Content-Type": kind})
-        try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+    def __init__(self, client, label, count, tries, finalizes):
+        self.client, self.label, self.count = client, label, count
+        self.tries, self.finalizes = tries, finalizes
+        self.turn = threading.Lock()
+        self.started, self.wanted = 0, True
+        self.acknowledged, self.refused = [], []
 
-    def log_in(self):
-        status, body = self.ask("POST", "admin", "/api/v1/auth/token", json.dumps(
-            {"client_id": ACCOUNT[0], "client_secret": ACCOUNT[1]}).encode())
-        assert status == 200, body
-        self.token = json.loads(body)["access_token"]
+    def __enter__(self):
+        self.pool = concurrent.futures.ThreadPoolExecutor(CLIENTS)
+        self.ends = [self.pool.submit(self.run) for _ in range(CLIENTS)]
+        return self
 
-    def upload(self, name, content):
-        """The answer to an upload that was acknowledged, or nothing."""
-        body = (b'--b\r\nContent-Disposition: form-data; name="retention_days"\r\n\r\n30\r\n'
-                b'--b\r\nContent-Disposition: form-data; name="file"; filename="' +
-                name.encode() + b'"\r\n\r\n' + content + b"\r\n--b--\r\n")
-        try:
-            status, answer = self.ask("POST", "ingester", "/api/v1/files/upload", body,
-                                      "multipart/form-data; boundary=b")
-        except OSError:
-            return None
-        return json.loads(answer) if status == 201 else None
+    def __exit__(self, kind, *_):
+        self.wanted = False
+        if kind:
+            self.count = 0
+        self.pool.shutdown()
+        for end in self.ends:
+            if not kind:
+                end.result()
 
-    def finalize(self, file_id):
-        """Where the file is permanent now, or nothing when that is not known."""
-        try:
-            status, answer = self.ask("POST", "ingester", f"/api/v1/finalize/{file_id}", b"{}",
-                                      seconds=60)
-        except OSError:
-            return None
-        told = json.loads(answer) if status == 202 else {}
-        done = told.get("status") == "completed"
-        return told["target_storage_element_id"] if done else None
+    def run(self):
+        while True:
+            with self.turn:
+                if self.started >= self.count and not self.wanted:
+                    return
+                number, self.started = self.started, self.started + 1
+            if number >= self.count:
+                time.sleep(0.3)  # a trickle, for as long as what happens meanwhile takes
+            self.one(number)
 
-    def found(self, query):
-        status, body = self.ask("GET", "query", "/api/v1/files/search?query=" +
-                                urllib.parse.quote(query))
-        return json.loads(body)["items"] if status == 200 else []
+    def one(self, number):
+        name = f"{self.label}n{number}.txt"
+        content = f"{name} {random.random()} ".encode() * random.randrange(1, 300)
+        answer = self.persist(lambda: self.client.upload(name, content))
+        sent = Sent(name, answer["file_id"], content) if answer else None
+        if sent and self.finalizes and number % 2:
+            sent.element = self.persist(lambda: self.client.finalize(sent.file_id))
+            if not sent.element:
+                sent = None
+        if sent:
+            self.acknowledged.append(sent)
+        else:
+            self.refused.append(name)
 
-    def download(self, file_id):
-        status, body = self.ask("GET", "query", f"/api/v1/files/{file_id}/download")
-        assert status == 200, (status, body[:300])
-        return body
+    def persist(self, act):
+        for attempt in range(self.tries):
+            if attempt:
+                time.sleep(0.2)
+            if answer := act():
+                return answer
+        return None
+
+    def goes_on(self, more):
+        """Until so many more are acknowledged or refused: what happens then happens amid them."""
+        goal = len(self.acknowledged) + len(self.refused) + more
+        if not eventually(lambda: len(self.acknowledged) + len(self.refused) >= goal or
+                          all(end.done() for end in self.ends), PATIENCE):
+            raise AssertionError("the uploads stand still")
 
 
 class UnderFire(unittest.TestCase):
@@ -123,44 +131,43 @@ class UnderFire(unittest.TestCase):
 
     # --- what happens, and what has to be ---------------------------------------------------------
 
-    def send(self, count, beside=None, tries=1, finalized=0):
-        """Uploads so many files by eight clients while `beside` runs, and finalizes the first so
-        many of them; those that were acknowledged, and the names of the others. What was refused
-        is tried again."""
-        def persist(act):
-            for attempt in range(tries):
-                if attempt:
-                    time.sleep(0.2)
-                if answer := act():
-                    return answer
-            return None
+    def traffic(self, count=100, tries=1, finalizes=False):
+        return Traffic(self.client, f"r{self.round}", count, tries, finalizes)
 
-        def one(number):
-            name = f"r{self.round}n{number}.txt"
-            content = f"{name} {random.random()} ".encode() * random.randrange(1, 300)
-            answer = persist(lambda: self.client.upload(name, content))
-            if not answer:
-                return name, None
-            sent = Sent(name, answer["file_id"], content)
-            if number < finalized:
-                sent.element = persist(lambda: self.client.finalize(sent.file_id))
-                if not sent.element:
-                    return name, None
-            return name, sent
+    def services(self, *arguments):
+        subprocess.run([SERVICES, arguments[0], "--state", STATE, *arguments[1:]], check=True,
+                       stdout=subprocess.DEVNULL)
 
-        acknowledged, refused = [], []
-        worker = threading.Thread(target=beside) if beside else None
-        if worker:
-            worker.start()
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            for name, sent in pool.map(one, range(count)):
-                if sent:
-                    acknowledged.append(sent)
-                else:
-                    refused.append(name)
-        if worker:
-            worker.join()
-        return acknowledged, refused
+    def expect_all(self, traffic):
+        began = time.monotonic()
+        self.assertEqual(traffic.refused, [])
+        self.until_each(traffic.acknowledged, self.is_there_once, "not found once")
+        self.until_each(traffic.acknowledged, self.is_registered, "not registered once")
+        # Search and the registry could be wrong together: the elements themselves say it too.
+        for sent in traffic.acknowledged:
+            holders = [name for name in ELEMENTS if
+                       self.client.told("GET", name, f"/api/v1/files/{sent.file_id}")]
+            self.assertEqual(len(holders), 1, (sent.file_id, holders))
+            got = self.client.download(sent.file_id)
+            self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(sent.content).digest(),
+                             sent.name)
+        self.nothing_by_half()
+        self.in_step()
+        for name in self.stand.names():
+            self.assertTrue(eventually(lambda: self.stand.is_ready(name), PATIENCE),
+                            self.stand.last_words(name))
+        results.note(self, f"{len(traffic.acknowledged)} files, each once with its bytes "
+                     f"{time.monotonic() - began:.1f} s after the last was sent")
+
+    def until_each(self, files, holds, what):
+        end = time.monotonic() + PATIENCE
+        missing = list(files)
+        while missing := [sent for sent in missing if not holds(sent)]:
+            self.assertLess(time.monotonic(), end, f"{what}: {missing[0].file_id} and "
+                            f"{len(missing) - 1} others\n{self.stand.last_words('query')}\n"
+                            f"{self.stand.last_words('ingester')}\n"
+                            f"{self.stand.last_words('admin')}")
+            time.sleep(0.05)
 
     def is_there_once(self, sent):
         # A copy that an element took but could not acknowledge is removed before long, and so is
@@ -168,92 +175,91 @@ class UnderFire(unittest.TestCase):
         places = [item["storage_element_id"] for item in self.client.found(sent.file_id)]
         return len(places) == 1 and sent.element in ("", places[0])
 
-    def expect_all(self, files):
-        """Found by search, with the right bytes, and every index in step with its store."""
-        end = time.monotonic() + PATIENCE
-        missing = list(files)
-        while missing := [sent for sent in missing if not self.is_there_once(sent)]:
-            self.assertLess(time.monotonic(), end, f"not there once: {missing[0].file_id} and "
-                            f"{len(missing) - 1} others\n{self.stand.last_words('query')}\n"
-                            f"{self.stand.last_words('ingester')}")
-            time.sleep(0.05)
-        for sent in files:
-            got = self.client.download(sent.file_id)
-            self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(sent.content).digest(),
-                             sent.name)
-        for element in ELEMENTS:
-            status, body = self.client.ask("GET", element, "/api/v1/cache/consistency")
-            self.assertEqual(status, 200, body)
-            report = json.loads(body)
-            self.assertTrue(report["is_consistent"], report)
-        self.assertTrue(eventually(self.replicas_in_step, PATIENCE),
-                        self.stand.last_words("query"))
-        for name in self.stand.names():
-            self.assertTrue(eventually(lambda: self.stand.is_ready(name), PATIENCE),
-                            self.stand.last_words(name))
+    def is_registered(self, sent):
+        told = self.client.told("GET", "admin", f"/api/v1/files/{sent.file_id}")
+        place = self.client.found(sent.file_id)[0]["storage_element_id"]
+        return (told is not None and told["storage_element_id"] == place and
+                told["checksum_sha256"] == hashlib.sha256(sent.content).hexdigest())
 
-    def replicas_in_step(self):
-        status, body = self.client.ask("GET", "query", "/api/v1/admin/sync/status")
-        told = json.loads(body) if status == 200 else {"in_step": False}
+    def nothing_by_half(self):
+        """What a killed element was at in the bucket is settled for good half a minute later, when
+        none of its requests can arrive there any more."""
+        for element in ELEMENTS:
+            reports = []
+            self.assertTrue(eventually(lambda element=element: reports.append(
+                self.client.told("GET", element, "/api/v1/cache/consistency")) or
+                self.is_whole(reports[-1]), PATIENCE),
+                f"{reports[-1]}\n{self.stand.last_words(element)}")
+
+    def is_whole(self, report):
+        return report is not None and report["is_consistent"] and not any(
+            report[name] for name in ("missing_data_count", "orphan_data_count",
+                                      "size_mismatch_count", "unreadable_count", "pending_count"))
+
+    def in_step(self):
+        for name, path in (("query", "/api/v1/admin/sync/status"),
+                           ("admin", "/api/v1/files/sync-status")):
+            self.assertTrue(eventually(lambda: self.says_in_step(name, path), PATIENCE),
+                            self.stand.last_words(name))
+        # What it says is so: a comparison entry by entry finds nothing to do.
+        done = self.client.told("POST", "query", "/api/v1/admin/sync/full", b"")
+        self.assertIsNotNone(done, self.stand.last_words("query"))
+        self.assertEqual((done["added"], done["updated"], done["deleted"]), (0, 0, 0))
+
+    def says_in_step(self, name, path):
+        told = self.client.told("GET", name, path) or {"in_step": False}
         return told["in_step"] and len(told["elements"]) == len(ELEMENTS) and all(
             one["digest_matches"] and one["dead_letters"] == 0 for one in told["elements"])
 
-    def services(self, *arguments):
-        subprocess.run([SERVICES, arguments[0], "--state", STATE, *arguments[1:]], check=True,
-                       stdout=subprocess.DEVNULL)
-
     # --- tests ------------------------------------------------------------------------------------
 
-    def test_hundred_at_once_are_all_found(self):
-        files, refused = self.send(100)
-        self.assertEqual(refused, [])
-        began = time.monotonic()
-        self.expect_all(files)
-        print(f"100 uploads all found and read after {time.monotonic() - began:.2f} s",
-              file=sys.stderr)
+    def test_a_hundred_at_once_are_all_found(self):
+        with self.traffic() as traffic:
+            pass
+        self.expect_all(traffic)
 
     def away(self, name):
-        def beside():
-            time.sleep(0.2)
+        """Stopped amid uploads, for at least sixty of them."""
+        with self.traffic() as traffic:
+            traffic.goes_on(10)
             self.stand.stop(name)
-            time.sleep(1)
+            traffic.goes_on(60)
             self.stand.start(name)
             self.stand.wait_ready(name)
-        return beside
+            traffic.goes_on(10)
+        self.expect_all(traffic)
 
     def test_admin_is_away_during_a_hundred_uploads(self):
-        files, refused = self.send(100, self.away("admin"))
-        self.assertEqual(refused, [], "an upload needs no admin")
-        self.expect_all(files)
+        self.away("admin")
 
     def test_query_is_away_during_a_hundred_uploads(self):
-        files, refused = self.send(100, self.away("query"))
-        self.assertEqual(refused, [], "an upload needs no search")
-        self.expect_all(files)
+        self.away("query")
 
     def test_redis_is_away_during_a_hundred_uploads(self):
-        def beside():
-            time.sleep(0.2)
+        with self.traffic() as traffic:
+            traffic.goes_on(10)
             self.services("kill", "redis")
-            time.sleep(1)
+            traffic.goes_on(60)
             self.services("restart", "redis")
-        files, refused = self.send(100, beside)
-        self.assertEqual(refused, [], "an upload needs no Redis")
-        self.expect_all(files)
+            traffic.goes_on(10)
+        self.expect_all(traffic)
 
     def test_each_process_is_killed_during_uploads_and_finalizes(self):
-        def beside():
-            for name in self.stand.names() * (1 + UPLOADS // 250):
-                time.sleep(random.uniform(0.1, 0.5))
+        names = self.stand.names()
+        rounds = 1 + UPLOADS // 250
+        with self.traffic(UPLOADS, tries=300, finalizes=True) as traffic:
+            for name in names * rounds:
+                # So that all kills fall among uploads and finalizes, and not at the same point.
+                traffic.goes_on(random.randint(1, max(1, UPLOADS // (2 * len(names) * rounds))))
+                time.sleep(random.uniform(0, 0.05))
                 self.stand.stop(name, signal.SIGKILL)
                 time.sleep(random.uniform(0, 0.3))
                 self.stand.start(name)
                 self.stand.wait_ready(name)
-        files, refused = self.send(UPLOADS, beside, tries=300, finalized=UPLOADS // 2)
-        self.assertEqual(refused, [], "it did not come back")
-        self.expect_all(files)
+        results.note(self, f"{len(names) * rounds} kills")
+        self.expect_all(traffic)
 
 
 if __name__ == "__main__":
     ARTCACHED, SERVICES, STATE = (os.path.realpath(path) for path in sys.argv[1:4])
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    results.main(ARTCACHED, "TEST_RESULTS_UNDER_FIRE.md", "Results: the stand under fire")

@@ -31,9 +31,9 @@ GONE = (OSError, http.client.HTTPException, urllib.error.URLError)
 class Traffic(threading.Thread):
     """One client: it knows what was acknowledged, and what it may not know because of a kill."""
 
-    def __init__(self, daemon, number):
+    def __init__(self, daemon, number, killed):
         super().__init__()
-        self.daemon_, self.number = daemon, number
+        self.daemon_, self.number, self.killed = daemon, number, killed
         self.dice = random.Random(number)
         self.files = {}  # id -> content, description: as acknowledged
         self.open = {}  # id -> what may also be so: None for deleted, else a description
@@ -44,8 +44,9 @@ class Traffic(threading.Thread):
         try:
             while True:
                 self.one()
-        except GONE:
-            pass  # killed amid this one
+        except GONE as error:
+            if not self.killed.is_set():  # that is no kill of ours
+                self.wrong.append(f"{self.count}: {error!r}")
         except AssertionError as error:
             self.wrong.append(str(error))
 
@@ -130,11 +131,13 @@ class Kills(unittest.TestCase):
             self.assertEqual(report[name], 0, report)
         if ids is not None:
             self.assertEqual(report["total_cache_entries"], ids)
+        self.assertEqual(list(self.files.rglob(".tmp_*")), [])
 
     def test_nothing_acknowledged_is_lost_by_kills_amid_traffic(self):
         clients = []
         for kill in range(KILLS):
-            mixed = [Traffic(self.daemon, 10 * kill + i) for i in range(3)]
+            killed = threading.Event()
+            mixed = [Traffic(self.daemon, 10 * kill + i, killed) for i in range(3)]
             rebuilds = Rebuilds(self.daemon)
             for thread in (*mixed, rebuilds):
                 thread.start()
@@ -142,7 +145,11 @@ class Kills(unittest.TestCase):
             goal = random.randint(5, 60)
             self.assertTrue(eventually(lambda: sum(c.count for c in mixed) >= goal or
                                        any(c.wrong for c in mixed)))
-            self.daemon.end(signal.SIGKILL)
+            self.assertEqual([client.wrong for client in mixed], [[]] * 3)
+            self.assertTrue(rebuilds.is_alive())
+            self.assertIsNone(self.daemon.child.poll())
+            killed.set()
+            self.assertEqual(self.daemon.end(signal.SIGKILL), -signal.SIGKILL)
             for thread in (*mixed, rebuilds):
                 thread.join()
             clients += mixed

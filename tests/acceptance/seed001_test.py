@@ -4,8 +4,9 @@
 every shell block of it, taken from the document and run on the stand in its order. Nothing is
 changed but ports and folders; where a step is only described, the situation is made here.
 
-The run stops at the first failure, keeps logs, reports, a dump and a listing beside the stand, and
-writes TEST_RESULTS_CACHE_SYNC.md in either case.
+The run stops at the first failure, keeps logs, reports, dumps and a listing in ACCEPTANCE_FAILURE
+(a new folder in the temporary one when that is not set), and writes TEST_RESULTS_CACHE_SYNC.md in
+either case.
 
 usage: seed001_test.py ARTCACHED [FOLDER]
 """
@@ -27,6 +28,7 @@ from datetime import date
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "stand")]
 
+import results  # noqa: E402
 from bucket import Bucket  # noqa: E402
 from document import blocks  # noqa: E402
 from shell import Shell  # noqa: E402
@@ -37,6 +39,7 @@ PORTS = {"8000": "admin", "8010": "se-01", "8011": "se-02", "8012": "se-03",
          "8020": "ingester", "8030": "query"}
 REPORT = "TEST_RESULTS_CACHE_SYNC.md"
 MANY = 1000
+DATABASES = ("artstore", "artstore_admin", "artstore_query")
 
 
 def documents(text):
@@ -312,7 +315,8 @@ class Plan:
                 ("T8: cleanup of expired entries", self.t8), ("T9: priority of locks", self.t9),
                 ("T10: ingester to element", self.t10), ("T11: query to element", self.t11),
                 ("T12: lazy rebuild", self.t12), ("Wishes", self.wishes),
-                ("Phase 6: validation", self.validation), ("Phase 6: cleanup", self.end)]
+                ("Phase 6: validation", self.validation),
+                ("Failure procedure", self.saving), ("Phase 6: cleanup", self.end)]
 
     def whole(self):
         for name, step in self.steps():
@@ -323,16 +327,18 @@ class Plan:
             except Exception:  # whatever it is, the plan stops here and keeps the state
                 self.results[-1][1] = False
                 self.remark(traceback.format_exc(limit=-1))
-                self.save()
+                saved = pathlib.Path(os.environ.get("ACCEPTANCE_FAILURE") or
+                                     tempfile.mkdtemp(prefix="acceptance-failure-"))
+                self.save(saved)
+                print(f"what was there is kept in {saved}", file=sys.stderr)
                 return False
             self.results[-1][1] = True
             print(f"PASS {name} ({time.monotonic() - began:.1f} s)", flush=True)
         return True
 
-    def save(self):
-        """What the plan asks for at a failure: logs, reports, a dump and a listing."""
-        saved = self.folder / "failure"
-        saved.mkdir(exist_ok=True)
+    def save(self, saved):
+        """What the plan asks for at a failure: logs, reports, dumps and a listing."""
+        saved.mkdir(parents=True, exist_ok=True)
         for name, container in CONTAINERS.items():
             if name in self.stand.ports and self.stand.log(name).exists():
                 (saved / f"{container}.log").write_text(self.log(name))
@@ -343,30 +349,34 @@ class Plan:
                 (saved / f"consistency_{name}.json").write_text(json.dumps(self.consistency(name)))
             except OSError as error:
                 (saved / f"consistency_{name}.json").write_text(str(error))
-        with open(saved / "artstore.sql", "w") as dump:
-            subprocess.run(["pg_dump", "artstore"], stdout=dump, env=self.shell.environment,
-                           check=False)
+        for database in DATABASES:
+            with open(saved / f"{database}.sql", "w") as dump:
+                subprocess.run(["pg_dump", self.stand.servers.database(database)], stdout=dump,
+                               check=False)
         (saved / "objects").write_text("".join(f"{size} {key}\n"
                                                for key, size in self.bucket.objects()))
 
+    def saving(self):
+        """The failure procedure, so that it works on the day when it is needed."""
+        saved = self.folder / "saved"
+        self.save(saved)
+        for container in CONTAINERS.values():
+            assert (saved / f"{container}.log").stat().st_size > 0, container
+        for name in ELEMENTS:
+            assert "is_consistent" in json.loads((saved / f"consistency_{name}.json").read_text())
+        for database in DATABASES:
+            assert "CREATE TABLE" in (saved / f"{database}.sql").read_text(), database
+        assert ".attr.json" in (saved / "objects").read_text()
+
     def report(self):
-        """Beside the stand, and where ACCEPTANCE_REPORT says."""
+        """Beside the stand, and where ACCEPTANCE_REPORTS says."""
         passes = sum(bool(passed) for _, passed, _ in self.results)
-        version = subprocess.run([self.stand.artcached, "--version"], capture_output=True,
-                                 text=True, check=False).stdout.strip()
-        lines = ["# Results: hybrid cache synchronization", "",
-                 f"{passes} of {len(self.steps())} steps passed on {date.today()} with {version}: "
-                 "admin, three elements,",
-                 "ingester and search on PostgreSQL, Redis and radosgw. `make acceptance` writes "
-                 "this page.", "",
-                 "| step | result | remarks |", "|---|---|---|"]
-        for name, passed, remarks in self.results:
-            text = "; ".join(remarks).replace("\n", " ").replace("|", "/")[:600]
-            lines.append(f"| {name} | {'PASS' if passed else 'FAIL'} | {text} |")
-        text = "\n".join(lines) + "\n"
+        text = (f"# Results: hybrid cache synchronization\n\n{passes} of {len(self.steps())} steps "
+                f"passed on {date.today()} with {results.version_of(self.stand.artcached)}: admin, "
+                "three elements,\ningester and search on PostgreSQL, Redis and radosgw. "
+                "`make acceptance` writes this page.\n\n" + results.table(self.results))
         (self.folder / REPORT).write_text(text)
-        if kept := os.environ.get("ACCEPTANCE_REPORT"):
-            pathlib.Path(kept).write_text(text)
+        results.keep(REPORT, text)
 
     def close(self):
         self.report()

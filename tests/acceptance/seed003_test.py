@@ -23,8 +23,9 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "stand"), str(HERE.parent / "support")]
 
+import results  # noqa: E402
 from artcached import eventually  # noqa: E402
-from faults_test import Client  # noqa: E402
+from client import Client  # noqa: E402
 from stand import ELEMENTS, Stand  # noqa: E402
 
 ARTCACHED = SERVICES = STATE = ""
@@ -89,9 +90,9 @@ class Phase4(unittest.TestCase):
         self.assertIsNotNone(answer, "an upload was not acknowledged: " + name)
         return answer["file_id"], content
 
-    def uploads(self, label, count):
-        """So many by ten clients; file_id -> content."""
-        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+    def uploads(self, label, count, clients=10):
+        """So many; file_id -> content."""
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
             files = dict(pool.map(lambda n: self.upload(f"{label} {n}.txt"), range(count)))
         self.assertEqual(len(files), count)
         return files
@@ -201,11 +202,11 @@ class Phase4(unittest.TestCase):
         for name, values in (("acknowledged -> event heard", heard),
                              ("acknowledged -> found", found), ("a search", searches)):
             values.sort()
-            print(f"{name}: median {values[len(values) // 2] * 1000:.1f} ms, most "
-                  f"{values[-1] * 1000:.1f} ms", file=sys.stderr)
+            results.note(self, f"{name}: median {values[len(values) // 2] * 1000:.1f} ms, most "
+                         f"{values[-1] * 1000:.1f} ms")
 
     def test_4_4_a_hundred_concurrent_uploads_are_all_found_file_by_file(self):
-        files = self.uploads("load", 100)
+        files = self.uploads("load", 100, clients=100)
         self.all_found(files)
         self.consistent()
 
@@ -268,4 +269,4 @@ class Phase4(unittest.TestCase):
 
 if __name__ == "__main__":
     ARTCACHED, SERVICES, STATE = (os.path.realpath(path) for path in sys.argv[1:4])
-    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)
+    results.main(ARTCACHED, "TEST_RESULTS_QUERY_SYNC.md", "Results: search and synchronization")

@@ -9,6 +9,7 @@
 
 #include "bench/bench.hpp"
 #include "bench/index_bench.hpp"
+#include "support/passing_log.hpp"
 
 namespace artcache::bench {
 namespace {
@@ -20,20 +21,19 @@ constexpr std::uint64_t kWatched = 500;
 constexpr std::chrono::milliseconds kBetween{4};
 
 /// A log, and the bytes of the bodies in which it would go over HTTP.
-class Counting final : public LogSource {
+class Counting final : public test::PassingLog {
  public:
-  explicit Counting(LogSource& real) : real_(real) {}
+  using PassingLog::PassingLog;
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
-  [[nodiscard]] std::string name() const override { return real_.name(); }
   Result<IndexHead> head(const Call& call) override {
-    auto head = real_.head(call);
+    auto head = PassingLog::head(call);
     if (head) count([&](std::string& out) { frames::append_head(out, *head); });
     return head;
   }
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
                               std::chrono::nanoseconds patience, const Call& call) override {
-    auto slice = real_.read_after(position, limit, patience, call);
+    auto slice = PassingLog::read_after(position, limit, patience, call);
     if (slice)
       count([&](std::string& out) {
         frames::append_head(out, slice->head);
@@ -41,20 +41,17 @@ class Counting final : public LogSource {
       });
     return slice;
   }
-  Result<Position> snapshot(const RecordSink& sink, const Call& call) override {
-    return real_.snapshot(sink, call);
-  }
   Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, Position* position,
                                                    const Call& call) override {
     Position at;
-    auto all = real_.bucket_digests(bits, position == nullptr ? &at : position, call);
+    auto all = PassingLog::bucket_digests(bits, position == nullptr ? &at : position, call);
     if (all) count([&](std::string& out) { frames::append_digests(out, at, *all); });
     return all;
   }
   Result<std::vector<BucketDigest>> some_digests(unsigned bits,
                                                  std::span<const std::uint32_t> wanted,
                                                  const Call& call) override {
-    auto some = real_.some_digests(bits, wanted, call);
+    auto some = PassingLog::some_digests(bits, wanted, call);
     bytes_ += frames::buckets_text(wanted).size();
     if (some) count([&](std::string& out) { frames::append_digests(out, {}, *some); });
     return some;
@@ -62,17 +59,18 @@ class Counting final : public LogSource {
   Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
                     const Call& call) override {
     bytes_ += frames::buckets_text(buckets).size();
-    return real_.keys(
-        bits, buckets,
-        [&](std::span<const KeyHash> keys) {
-          count([&](std::string& out) { frames::append_keys(out, keys); });
-          return sink(keys);
-        },
-        call);
+    std::string out;
+    const auto counted = [&](std::span<const KeyHash> keys) {
+      frames::append_keys(out, keys);
+      return sink(keys);
+    };
+    auto done = PassingLog::keys(bits, buckets, counted, call);
+    count([&](std::string& body) { body = std::move(out); });
+    return done;
   }
   Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
                                                      const Call& call) override {
-    auto found = real_.records(keys, call);
+    auto found = PassingLog::records(keys, call);
     bytes_ += frames::key_list(keys).size();
     if (found)
       count([&](std::string& out) {
@@ -89,7 +87,6 @@ class Counting final : public LogSource {
     frames::append_end(out);
     bytes_ += out.size();
   }
-  LogSource& real_;
   std::uint64_t bytes_ = 0;
 };
 

@@ -75,6 +75,68 @@ class Configuration(unittest.TestCase):
         self.assertIn("/nowhere.toml", run("--config", "/nowhere.toml", check=64).stderr)
 
 
+class Folder(unittest.TestCase):
+    """One process at a time works in the folder of an instance."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.data = pathlib.Path(folder.name)
+
+    def start(self, role):
+        child = subprocess.Popen([DAEMON, "--role", role, "--set", f"{role}.port=0", "--data",
+                                  self.data], stdout=subprocess.PIPE, env={}, text=True)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait, 60)
+        self.addCleanup(child.kill)
+        self.assertIn('"ports"', child.stdout.readline())
+        return child
+
+    def test_a_second_process_is_refused_and_told_who_is_there(self):
+        first = self.start("admin")
+        done = run("--role", "admin", "--set", "admin.port=0", "--data", self.data, check=1)
+        self.assertEqual(done.stdout, "")
+        self.assertIn(f"'{self.data / 'admin'}' is held by process {first.pid} on ", done.stderr)
+        self.assertIn("--data", done.stderr)
+
+    def test_what_was_killed_holds_nothing(self):
+        first = self.start("admin")
+        first.kill()
+        first.wait(60)
+        self.start("admin")
+
+
+class Log(unittest.TestCase):
+    def test_a_fault_names_the_line_that_tells_of_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder) / "log"
+            with subprocess.Popen(
+                    [DAEMON, "--role", "element.se-07", "--set", "element.se-07.port=0", "--set",
+                     f"element.se-07.public_key={folder}/none", "--set", f"daemon.log_file={log}",
+                     "--data", folder], stdout=subprocess.PIPE, env={"DB_POOL_SIZE": "5"},
+                    text=True) as child:
+                self.assertIn('"ports"', child.stdout.readline())
+                child.terminate()
+            text = log.read_text()
+        self.assertRegex(text, r"(?m)^ERROR: The keys stay.* source=daemon/auth/keys.cpp:\d+ ")
+        # So does a variable of the original that does nothing.
+        self.assertRegex(text, r"(?m)^WARNING: DB_POOL_SIZE has no effect: ")
+
+
+class Routes(unittest.TestCase):
+    def test_they_are_printed_without_a_folder_or_a_server(self):
+        with tempfile.TemporaryDirectory() as folder:
+            told = {"TMPDIR": folder, "DB_HOST": "nowhere.invalid",
+                    "REDIS_URL": "redis://nowhere.invalid"}
+            one = run("--role", "element.se-07", "--data", "/nowhere/at/all", "--routes", check=0,
+                      environment=told).stdout
+            self.assertRegex(one, r"(?m)^se-07 +POST +/api/v1/cache/rebuild ")
+            everything = run("--routes", check=0, environment=told).stdout
+            self.assertEqual({line.split()[0] for line in everything.splitlines()},
+                             {"admin", "se-01", "se-02", "se-03", "ingester", "query"})
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+
+
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
     DAEMON = sys.argv.pop(1)

@@ -4,6 +4,7 @@ process or to what is stored."""
 
 import base64
 import contextlib
+import hmac
 import json
 import pathlib
 import socket
@@ -69,11 +70,19 @@ class BadInput(unittest.TestCase):
                  f"Authorization: Bearer {self.daemon.token}", *more]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
-    def minted(self, key=None, **changed):
+    def public_key(self):
+        """As it lies about for everybody; the one that signs."""
+        [public] = [path.read_bytes() for path in (self.daemon.data / "admin/keys").glob("*.pem")
+                    if b"PUBLIC" in path.read_bytes()]
+        return public
+
+    def minted(self, key=None, head=None, **changed):
         """The daemon's token with other claims, signed with its key or that of another."""
-        head, body, _ = self.daemon.token.split(".")
+        said, body, _ = self.daemon.token.split(".")
+        if head:
+            said = base64url(json.dumps({**decoded(said), **head}).encode())
         claims = {**decoded(body), **changed}
-        said = head + "." + base64url(json.dumps(claims).encode())
+        said += "." + base64url(json.dumps(claims).encode())
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as own:
             own.write("" if key else self.key())
             own.flush()
@@ -229,6 +238,9 @@ class BadInput(unittest.TestCase):
                            stderr=subprocess.DEVNULL)
             foreign = self.minted(key=other.name)
         none = base64url(b'{"alg":"none","typ":"JWT"}')
+        public = self.public_key()
+        secret = base64url(json.dumps({**decoded(head), "alg": "HS256"}).encode()) + "." + claims
+        secret += "." + base64url(hmac.digest(public, secret.encode(), "sha256"))
         self.assertEqual(self.daemon.ask("GET", "se-01", path, headers={
             "Authorization": f"Bearer {self.minted()}"})[0], 200)
         for name, token in (
@@ -236,6 +248,9 @@ class BadInput(unittest.TestCase):
                 ("not yet", self.minted(nbf=now + 600)),
                 ("key of another", foreign),
                 ("no algorithm", f"{none}.{claims}."),
+                ("no algorithm, with a signature", f"{none}.{claims}.{sign}"),
+                ("the public key taken for a secret", secret),
+                ("a key that nobody knows", self.minted(head={"kid": "nobody-knows"})),
                 ("claims of another", f"{head}.{base64url(b'{}')}.{sign}"),
                 ("cut", self.daemon.token[:-10]), ("bits", f"{head}.{claims}.{sign[::-1]}"),
                 ("no token", "x"), ("dots", "..."), ("long", "a" * 9000)):

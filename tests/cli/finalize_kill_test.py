@@ -73,7 +73,7 @@ class Passing(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = pass_on
+    do_GET = do_POST = do_PATCH = do_DELETE = pass_on
 
     def log_message(self, *_):
         """Nothing of it."""
@@ -195,6 +195,29 @@ class Kills(Stand):
 
     def test_it_goes_on_wherever_the_target_is_killed(self):
         self.run_through("se-12")
+
+    def test_a_file_that_is_removed_while_the_ingester_is_dead_does_not_come_back(self):
+        self.victim, copies = "ingester", 0
+        for moments in range(30):
+            file_id = self.upload("draft.txt", CONTENT)["file_id"]
+            self.arm(moments)
+            self.until(lambda: self.finalize(file_id) and False or self.killed_at or
+                       self.is_over(file_id))
+            with self.lock:
+                self.left = None
+            if self.killed_at is None:
+                break
+            counts = self.state(file_id, put_back=False).startswith("completed")
+            path = f"/api/v1/files/{file_id}"
+            copied = self.ask("GET", "se-12", path)[0] == 200
+            self.ask("DELETE", "se-11", path)
+            self.start("ingester")
+            self.wait_for_elements(2)
+            if not counts:
+                copies += copied
+                self.until(lambda: self.ask("GET", "se-12", path)[0] == 404,
+                           f"{self.killed_at}: the copy stays")
+        self.assertGreater(copies, 0, "no kill met a copy that did not count yet")
 
 
 if __name__ == "__main__":

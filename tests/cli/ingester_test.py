@@ -6,7 +6,9 @@ import hashlib
 import http.server
 import json
 import pathlib
+import re
 import signal
+import socket
 import sys
 import threading
 import unittest
@@ -44,7 +46,40 @@ class Full(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Uploads(Stand):
+class Silent(Full):
+    """An element that takes a file whole and does not say so."""
+
+    def do_POST(self):
+        if self.headers["Transfer-Encoding"] == "chunked":
+            body = b"".join(iter(self.chunk, b""))
+        else:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.taken.append(re.search(rb'name="file_id"\r\n\r\n(\S+)', body)[1].decode())
+        self.server.has_all.set()
+        self.server.may_end.wait()
+        self.close_connection = True
+
+    def chunk(self):
+        piece = self.rfile.read(int(self.rfile.readline(), 16))
+        self.rfile.readline()
+        return piece
+
+    def do_DELETE(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.removed.append(self.path)
+        self.answer(200, {})
+
+
+class WithServers(Stand):
+    def serving(self, kind):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+
+class Uploads(WithServers):
     def test_a_file_arrives_on_the_element_that_is_filled_first_as_its_owner_s(self):
         self.demo()
         content = b"quarterly" * 1000
@@ -118,12 +153,9 @@ class Uploads(Stand):
     def test_three_elements_that_turn_out_to_be_full_are_tried_and_no_more(self):
         asked, ports = [], []
         for _ in range(4):
-            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Full)
+            server = self.serving(Full)
             server.asked = asked
             ports.append(server.server_port)
-            self.addCleanup(server.server_close)
-            self.addCleanup(server.shutdown)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
         self.ingester([f"http://127.0.0.1:{port}" for port in ports])
         self.wait_for_elements(4)
         said = self.upload("a.txt", b"a", check=503)
@@ -141,7 +173,27 @@ class Uploads(Stand):
             self.assertEqual(self.headers["Retry-After"], "30")
 
 
-class Deaths(Stand):
+class Deaths(WithServers):
+    def test_a_client_that_goes_before_the_answer_leaves_no_copy_behind(self):
+        element = self.serving(Silent)
+        element.taken, element.removed = [], []
+        element.has_all, element.may_end = threading.Event(), threading.Event()
+        self.addCleanup(element.may_end.set)
+        self.ingester([f"http://127.0.0.1:{element.server_port}"], **{"ingester.doubt": "1s"})
+        self.wait_for_elements(1)
+        for size in (1000, 3 * MIB):  # sent on in one piece, and streamed
+            body = b"".join(form("a.txt", b"a" * size))
+            head = (f"POST /api/v1/upload HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+                    f"Authorization: Bearer {self.token()}\r\n"
+                    f"Content-Type: multipart/form-data; boundary={LINE}\r\n\r\n")
+            element.has_all.clear()
+            with socket.create_connection(("127.0.0.1", self.ports["ingester"])) as client:
+                client.sendall(head.encode() + body)
+                self.assertTrue(element.has_all.wait(60))
+            self.until(lambda: len(element.removed) == len(element.taken))
+            self.assertEqual(element.removed[-1], f"/api/v1/gc/{element.taken[-1]}")
+        self.assertEqual(len(element.taken), 2)  # and was not taken for dead in between
+
     def test_without_an_element_there_is_503_until_one_comes(self):
         port = free_port()
         self.ingester([f"http://127.0.0.1:{port}"])
@@ -253,6 +305,16 @@ class Finalizes(Stand):
         again = self.finalize(file_id)
         self.assertEqual(again["transaction_id"], done["transaction_id"])
         self.assertEqual(self.content("se-03", file_id), content)
+
+    def test_an_edit_of_the_source_is_carried_to_the_permanent_copy_before_the_source_goes(self):
+        self.demo(ingester__finalize_cleanup_after="3s")
+        file_id = self.upload("draft.txt", b"draft")["file_id"]
+        self.assertEqual(self.finalize(file_id, description="given")["status"], "completed")
+        self.call("PATCH", "se-01", f"/api/v1/files/{file_id}", 200,
+                  body=json.dumps({"description": "later", "tags": ["edited"]}))
+        self.until(lambda: self.ask("GET", "se-01", f"/api/v1/files/{file_id}")[0] == 404)
+        entry = self.entry("se-03", file_id)
+        self.assertEqual((entry["tags"], entry["description"]), (["edited"], "given"))
 
     def test_who_asks_for_what_cannot_be_is_told_so(self):
         self.demo(element_se_03__max_size=1000)

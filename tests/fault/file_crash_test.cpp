@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,8 @@ bool is_whole(const TempDir& folder, const FileId& id, std::vector<std::string>*
   CHECK(report.left.empty());
   CHECK(report.under_way == 0);
   CHECK(good(index->intents({})).empty());
+  for (const auto& found : std::filesystem::recursive_directory_iterator(folder / "store"))
+    CHECK_MESSAGE(!found.path().filename().string().starts_with(".tmp_"), found.path().string());
   CacheRebuildService rebuild(*storage, *index, *locks, {}, {});
   const auto check = good(rebuild.check_consistency({.data = DataCheck::checksums}, {}));
   for (const Finding& finding : check.findings)

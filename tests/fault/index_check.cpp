@@ -82,7 +82,7 @@ std::string scan_table_lies(MetadataStore& index) {
     }
     return {};
   };
-  const auto read = index.scan_table("", look, {});
+  const auto read = index.scan_table({}, look, {});
   return read ? problem : "scan table: " + to_string(read.error());
 }
 
@@ -114,7 +114,7 @@ Result<Moment> moment_of(MetadataStore& index) {
       moment.scanned[file.path] = to_string(file.id) + " " + to_string(file.hash);
     return {};
   };
-  ARTCACHE_CHECK(index.scan_table("", note, {}));
+  ARTCACHE_CHECK(index.scan_table({}, note, {}));
   ARTCACHE_TRY(const auto intents, index.intents({}));
   for (const Intent& intent : intents) moment.intents.insert(to_string(intent.id) + intent.path);
   return moment;

@@ -5,7 +5,7 @@
 usage: put_faults_test.py PUT_ONCE
 
 Whatever happens, the path holds the whole old file or the whole new one, a listing shows nothing
-else, and the next put succeeds.
+else, and the next put succeeds and takes away what the first one has left.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OTHER = "2026/03/other.attr.json"
 # What a put may use; mmap and futex belong to the C library.
 CALLS = (
     "openat openat2 read write pwrite64 fsync fdatasync rename renameat renameat2 link linkat"
-    " unlink unlinkat mkdir mkdirat newfstatat fstat stat statx close fallocate ftruncate getrandom"
+    " unlink unlinkat mkdir mkdirat newfstatat fstat stat statx close fallocate ftruncate flock"
 ).split()
 LINE = re.compile(r"^(?:\d+ +)?(\w+)\(")
 
@@ -120,6 +120,7 @@ class PutFaults(unittest.TestCase):
             again = store.put(case.path, "replace", 3, [])
             self.assertEqual(again.code, 0, again.message)
             self.assertEqual(target.read_bytes(), content(SIZE, 3))
+            self.assertEqual(store.files(), sorted([OTHER, case.path]), "left by the one before")
             return outcome, found
 
     def check_outcome(

@@ -15,4 +15,7 @@ host/host
 
 if [[ -e $BUILD/bin/artcache ]]; then
   prefix/bin/artcache --version
+  for file in artcached.1 _artcached artcached.toml artcached.service; do
+    folder_of "$file" >>folders.log
+  done
 fi

@@ -13,11 +13,12 @@ DASHBOARD = json.loads((ROOT / "packaging/grafana/artcache-sync.json").read_text
 METRIC = re.compile(r"\b(?:artstore|qm|storage_index)_[a-z_]+")
 # What follows elements begins the names of its metrics as the role says that has it.
 FIRST_PART = re.compile(r'\.metrics = "([a-z_]+)"')
-OTHER_PART = re.compile(r'\b(?:gauge|append|metric)\("([a-z_]+)"')
+OTHER_PART = re.compile(r'(?:\b(?:gauge|metric)\(|\bk[A-Z]\w+ = )"([a-z_]+)"')
 
 
 def exported():
-    text = "".join(path.read_text() for path in (ROOT / "daemon").rglob("*.cpp"))
+    text = "".join(path.read_text() for folder in ("daemon", "src")
+                   for path in (ROOT / folder).rglob("*.cpp"))
     composed = {first + other for first in FIRST_PART.findall(text)
                 for path in (ROOT / "daemon/common").glob("*.cpp")
                 for other in OTHER_PART.findall(path.read_text())}

@@ -5,10 +5,11 @@ priorities, folders, databases and the account that the acceptance documents nam
 
 usage: stand.py up|status|down FOLDER [--artcached PROGRAM]
 
-The servers are those that tests/services has started and whose variables are set: in one command,
+The servers are those of tests/services whose variables are set; without them `up` starts its own,
+which `down` ends, so that one command brings everything up and one takes it down:
 
-    tests/services/services run --need postgres-nofsync --need redis --need radosgw -- \\
-        tests/acceptance/stand/stand.py up /tmp/stand --artcached build/release/bin/artcached
+    tests/acceptance/stand/stand.py up /tmp/stand --artcached build/release/bin/artcached
+    tests/acceptance/stand/stand.py down /tmp/stand
 
 FOLDER gets a folder and a log a process, and stand.json with ports, pids and the environment that
 the programs of bin/ (docker, docker-compose, mc) need to stand for what the documents run.
@@ -31,6 +32,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 
 from artcached import elements_in_view, eventually  # noqa: E402
 
+SERVICES = pathlib.Path(__file__).resolve().parents[2] / "services/services"
+SERVERS = ("postgres-nofsync", "redis", "radosgw")
 ACCOUNT = ("sa_prod_admin_service_11710636", "Test-Password123")
 GIB = 1 << 30
 # The containers of the documents, in the order in which they start.
@@ -247,12 +250,41 @@ def command_status(folder, _):
         print(f"{name:10} {port} {told}")
 
 
+def is_running(pid):
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 def command_down(folder, _):
-    for name, pid in reversed(load(folder)["pids"].items()):
+    pids = load(folder)["pids"]
+    for name, pid in reversed(pids.items()):
         try:
             os.kill(pid, signal.SIGTERM)
         except ProcessLookupError:
             print(f"{name} was not running")
+            continue
+        if not eventually(lambda pid=pid: not is_running(pid), 60):
+            raise RuntimeError(f"{name}, process {pid}, does not end")
+    servers = pathlib.Path(folder) / "servers.json"
+    if servers.exists():
+        subprocess.run([SERVICES, "down", "--state", servers], check=True)
+
+
+def with_servers(folder):
+    """Starts servers for this stand alone, and this program again with their variables."""
+    state = pathlib.Path(folder).resolve() / "servers.json"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    needs = [word for server in SERVERS for word in ("--need", server)]
+    # They have to outlive this command: process 1 is their owner, and `down` their end.
+    subprocess.run([SERVICES, "up", "--state", state, "--owner", "1", *SERVERS], check=True)
+    ended = subprocess.run([SERVICES, "run", "--state", state, *needs, "--", sys.executable, "-B",
+                            __file__, *sys.argv[1:]], check=False).returncode
+    if ended:
+        subprocess.run([SERVICES, "down", "--state", state], check=True)
+    sys.exit(ended)
 
 
 def main():
@@ -262,6 +294,8 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--artcached", default="artcached")
     told = parser.parse_args()
+    if told.command == "up" and "ARTCACHE_TEST_POSTGRES" not in os.environ:
+        with_servers(told.folder)
     {"up": command_up, "status": command_status, "down": command_down}[told.command](
         told.folder, told.artcached)
 
@@ -269,5 +303,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"stand: {error}")

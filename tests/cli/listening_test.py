@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What artcached is told of its ports, its log and its keys, as a process: TLS, CORS, lines of
+JSON, and keys that a hangup makes it read anew.
+
+usage: listening_test.py ARTCACHED
+"""
+
+import base64
+import json
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support")]
+
+from artcached import Artcached, eventually  # noqa: E402
+
+DAEMON = ""
+OURS, OTHERS = "https://a.example", "https://elsewhere.example"
+FILES = "/api/v1/files/"
+
+
+def openssl(*arguments, **more):
+    return subprocess.run(["openssl", *map(str, arguments)], check=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, **more).stdout
+
+
+def base64url(content):
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+class Listening(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.certificate, key = cls.folder / "c.pem", cls.folder / "k.pem"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                "-nodes", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1", "-days", 1,
+                "-out", cls.certificate, "-keyout", key)
+        cls.log = cls.folder / "log"
+        told = {"query.tls_certificate": cls.certificate, "query.tls_key": key,
+                "element.se-01.cors_origins": f"https://b.example,{OURS}",
+                "element.se-02.cors_origins": "*",
+                "daemon.log_format": "json", "daemon.log_file": cls.log}
+        cls.daemon = Artcached(DAEMON, *(word for name, value in told.items()
+                                         for word in ("--set", f"{name}={value}")))
+        cls.addClassCleanup(cls.daemon.close)
+        cls.daemon.start()
+
+    def test_with_a_certificate_a_port_speaks_tls_and_nothing_else(self):
+        port = self.daemon.ports["query"]
+        trusted = ssl.create_default_context(cafile=self.certificate)
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/health/live", context=trusted,
+                                    timeout=60) as answer:
+            self.assertEqual(json.load(answer)["status"], "ok")
+        with self.assertRaises(urllib.error.URLError):  # signed by nobody that is known
+            urllib.request.urlopen(f"https://127.0.0.1:{port}/health/live", timeout=60,
+                                   context=ssl.create_default_context())
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
+            wire.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            said = b""
+            try:
+                while piece := wire.recv(4096):
+                    said += piece
+            except ConnectionError:
+                pass
+            self.assertNotIn(b"HTTP/1.1", said)
+
+    def test_a_certificate_that_cannot_be_used_is_named_and_nothing_is_served(self):
+        wrong = self.folder / "nothing.pem"
+        with tempfile.TemporaryDirectory() as data:
+            done = subprocess.run(
+                [DAEMON, "--demo", "--data", data, "--port-offset", "0", "--set",
+                 f"query.tls_certificate={wrong}", "--set", f"query.tls_key={wrong}"],
+                capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, "")
+        self.assertIn(str(wrong), done.stderr)
+
+    def preflight(self, role, origin):
+        return self.daemon.ask("OPTIONS", role, FILES, headers={
+            "Authorization": "", "Origin": origin, "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization"})
+
+    def test_pages_of_the_named_origins_may_call_and_no_others(self):
+        status, fields, body = self.preflight("se-01", OURS)
+        self.assertEqual((status, body), (204, b""))
+        self.assertEqual(fields["Access-Control-Allow-Origin"], OURS)
+        self.assertIn("GET", fields["Access-Control-Allow-Methods"])
+        self.assertEqual(fields["Access-Control-Allow-Headers"], "authorization")
+        for role, origin, allowed in (
+                ("se-01", OURS, OURS), ("se-01", OTHERS, None), ("se-01", "null", None),
+                ("se-01", OURS + ".evil.example", None),
+                ("se-02", OTHERS, OTHERS), ("se-03", OURS, None)):
+            with self.subTest(role=role, origin=origin):
+                fields = self.preflight(role, origin)[1]
+                self.assertEqual(fields["Access-Control-Allow-Origin"], allowed)
+                self.assertEqual("Access-Control-Allow-Methods" in fields, allowed is not None)
+                status, fields, _ = self.daemon.ask("GET", role, FILES, headers={"Origin": origin})
+                self.assertEqual((status, fields["Access-Control-Allow-Origin"]), (200, allowed))
+                if role != "se-03":
+                    self.assertIn("Origin", fields.get_all("Vary"))
+
+    def test_each_line_of_its_log_is_an_object_that_tells_of_its_request(self):
+        for path, request, status in ((FILES, "of-json-1", 200), (FILES + "x", "of-json-2", 422)):
+            self.daemon.ask("GET", "se-01", path, headers={"X-Request-ID": request})
+            self.assertTrue(eventually(lambda: request in self.log.read_text()))
+            lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+            self.assertGreater(len(lines), 3)
+            for line in lines:
+                self.assertLessEqual({"level", "logger", "message", "time"}, set(line))
+            [line] = [line for line in lines if line.get("request_id") == request]
+            self.assertEqual((line["logger"], line["level"]), ("access", "INFO"))
+            self.assertEqual(line["site"], "se-01")
+            self.assertEqual(line["message"], f"GET {path} {status}")
+
+
+class Keys(unittest.TestCase):
+    def test_a_hangup_makes_it_read_the_keys_anew(self):
+        with tempfile.TemporaryDirectory() as folder:
+            keys = pathlib.Path(folder) / "keys"
+            keys.mkdir()
+            daemon = Artcached(DAEMON, "--set", f"element.se-02.public_key={keys}")
+            self.addCleanup(daemon.close)
+            for name in ("old", "new"):
+                openssl("genrsa", "-out", pathlib.Path(folder) / name, 2048)
+            self.publish(folder, "old")
+            daemon.start()
+            old, new = (self.token(folder, name, daemon.token) for name in ("old", "new"))
+
+            def status(token):
+                return daemon.ask("GET", "se-02", FILES,
+                                  headers={"Authorization": f"Bearer {token}"})[0]
+
+            def hang_up():
+                before = daemon.log.read_text().count("se-02 was read anew")
+                daemon.child.send_signal(signal.SIGHUP)
+                self.assertTrue(eventually(
+                    lambda: daemon.log.read_text().count("se-02 was read anew") > before))
+
+            self.assertEqual((status(old), status(new)), (200, 401))
+            (keys / "old.pem").unlink()
+            self.publish(folder, "new")
+            hang_up()
+            self.assertEqual((status(old), status(new)), (401, 200))
+            # What cannot be read leaves the keys as they were, and says so.
+            (keys / "new.pem").write_text("no key\n")
+            daemon.child.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: "ERROR: se-02: " in daemon.log.read_text()))
+            self.assertEqual(status(new), 200)
+            self.assertEqual(daemon.ask("GET", "se-01", FILES)[0], 200)
+
+    @staticmethod
+    def publish(folder, name):
+        private = pathlib.Path(folder) / name
+        openssl("rsa", "-in", private, "-pubout", "-out", private.parent / "keys" / f"{name}.pem")
+
+    @staticmethod
+    def token(folder, name, like):
+        """The claims of that token, signed with another key, whose id is its thumbprint."""
+        private = pathlib.Path(folder) / name
+        number = int(openssl("rsa", "-in", private, "-noout", "-modulus").split(b"=")[1], 16)
+        thumb = json.dumps({"e": "AQAB", "kty": "RSA", "n": base64url(
+            number.to_bytes(256, "big"))}, separators=(",", ":")).encode()
+        kid = base64url(openssl("dgst", "-sha256", "-binary", input=thumb))
+        head = {"alg": "RS256", "typ": "JWT", "kid": kid}
+        said = base64url(json.dumps(head).encode()) + "." + like.split(".")[1]
+        sign = openssl("dgst", "-sha256", "-sign", private, input=said.encode())
+        return said + "." + base64url(sign)
+
+
+if __name__ == "__main__":
+    DAEMON = sys.argv.pop(1)
+    unittest.main(verbosity=1)
