@@ -215,10 +215,12 @@ TEST_SUITE("files.faults") {
     good(e.storage->put({.path = theirs.path}, "data on its way", {}));
     const auto other = e.service();
     CHECK(good(other->recover({})).under_way == 1);
+    CHECK(other->unsettled() == 1);  // its writer may have died a moment ago
     CHECK(good(e.storage->stat(theirs.path, {})).has_value());
     e.files.reset();
     const auto report = good(other->recover({}));
     CHECK(report.undone == 1);
+    CHECK(other->unsettled() == 0);
     CHECK_FALSE(good(e.storage->stat(theirs.path, {})).has_value());
     CHECK(e.contradiction() == "");
   }
@@ -278,6 +280,41 @@ TEST_SUITE("files.faults") {
     CHECK(good(e.files->recover({})).undone == 1);
     CHECK(e.files->unsettled() == 0);
     CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("an update without an answer may still arrive, and says so") {
+    Element e("mem", "mem");
+    e.faulty_storage->late_writes(std::chrono::seconds(30));
+    const FileId id = good(e.upload()).entry.id;
+    UpdateRequest request;
+    request.changes.tags = std::vector<std::string>{"changed"};
+    e.faulty_storage->fail(StorageOp::commit, {Errc::timed_out, "slow", Outcome::unknown}, 1);
+    const auto changed = e.files->update(id, request, {});
+    REQUIRE_FALSE(changed.has_value());
+    CHECK(changed.error().outcome == Outcome::unknown);
+    CHECK(e.files->unsettled() == 1);
+    CHECK(e.files->update(id, request, {}).error().code == Errc::busy);
+    e.clock.advance(std::chrono::seconds(31));
+    CHECK(good(e.files->recover({})).completed == 1);
+    good(e.files->update(id, request, {}));
+    CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("what somebody else has ended is watched no more, and a note of another time counts") {
+    Element e("mem", "mem");
+    e.faulty_storage->late_writes(std::chrono::seconds(30));
+    e.faulty_storage->fail(StorageOp::commit, {Errc::timed_out, "slow", Outcome::unknown}, 1);
+    REQUIRE_FALSE(e.upload().has_value());
+    REQUIRE(e.files->unsettled() == 1);
+    const FileId id = good(e.index->intents({})).front().id;
+    for (const char* const until : {"2199-01-01T00:00:00+00:00", "whenever"}) {
+      good(e.index->set_note("settled/" + to_string(id), until, 0, {}));
+      CHECK(good(e.files->recover({})).watched == 1);
+      CHECK(good(e.index->note("settled/" + to_string(id), {})) < "2199");
+    }
+    good(e.index->apply({.finished_intents = {&id, 1}}, {}));
+    good(e.files->recover({}));
+    CHECK(e.files->unsettled() == 0);
   }
 
   TEST_CASE("an upload whose writer others had to take for dead fails and leaves nothing") {
