@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import pathlib
+import shutil
 import sqlite3
 import sys
 import threading
@@ -66,7 +67,7 @@ class Passing(http.server.BaseHTTPRequestHandler):
         if counts:
             self.server.seen(f"after {self.command}", self.path)
         self.send_response(answer.status)
-        for key in ("Content-Type", "Retry-After"):
+        for key in ("Content-Type", "Retry-After", "X-Artcache-Position"):
             if key in answer.headers:
                 self.send_header(key, answer.headers[key])
         self.send_header("Content-Length", str(len(content)))
@@ -84,6 +85,7 @@ class Kills(Stand):
         super().setUp()
         self.lock = threading.Lock()
         self.left = None  # moments that pass until somebody is killed
+        self.kinds = ""  # of the moments that count: how they begin
         self.killed_at = None
         self.victim = "ingester"
         self.children, self.wires = {}, {}
@@ -97,19 +99,19 @@ class Kills(Stand):
             self.start(name)
         self.wait_for_elements(2)
 
-    def start(self, name):
+    def start(self, name, **settings):
         if name == "ingester":
             self.children[name] = self.ingester(
                 [wire.address() for wire in self.wires.values()],
                 **{"ingester.finalize_wait": "0", "ingester.finalize_cleanup_after": "0",
-                   "ingester.poll_interval": "100ms"})
+                   "ingester.poll_interval": "100ms", **settings})
         else:
             mode = {"se-11": "edit", "se-12": "rw"}[name]
             self.children[name] = self.element(name, self.wires[name].port, 1, mode=mode)
 
     def seen(self, moment, path):
         with self.lock:
-            if self.left is None:
+            if self.left is None or not f"{moment} {path}".startswith(self.kinds):
                 return
             self.left -= 1
             if self.left >= 0:
@@ -119,9 +121,13 @@ class Kills(Stand):
             self.children[self.victim].kill()
             self.children[self.victim].wait()
 
-    def arm(self, moments):
+    def arm(self, moments, kinds=""):
         with self.lock:
-            self.left, self.killed_at = moments, None
+            self.left, self.kinds, self.killed_at = moments, kinds, None
+
+    def stop(self, name):
+        self.children[name].kill()
+        self.children[name].wait()
 
     def finalize(self, file_id):
         """The answer, or nothing when nobody lives to give one."""
@@ -218,6 +224,36 @@ class Kills(Stand):
                 self.until(lambda: self.ask("GET", "se-12", path)[0] == 404,
                            f"{self.killed_at}: the copy stays")
         self.assertGreater(copies, 0, "no kill met a copy that did not count yet")
+
+    def rows(self, text, *values):
+        with contextlib.closing(sqlite3.connect(self.data / "roles/ingester/ingester.db",
+                                                timeout=60)) as tables:
+            return tables.execute(text, values).fetchall()
+
+    def test_the_copy_stays_when_the_source_has_lost_its_disk(self):
+        self.stop("ingester")
+        self.start("ingester", **{"ingester.finalize_attempts": "1"})
+        self.wait_for_elements(2)
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        self.victim = "se-11"
+        self.arm(0, kinds="after POST")  # the copy is whole, and not verified yet
+        self.until(lambda: self.finalize(file_id) and False or self.killed_at)
+        cleanup = ("SELECT reason, attempts FROM ingester_cleanups "
+                   "WHERE file_id = ? AND element = 'se-12'")
+        self.until(lambda: self.rows(cleanup, file_id), "the finalize does not fail")
+        self.assertEqual(self.ask("GET", "se-12", f"/api/v1/files/{file_id}")[0], 200)
+        shutil.rmtree(self.data / "elements" / "se-11")
+        self.start("se-11")
+        self.wait_for_elements(2)
+        self.assertEqual(self.ask("GET", "se-11", f"/api/v1/files/{file_id}")[0], 404)
+        lost = ("a finalize that failed and lost its source",)
+        self.until(lambda: self.rows(cleanup, file_id)[0][:1] == lost, "the loss is not noticed")
+        attempts = self.rows(cleanup, file_id)[0][1]
+        self.until(lambda: self.rows(cleanup, file_id)[0][1] > attempts, "it is tried no more")
+        self.assertEqual(self.content("se-12", file_id), CONTENT)
+        said = (self.data / "log").read_text().splitlines()
+        told = [line for line in said if "may be the last there is" in line and file_id in line]
+        self.assertEqual(len(told), 1, told)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
   if (!done && done.error().code == Errc::cancelled) return;
   const MetricLabel label[]{{"status", done ? "success" : "failed"}};
   parts_.deps.metrics->count("ingester_cleanups_total", label, 1);
-  if (!done && cleanup.attempts == 0)
+  const bool lost = !done && done.error().code == Errc::gone;
+  if (lost && cleanup.reason != kSourceLost)
+    log(LogLevel::error, "A copy that does not count is kept: it may be the last there is",
+        to_string(cleanup.file), done.error().message);
+  else if (!done && cleanup.attempts == 0)
     log(LogLevel::warning, "A file is removed later than it should be", to_string(cleanup.file),
         done.error().message);
   const auto write = [&](db::Session& s) -> Result<void> {
@@ -49,6 +53,7 @@ void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
     Cleanup later = cleanup;
     ++later.attempts;
     later.due_at = parts_.deps.clock->now() + pause_after(later.attempts);
+    if (lost) later.reason = kSourceLost;
     return add_cleanup(s, later);
   };
   const auto stored = parts_.database->write(last_word(parts_.deps), write);
@@ -71,9 +76,7 @@ Result<void> Finalizer::collect(const Cleanup& cleanup, const Call& call) {
 Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call) {
   ARTCACHE_TRY(const ElementView keeper, reachable(cleanup.keeper));
   ARTCACHE_TRY(const auto kept, parts_.client->find(keeper.url, cleanup.file, call));
-  // A copy that never counted goes also when its source was removed meanwhile: it would bring back
-  // what somebody has removed.
-  if (!kept && cleanup.reason == kFinalizeFailed) return {};
+  if (!kept && cleanup.reason != kFinalized) return removal_known(cleanup, keeper, call);
   if (!kept)
     return Error{Errc::not_found, "storage element " + cleanup.keeper + " has no such file"};
   if (cleanup.reason != kFinalized || !edited_since(file.json, kept->json)) return {};
@@ -81,6 +84,27 @@ Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, co
     return last_finalize(s, cleanup.file);
   }));
   return job ? carry_edits(*job, file, *kept, keeper, call) : Result<void>();
+}
+
+/// A copy that never counted goes also when its source was removed meanwhile: it would bring back
+/// what somebody has removed. But that the source has no such file is no proof of it: with another
+/// disk it has none either. What was deleted in the registry needs no look there: the admin removes
+/// every copy of it, and the log of the source tells of that, too.
+Result<void> Finalizer::removal_known(const Cleanup& cleanup, const ElementView& source,
+                                      const Call& call) {
+  ARTCACHE_TRY(const auto job, parts_.database->read(call, [&](db::Session& s) {
+    return last_finalize(s, cleanup.file, cleanup.keeper, cleanup.element);
+  }));
+  bool known = false;
+  if (job && job->source_position) {
+    ARTCACHE_TRY(
+        known, parts_.client->removed_since(source.url, cleanup.file, *job->source_position, call));
+  }
+  if (known) return {};
+  return Error{Errc::gone, "storage element " + cleanup.keeper +
+                               " has no such file any more, and nothing tells of a removal; "
+                               "storage element " +
+                               cleanup.element + " has a copy"};
 }
 
 }  // namespace artcache::ingester

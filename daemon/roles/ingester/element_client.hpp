@@ -23,6 +23,7 @@ struct FileFacts {
   std::string original_filename = {}, storage_filename = {}, storage_path = {}, content_type = {};
   std::string checksum = {}, created_at = {}, created_by_id = {}, created_by_username = {};
   std::uint64_t size = 0;
+  std::string position = {};  ///< of the element's log as of which it says so; empty: it tells none
 };
 /// Errors: corrupt.
 Result<FileFacts> parse_file_facts(std::string json);
@@ -39,6 +40,11 @@ class ElementClient {
   /// Nothing when it has no such file.
   Result<std::optional<FileFacts>> find(const std::string& element, const FileId& id,
                                         const Call& call);
+  /// Whether the log of the element tells that somebody has removed the file since that position.
+  /// No where it cannot vouch for that: it was made anew with what stood in it, was put back, has
+  /// forgotten, or there is none.
+  Result<bool> removed_since(const std::string& element, const FileId& id,
+                             const std::string& position, const Call& call);
   /// The bytes of a file. Errors besides: not_found.
   Result<std::unique_ptr<web::HttpStream>> download(const std::string& element, const FileId& id,
                                                     const Call& call);

@@ -24,11 +24,16 @@ CREATE TABLE ingester_cleanups(
 CREATE INDEX ingester_cleanups_due ON ingester_cleanups(due_at);
 )";
 
+// Where the log of the source stood when it was known to have the file; null where it said nothing
+// of it, or before this was written down.
+constexpr std::string_view kVersion2 =
+    "ALTER TABLE ingester_finalizes ADD COLUMN source_position TEXT;";
+
 }  // namespace
 
 Result<void> migrate(sql::Connection& connection, db::Engine engine, const Call& call) {
   const std::string version1 = db::in_words_of(engine, kVersion1);
-  const std::array steps{sql::Migration{1, version1}};
+  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, kVersion2}};
   return sql::migrate(connection, {.name = "ingester", .migrations = steps}, call);
 }
 

@@ -11,7 +11,8 @@ using db::Session;
 
 constexpr std::string_view kFinalizes =
     "SELECT id, file_id, source, target, status, attempts, verified, error, description, "
-    "metadata, requested_by, created_at, completed_at, cleanup_at FROM ingester_finalizes ";
+    "metadata, requested_by, created_at, completed_at, cleanup_at, source_position "
+    "FROM ingester_finalizes ";
 
 std::string finalizes(std::string_view rest) { return std::string(kFinalizes).append(rest); }
 
@@ -33,6 +34,7 @@ Finalize read_finalize(Row row) {
   out.created_at = row.time();
   out.completed_at = row.maybe_time();
   out.cleanup_at = row.maybe_time();
+  out.source_position = row.maybe_text();
   return out;
 }
 
@@ -52,11 +54,12 @@ Cleanup read_cleanup(Row row) {
 Result<void> add_finalize(Session& session, const Finalize& f) {
   ARTCACHE_CHECK(session.run(
       "INSERT INTO ingester_finalizes(id, file_id, source, target, status, attempts, verified, "
-      "error, description, metadata, requested_by, created_at, completed_at, cleanup_at) "
-      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+      "error, description, metadata, requested_by, created_at, completed_at, cleanup_at, "
+      "source_position) "
+      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
       f.id, to_string(f.file), f.source, f.target, to_string(f.state.status), f.state.attempts,
       f.state.checksum_verified, f.state.error, f.description, f.metadata, f.requested_by,
-      f.created_at, f.completed_at, f.cleanup_at));
+      f.created_at, f.completed_at, f.cleanup_at, f.source_position));
   return {};
 }
 
@@ -67,6 +70,13 @@ Result<std::optional<Finalize>> find_finalize(Session& session, std::string_view
 Result<std::optional<Finalize>> last_finalize(Session& session, const FileId& file) {
   return session.one(finalizes("WHERE file_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1"),
                      read_finalize, to_string(file));
+}
+
+Result<std::optional<Finalize>> last_finalize(Session& session, const FileId& file,
+                                              std::string_view source, std::string_view target) {
+  return session.one(finalizes("WHERE file_id = $1 AND source = $2 AND target = $3 "
+                               "ORDER BY created_at DESC, id DESC LIMIT 1"),
+                     read_finalize, to_string(file), source, target);
 }
 
 Result<std::vector<Finalize>> running_finalizes(Session& session) {

@@ -27,6 +27,8 @@ struct Finalize {
   Timestamp created_at = {};
   std::optional<Timestamp> completed_at = {};
   std::optional<Timestamp> cleanup_at = {};  ///< when the source is removed
+  /// Of the source's log, when it was known to have the file.
+  std::optional<std::string> source_position = {};
 };
 
 /// Errors besides: conflict (one of that file is running).
@@ -34,6 +36,9 @@ Result<void> add_finalize(db::Session& session, const Finalize& finalize);
 Result<std::optional<Finalize>> find_finalize(db::Session& session, std::string_view id);
 /// That of a file which began last.
 Result<std::optional<Finalize>> last_finalize(db::Session& session, const FileId& file);
+/// The last one that went from `source` to `target`.
+Result<std::optional<Finalize>> last_finalize(db::Session& session, const FileId& file,
+                                              std::string_view source, std::string_view target);
 /// All that have not ended, the oldest first.
 Result<std::vector<Finalize>> running_finalizes(db::Session& session);
 /// Stores the state; 0 rows when it has ended already, which stays as it is.
