@@ -81,6 +81,7 @@ void Elements::stop() {
   {
     const util::MutexLock lock(mutex_);
     wake_.notify_all();
+    turn_.notify_all();
   }
   threads_.clear();
 }
@@ -91,7 +92,8 @@ void Elements::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     {
       const util::MutexLock lock(mutex_);
-      while (asking_) turn_.wait(mutex_);
+      while (asking_ && !stop.stop_requested()) turn_.wait(mutex_);
+      if (stop.stop_requested()) return;
       asking_ = true;
     }
     poll(call);
@@ -143,10 +145,14 @@ bool Elements::polled_within(std::chrono::nanoseconds time) const {
 }
 
 void Elements::poll(const Call& call) {
+  const Turn turn(*this);
   ask_all(call);
-  const util::MutexLock lock(mutex_);
-  asking_ = false;
-  turn_.notify_all();
+}
+
+Elements::Turn::~Turn() {
+  const util::MutexLock lock(elements_.mutex_);
+  elements_.asking_ = false;
+  elements_.turn_.notify_all();
 }
 
 void Elements::ask_all(const Call& call) {

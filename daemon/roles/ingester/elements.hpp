@@ -81,6 +81,17 @@ class Elements {
     ElementView view;
     Clock::SteadyTime heard{};
   };
+  /// Of whoever has it: gives it back, also when asking throws.
+  class Turn {
+   public:
+    explicit Turn(Elements& elements) : elements_(elements) {}
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Elements& elements_;
+  };
   void run(std::stop_token stop);
   void listen(const ElementSource& source, std::stop_token stop);
   [[nodiscard]] bool polled_within(std::chrono::nanoseconds time) const ARTCACHE_REQUIRES(mutex_);

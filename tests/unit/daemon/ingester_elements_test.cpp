@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stop_token>
 #include <thread>
@@ -176,6 +177,37 @@ TEST_SUITE("ingester elements") {
     stop.request_stop();
     second.get();
     CHECK(elements.now().empty());
+    answer.set_value();
+    first.get();
+  }
+
+  TEST_CASE("a round that ends with an exception gives the turn to the next") {
+    bool broken = true;
+    ElementSource source{.name = "test", .addresses = [&](const Call&) -> Result<Urls> {
+                           if (broken) throw std::bad_alloc();
+                           return Urls();
+                         }};
+    web::HttpClient http({});
+    Elements elements({}, {source}, http, {});
+    CHECK_THROWS_AS(elements.refresh({}), std::bad_alloc);
+    broken = false;
+    elements.refresh({});
+    CHECK(elements.complete());
+  }
+
+  TEST_CASE("it stops while somebody else asks") {
+    std::promise<void> asked, answer;
+    ElementSource source{.name = "test", .addresses = [&](const Call&) -> Result<Urls> {
+                           asked.set_value();
+                           answer.get_future().wait();
+                           return Urls();
+                         }};
+    web::HttpClient http({});
+    Elements elements({}, {source}, http, {});
+    auto first = std::async(std::launch::async, [&] { elements.refresh({}); });
+    asked.get_future().wait();
+    elements.start();  // it waits for its turn
+    elements.stop();
     answer.set_value();
     first.get();
   }
