@@ -70,6 +70,19 @@ class Silent(Full):
         self.answer(200, {})
 
 
+class Distrustful(Full):
+    """An element that believes no token at first, as one whose keys were late."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(len(body))
+        if len(self.server.asked) == 1:
+            self.answer(401, {"detail": "Invalid token"})
+        else:
+            self.answer(201, {"original_filename": "a.txt", "file_size": 1, "checksum": "0" * 64,
+                              "storage_filename": "a.txt", "content_type": "text/plain"})
+
+
 class WithServers(Stand):
     def serving(self, kind):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
@@ -162,6 +175,15 @@ class Uploads(WithServers):
         self.assertEqual(said["error_type"], "NoAvailableStorageException")
         self.assertEqual(self.headers["Retry-After"], "30")
         self.assertEqual(asked, sorted(ports)[:3])
+
+    def test_an_element_that_refuses_a_token_is_asked_again_with_another_one(self):
+        element = self.serving(Distrustful)
+        element.asked = []
+        self.ingester([f"http://127.0.0.1:{element.server_port}"])
+        self.wait_for_elements(1)
+        sent = self.upload("a.txt", b"a")
+        self.assertEqual(sent["storage_element_id"], f"se-{element.server_port}")
+        self.assertEqual(len(element.asked), 2)
 
     def test_a_file_that_fits_nowhere_is_refused_with_a_time_to_come_back(self):
         self.demo(**{f"element_{name}__max_size": 1000 for name in ("se_01", "se_02", "se_03")})

@@ -121,6 +121,9 @@ std::optional<Reply> Upload::attempt(const ElementView& element) {
   parts_.deps.metrics->count("storage_element_selected_total", label, 1);
   const auto reply = parts_.client->store(element.url, body, request_.call);
   if (!reply) return broken(element, body, reply.error());
+  // It has a refused token renewed, once; that is no reason to pass the element over.
+  if (reply->head.status == 401 && !body.begun_rest() && !std::exchange(token_renewed_, true))
+    return attempt(element);
   if (reply->head.status != 201) return refused(element, body, *reply);
   parts_.elements->note_stored(element.id, body.file_bytes());
   return stored(element, reply->body);

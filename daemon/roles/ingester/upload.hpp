@@ -44,6 +44,7 @@ class Upload {
   std::optional<Timestamp> expires_;
   std::vector<std::string> excluded_;
   std::optional<Error> client_error_;  ///< the client's part of the stream broke
+  bool token_renewed_ = false;         ///< an element has refused one for this file
 };
 
 }  // namespace artcache::ingester
