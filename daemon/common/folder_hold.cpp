@@ -25,15 +25,14 @@ std::string holder_in(int file) {
   return holder.empty() ? "another process" : holder;
 }
 
-Result<void> write_down(int file) {
+/// For whoever is refused. The lock counts without it, so a full disk keeps nobody from starting.
+void write_down(int file) {
   const std::string holder =
       "process " + std::to_string(::getpid()) + " on " + util::host_name() + "\n";
-  const bool written =
-      ::ftruncate(file, 0) == 0 && util::retried([&] {
-                                     return ::pwrite(file, holder.data(), holder.size(), 0);
-                                   }) == static_cast<ssize_t>(holder.size());
-  if (written) return {};
-  return Error{Errc::unavailable, std::strerror(errno)};
+  if (::ftruncate(file, 0) != 0) return;
+  const auto written =
+      util::retried([&] { return ::pwrite(file, holder.data(), holder.size(), 0); });
+  if (written != static_cast<ssize_t>(holder.size())) (void)::ftruncate(file, 0);
 }
 
 }  // namespace
@@ -50,8 +49,7 @@ Result<FolderHold> FolderHold::take(const std::filesystem::path& folder) {
                                  holder_in(file.get()) +
                                  "; stop that one, or name another folder with --data"};
   }
-  if (auto written = write_down(file.get()); !written)
-    return std::move(written).error().in("'" + path + "'");
+  write_down(file.get());
   return FolderHold(std::move(file));
 }
 

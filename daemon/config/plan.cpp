@@ -121,6 +121,12 @@ std::vector<std::string> variables_of(const Setting& setting, const std::string&
   return names;
 }
 
+/// Kubernetes tells every container of a service `redis` by REDIS_PORT=tcp://10.0.0.7:6379.
+bool is_service_link(const Setting& setting, std::string_view variable, std::string_view value) {
+  return setting.kind == Kind::number && variable.ends_with("_PORT") &&
+         (value.starts_with("tcp://") || value.starts_with("udp://"));
+}
+
 Error unknown(const std::string& source, const std::string& what, std::string_view name,
               const std::vector<std::string_view>& candidates) {
   std::string text = source + ": there is no " + what + " '" + std::string(name) + "'";
@@ -287,6 +293,11 @@ class Planner {
       for (const std::string& variable : variables_of(setting, prefix)) {
         auto value = sources_.environment(variable);
         if (!value) continue;
+        if (is_service_link(setting, variable, *value)) {
+          plan_.warnings.push_back(variable + " = '" + *value +
+                                   "' comes from a service of Kubernetes and has no effect");
+          continue;
+        }
         if (auto done = settings.put(setting.name, *std::move(value), variable); !done) return done;
         break;
       }

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "common/discovery_names.hpp"
+#include "util/pause.hpp"
 #include "util/try.hpp"
 
 namespace artcache::element {
@@ -83,14 +82,6 @@ class Meter final : public Registrar {
   std::optional<ElementMode> mode_;  // that the gauges were told of last
 };
 
-/// Sleeps, but not longer than until somebody wants it to end.
-void pause_for(milliseconds most, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock held(mutex);
-  changed.wait_for(held, stop, most, [] { return false; });
-}
-
 }  // namespace
 
 std::string to_json(const Announcement& said) {
@@ -140,7 +131,7 @@ void Announcer::run(const std::stop_token& stop) {
   call.stop = stop;
   while (!stop.stop_requested()) {
     pass(call);
-    pause_for(std::min(kLook, pause_), stop);
+    (void)util::pause_for(std::min(kLook, pause_), stop);
   }
   withdraw();
 }

@@ -7,6 +7,7 @@
 
 #include "common/json_read.hpp"
 #include "roles/element/element.hpp"
+#include "util/pause.hpp"
 
 namespace artcache::element {
 namespace {
@@ -58,6 +59,7 @@ Result<std::string> run_cleanup(Services& s, Prune, const Call& call, const Prog
 
 /// A lock refuses at once, unless its holder was asked to yield.
 constexpr std::chrono::milliseconds kRefusedWithin{500};
+constexpr std::chrono::seconds kTryAgain{5};
 
 constexpr Operation kOperations[] = {
     {Method::post, "/api/v1/cache/rebuild", "rebuild", "Cache rebuild completed successfully",
@@ -135,7 +137,7 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
   const auto pruning = query_flag(request, "prune", problems);
   if (!problems.empty()) return unprocessable(std::move(problems));
   const Prune prune = *pruning ? Prune::yes : Prune::no;
-  const auto id = start_run(element, operation.name, prune, request.call);
+  const auto id = start_run(element, operation.name, prune, IfRefused::fails, request.call);
   if (!id) return failure(operation, id.error());
   if (*detached) {
     // What another one's lock refuses is refused here, too, and not promised.
@@ -153,17 +155,22 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
 }  // namespace
 
 Result<std::string> start_run(Element& element, std::string_view operation, Prune prune,
-                              const Call& from) {
+                              IfRefused refused, const Call& from) {
   const auto row = std::ranges::find(kOperations, operation, &Operation::name);
   if (row == std::end(kOperations))
     return Error{Errc::not_found, "job: there is no '" + std::string(operation) + "'"};
   const auto limit = element.settings().run_limit;
-  return element.jobs().start(std::string(operation), from,
-                              limit > limit.zero() ? std::optional(limit) : std::nullopt,
-                              [services = element.services(), run = row->run, prune](
-                                  const Call& call, const ProgressSink& progress) {
-                                return run(*services, prune, call, progress);
-                              });
+  return element.jobs().start(
+      std::string(operation), from, limit > limit.zero() ? std::optional(limit) : std::nullopt,
+      [services = element.services(), run = row->run, prune, refused](
+          const Call& call, const ProgressSink& progress) {
+        while (true) {
+          auto done = run(*services, prune, call, progress);
+          if (done || done.error().code != Errc::busy || refused == IfRefused::fails ||
+              !util::pause_for(kTryAgain, call.stop))
+            return done;
+        }
+      });
 }
 
 Result<void> add_cache_routes(Element& element, http::Site& site) {

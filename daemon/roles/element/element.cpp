@@ -5,11 +5,11 @@
 #include <artcache/follower.hpp>
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
 #include <mutex>
 #include <utility>
 
 #include "util/here.hpp"
+#include "util/pause.hpp"
 #include "util/try.hpp"
 
 namespace artcache::element {
@@ -81,33 +81,38 @@ void Services::start() {
     deps_.logger->log(
         {LogLevel::error, "element", "expired entries are not refreshed any more", fields, {}});
   });
-  settler_ = std::jthread([this](std::stop_token stop) { settle(std::move(stop)); });
+  settler_ = std::jthread([this](const std::stop_token& stop) {
+    Call call;
+    call.stop = stop;
+    // The services of the mode before knew of some that these do not.
+    settle_once(call);
+    settle(stop);
+  });
+}
+
+void Services::start_settling() {
+  settler_ = std::jthread([this](const std::stop_token& stop) { settle(stop); });
 }
 
 /// What the start of a mode could not settle for good, and what has failed since.
-void Services::settle(std::stop_token stop) {
-  std::mutex mutex;
-  std::condition_variable_any changed;
-  std::unique_lock held(mutex);
+void Services::settle(const std::stop_token& stop) {
   Call call;
   call.stop = stop;
-  // The first round looks in any case: the services of the mode before knew of some that these do
-  // not.
-  for (bool first = true;
-       !changed.wait_for(held, stop, kSettleRound, [&] { return stop.stop_requested(); });
-       first = false) {
-    if (!first && files.unsettled() == 0) continue;
-    // It says itself what it could not settle; without an index there will be another round.
-    if (const auto done = files.recover(call); !done && done.error().code != Errc::cancelled) {
-      const std::string cause = to_string(done.error());
-      const LogField fields[] = {{"cause", cause}};
-      deps_.logger->log({LogLevel::warning,
-                         "element",
-                         "changes that were cut short could not be settled; tried again",
-                         fields,
-                         {}});
-    }
-  }
+  while (util::pause_for(kSettleRound, stop))
+    if (files.unsettled() > 0) settle_once(call);
+}
+
+/// It says itself what it could not settle; without an index there will be another round.
+void Services::settle_once(const Call& call) {
+  const auto done = files.recover(call);
+  if (done || done.error().code == Errc::cancelled) return;
+  const std::string cause = to_string(done.error());
+  const LogField fields[] = {{"cause", cause}};
+  deps_.logger->log({LogLevel::warning,
+                     "element",
+                     "changes that were cut short could not be settled; tried again",
+                     fields,
+                     {}});
 }
 
 void Services::stop() {
@@ -144,6 +149,7 @@ Result<void> Element::start(const Call& call) {
       mode == settings_.mode ? services() : std::make_shared<Services>(parts_, settings_, mode);
   if (auto recovered = made->files.recover(call); !recovered) return std::move(recovered).error();
   made->start();
+  unrestricted_.start_settling();
   {
     const util::MutexLock held(mutex_);
     services_ = std::move(made);
@@ -151,7 +157,8 @@ Result<void> Element::start(const Call& call) {
   }
   ARTCACHE_TRY(const IndexHead head, parts_.index->head(call));
   if (!settings_.rebuild_suspect || head.suspect_reason.empty()) return {};
-  if (auto job = start_run(*this, "rebuild", Prune::no, call); !job) return std::move(job).error();
+  if (auto job = start_run(*this, "rebuild", Prune::no, IfRefused::tries_on, call); !job)
+    return std::move(job).error();
   return {};
 }
 
@@ -159,6 +166,7 @@ void Element::stop() {
   polls_.stop();
   jobs_.stop();
   services()->stop();
+  unrestricted_.stop();
 }
 
 std::shared_ptr<Services> Element::services() const {
@@ -173,10 +181,14 @@ Result<void> Element::change_mode(ElementMode from, ElementMode to, const Call& 
     if (changing_) return Error{Errc::conflict, "Another transition is being made"};
     changing_ = true;
   }
-  auto changed = change_alone(from, to, call);
-  const util::MutexLock held(mutex_);
-  changing_ = false;
-  return changed;
+  struct Ended {  // also by what is thrown
+    Element& element;
+    ~Ended() {
+      const util::MutexLock held(element.mutex_);
+      element.changing_ = false;
+    }
+  } const ended{*this};
+  return change_alone(from, to, call);
 }
 
 Result<void> Element::change_alone(ElementMode from, ElementMode to, const Call& call) {
@@ -231,7 +243,8 @@ void Element::rewound(const Position& seen, const Call& from) {
   const auto begin = [&]() -> Result<void> {
     if (!news) return news.error();
     ARTCACHE_CHECK(parts_.index->set_suspect(kReason, 0, from));
-    ARTCACHE_TRY(const std::string job, start_run(*this, "rebuild_incremental", Prune::yes, from));
+    ARTCACHE_TRY(const std::string job,
+                 start_run(*this, "rebuild_incremental", Prune::yes, IfRefused::tries_on, from));
     static_cast<void>(job);
     return {};
   };

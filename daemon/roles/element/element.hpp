@@ -67,6 +67,8 @@ class Services {
 
   /// Begins to refresh what expired reads have queued, and to settle. Once.
   void start();
+  /// Begins to settle alone, what its own changes leave. Once, and not besides start().
+  void start_settling();
   /// Ends that, and waits for it.
   void stop();
 
@@ -76,7 +78,8 @@ class Services {
 
  private:
   const Deps deps_;
-  void settle(std::stop_token stop);
+  void settle(const std::stop_token& stop);
+  void settle_once(const Call& call);
   std::jthread refresher_, settler_;
 };
 
@@ -179,10 +182,15 @@ class Element {
   Position told_ ARTCACHE_GUARDED_BY(mutex_);  ///< the furthest since the index was put back
 };
 
+/// What a run does that another one's lock keeps from beginning.
+enum class IfRefused : std::uint8_t {
+  fails,
+  tries_on,  ///< every few seconds, for nobody waits for it who could ask again
+};
 /// Begins "rebuild", "rebuild_incremental", "consistency" or "cleanup_expired" as a job; its id.
 /// Errors: not_found (no such operation), and those of Jobs::start().
 Result<std::string> start_run(Element& element, std::string_view operation, Prune prune,
-                              const Call& from);
+                              IfRefused refused, const Call& from);
 
 /// Each adds its routes. Errors: those of Site::add().
 Result<void> add_cache_routes(Element& element, http::Site& site);

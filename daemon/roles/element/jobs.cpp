@@ -15,6 +15,8 @@ namespace {
 
 // To setpriority(): such a thread weighs about a third of one that serves.
 constexpr int kNicer = 5;
+/// How long after its end at most a refused run is told to who began it.
+constexpr std::chrono::minutes kToldWithin{1};
 
 /// Requests come first. The threads that this one starts stand behind them, too.
 void step_back() {
@@ -107,10 +109,15 @@ Result<std::string> Jobs::start(std::string operation, const Call& from,
 
 std::list<std::unique_ptr<Jobs::Job>> Jobs::take_old() {
   std::list<std::unique_ptr<Job>> old;
+  const Timestamp now = deps_.clock->now();
+  // Of a younger one the caller may not have been told yet.
+  const auto is_told = [&](const JobView& job) {
+    return was_refused(job) && job.completed_at && *job.completed_at + kToldWithin < now;
+  };
   for (const bool any : {false, true})
     for (auto at = jobs_.begin(); at != jobs_.end() && jobs_.size() >= kKeptMost;) {
       const auto next = std::next(at);
-      if ((*at)->finished && (any || was_refused((*at)->view))) old.splice(old.end(), jobs_, at);
+      if ((*at)->finished && (any || is_told((*at)->view))) old.splice(old.end(), jobs_, at);
       at = next;
     }
   return old;

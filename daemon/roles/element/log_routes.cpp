@@ -57,7 +57,7 @@ Reply framed(std::string body) {
 /// Behind the error stands what a follower may want to know about the log there is.
 Reply refusal(Element& element, const Position& after, const Error& error) {
   if (error.code != Errc::gone) return error;
-  const Call call = Call{}.within(std::chrono::seconds(5));
+  const Call call = Call{}.within(std::chrono::seconds(5), *element.parts().deps.clock);
   const auto head = element.parts().index->head(call);
   if (!head) return head.error();
   if (was_rewound(*head, after)) element.rewound(after, call);

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
+#include "util/pause.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
 
@@ -85,13 +84,8 @@ void Scheduler::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) {
     Call call;
     call.stop = stop;
-    std::mutex mutex;
-    std::condition_variable_any changed;
-    while (!stop.stop_requested()) {
-      run_due(call);
-      std::unique_lock held(mutex);
-      changed.wait_for(held, stop, kLook, [] { return false; });
-    }
+    do run_due(call);
+    while (util::pause_for(kLook, stop));
   });
 }
 
@@ -116,7 +110,8 @@ void Scheduler::run_due(const Call& call) {
 }
 
 Result<void> Scheduler::run(std::string_view operation, const Call& call) {
-  ARTCACHE_TRY(const std::string id, start_run(element_, operation, Prune::no, call));
+  ARTCACHE_TRY(const std::string id,
+               start_run(element_, operation, Prune::no, IfRefused::fails, call));
   ARTCACHE_TRY(const JobView job, element_.jobs().wait(id, call));
   if (job.error) return *job.error;
   return {};

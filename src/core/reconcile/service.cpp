@@ -4,8 +4,6 @@
 #include <array>
 #include <artcache/cache_rebuild_service.hpp>
 #include <artcache/lock_manager.hpp>
-#include <condition_variable>
-#include <mutex>
 
 #include "core/locks/lock_table.hpp"
 #include "core/reconcile/check.hpp"
@@ -17,6 +15,7 @@
 #include "core/reconcile/watch.hpp"
 #include "util/hash.hpp"
 #include "util/here.hpp"
+#include "util/pause.hpp"
 #include "util/random.hpp"
 #include "util/try.hpp"
 
@@ -272,7 +271,7 @@ class CacheRebuildService::Impl {
         return session.error().in("Cannot acquire lock");
       ARTCACHE_CHECK(call.check(operation.name, *context_.deps.clock));
       request.waiter = waiter;
-      pause(kAskAgain, call);
+      (void)util::pause_for(kAskAgain, call.stop);
     }
   }
 
@@ -287,13 +286,6 @@ class CacheRebuildService::Impl {
     return holders && std::ranges::none_of(*holders, [&](const LockHolder& holder) {
              return locks::conflicts(holder.lock_class, wanted) && holder.lock_class <= wanted;
            });
-  }
-
-  static void pause(std::chrono::milliseconds duration, const Call& call) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock held(mutex);
-    never.wait_for(held, call.stop, duration, [] { return false; });
   }
 
   void finished(const Operation& operation, const RunVerdict& verdict, const Call& call) {

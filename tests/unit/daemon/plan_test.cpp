@@ -111,6 +111,14 @@ TEST_SUITE("plan") {
     CHECK(made.warnings[1].starts_with("CORS_MAX_AGE has no effect: CORS_ALLOW_ORIGINS"));
   }
 
+  TEST_CASE("what Kubernetes says of a service that is called like a setting has no effect") {
+    const Plan made = plan(sources("[element]\n", {{"SERVER_PORT", "tcp://10.0.0.7:8010"}}));
+    REQUIRE(made.warnings.size() == 1);
+    CHECK(made.warnings[0] ==
+          "SERVER_PORT = 'tcp://10.0.0.7:8010' comes from a service of Kubernetes and has no "
+          "effect");
+  }
+
   TEST_CASE("of two variables for one setting the second counts where the first is not set") {
     const auto most = [](Variables variables) {
       const Plan made = plan(sources("[element]\n", std::move(variables)));
