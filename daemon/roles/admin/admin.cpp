@@ -64,7 +64,7 @@ void Admin::open_registry(Outside outside) {
   if (!options.follow_files || !outside.open_log) return;
   const auto open = [&parts, open_log = std::move(outside.open_log)](const replica::Owner& owner) {
     return open_log(
-        owner.url, [&parts](const Call&) { return parts.element_files->token(Errand::follow); },
+        owner.url, [&parts](const Call&) { return parts.element_files->token(); },
         [&parts](const std::string& token) { parts.element_files->reject(token); });
   };
   parts.fleet = std::make_unique<replica::Fleet>(

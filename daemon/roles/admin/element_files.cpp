@@ -17,31 +17,29 @@ constexpr std::chrono::minutes kTokenLifetime{5};
 
 }  // namespace
 
-Result<std::string> ElementFiles::token(Errand errand) {
+Result<std::string> ElementFiles::token() {
   const util::MutexLock lock(mutex_);
-  Minted& minted = minted_[static_cast<std::size_t>(errand)];
   const auto now = deps_.clock->steady();
-  if (!minted.token.empty() && now < minted.renew_at) return minted.token;
+  if (!token_.empty() && now < renew_at_) return token_;
   // Whole seconds, so that what is on the wire is what was meant.
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(deps_.clock->now().since_epoch());
   auth::Claims claims;
   claims.subject = claims.name = "admin-registry";
   claims.kind = "service_account";
-  claims.role = errand == Errand::follow ? "AUDITOR" : "OPERATOR";
+  claims.role = "OPERATOR";
   claims.client_id = kRegistryClient;
   claims.id = auth::random_word(16);
   claims.issued_at = claims.not_before = Timestamp(seconds);
   claims.expires_at = claims.issued_at + kTokenLifetime;
-  ARTCACHE_TRY(minted.token, signing_.mint(claims));
-  minted.renew_at = now + kTokenLifetime * 4 / 5;
-  return minted.token;
+  ARTCACHE_TRY(token_, signing_.mint(claims));
+  renew_at_ = now + kTokenLifetime * 4 / 5;
+  return token_;
 }
 
 void ElementFiles::reject(std::string_view token) {
   const util::MutexLock lock(mutex_);
-  for (Minted& minted : minted_)
-    if (minted.token == token) minted = {};
+  if (token_ == token) token_.clear();
 }
 
 Result<web::HttpReply> ElementFiles::send(web::HttpRequest request, const Call& call) {
@@ -51,7 +49,7 @@ Result<web::HttpReply> ElementFiles::send(web::HttpRequest request, const Call& 
   const Call mine = call.within(kAnswerMost, *deps_.clock);
   request.headers.emplace_back("Authorization", "");
   for (int tries = 0;; ++tries) {
-    ARTCACHE_TRY(const std::string bearer, token(Errand::change));
+    ARTCACHE_TRY(const std::string bearer, token());
     request.headers.back().second = "Bearer " + bearer;
     auto reply = send_(request, mine);
     if (!reply || reply->head.status != 401) return reply;

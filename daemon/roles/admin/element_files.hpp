@@ -2,7 +2,6 @@
 // What the admin does to files at their storage elements, with tokens that it mints for itself.
 #pragma once
 
-#include <array>
 #include <artcache/backends.hpp>
 #include <artcache/call.hpp>
 #include <artcache/clock.hpp>
@@ -25,10 +24,6 @@ using Send = std::function<Result<web::HttpReply>(const web::HttpRequest& reques
 /// Whom the tokens name that the admin shows to elements.
 inline constexpr std::string_view kRegistryClient = "sa_admin_registry";
 
-/// For what a token is shown. An element may be anybody's whose account is an operator's: it is
-/// given nothing that its operator could not have asked for.
-enum class Errand : std::uint8_t { follow, change };
-
 /// Safe to use from any thread.
 class ElementFiles {
  public:
@@ -36,9 +31,11 @@ class ElementFiles {
   ElementFiles(const Signing& signing, Send send, const Deps& deps)
       : signing_(signing), send_(std::move(send)), deps_(deps) {}
 
-  /// With which the admin speaks to elements; good for some minutes. That for following opens logs
-  /// (AUDITOR), that for changes also files (OPERATOR). Errors: as Signing::mint().
-  Result<std::string> token(Errand errand);
+  /// With which the admin speaks to elements; good for some minutes. An element may be anybody's
+  /// whose account is an operator's: it is given nothing that its operator could not have asked for
+  /// (OPERATOR), which is what it takes to be believed that an index was put back.
+  /// Errors: as Signing::mint().
+  Result<std::string> token();
   /// An element did not believe this one: it is not given again.
   void reject(std::string_view token);
 
@@ -57,12 +54,9 @@ class ElementFiles {
   const Signing& signing_;
   const Send send_;
   const Deps deps_;
-  struct Minted {
-    std::string token = {};
-    Clock::SteadyTime renew_at{};
-  };
   util::Mutex mutex_;
-  std::array<Minted, 2> minted_ ARTCACHE_GUARDED_BY(mutex_);  ///< by errand
+  std::string token_ ARTCACHE_GUARDED_BY(mutex_);
+  Clock::SteadyTime renew_at_ ARTCACHE_GUARDED_BY(mutex_);
 };
 
 }  // namespace artcache::admin

@@ -131,6 +131,25 @@ TEST_CASE("an element whose log was seen further ahead than it is compares itsel
   CHECK(auth::must(index.head({})).suspect_reason.empty());
 }
 
+TEST_CASE("who may only read a log makes no element suspect its index") {
+  Served served;
+  served.stand.upload("x");
+  MetadataStore& index = *served.stand.index;
+  Position seen = auth::must(index.head({})).position;
+  SUBCASE("by a number that was never given") { seen.seq += 5; }
+  SUBCASE("by another digest after the same number") { seen.digest += Digest(1, 1); }
+  const auto claim = [&](const char* role) {
+    return served.from(role)->read_after(seen, 10, 20s, Call{}.within(30s));
+  };
+  CHECK(claim("auditor").error().code == Errc::gone);
+  CHECK(auth::must(index.head({})).suspect_reason.empty());
+  CHECK(served.stand.element->jobs().list().empty());
+  // And has not spoilt it for those who are believed.
+  CHECK(claim("operator").error().code == Errc::gone);
+  CHECK(served.stand.element->jobs().list().size() == 1);
+  CHECK(eventually([&] { return auth::must(index.head({})).suspect_reason.empty(); }));
+}
+
 TEST_CASE("a position of another log says nothing against this one") {
   Served served;
   served.stand.upload("x");
