@@ -13,6 +13,9 @@ namespace {
 /// While the database is away, which is when somebody asks, its part is missing and no more.
 constexpr std::chrono::seconds kTablesMost{2};
 
+/// Nothing is missing that somebody would have to be told of.
+bool is_in_step(const FollowStatus& follow) { return follow.in_step && follow.dead_letters == 0; }
+
 /// As of `now`.
 void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now) {
   const FollowStatus& follow = status.follow;
@@ -20,7 +23,7 @@ void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp no
       .member("storage_element_id", status.element.element)
       .member("storage_element_url", status.element.url)
       .member("state", to_string(follow.state))
-      .member("in_step", follow.in_step)
+      .member("in_step", is_in_step(follow))
       .member("position", to_string(follow.position))
       .member("source_position", to_string(follow.source))
       .member("lag_events", follow.lag)
@@ -170,8 +173,20 @@ Result<bool> Following::retry(const std::string& key, const Call& call) {
     const std::span<const Record> put(records.at(0) ? &*records[0] : nullptr, records[0] ? 1 : 0);
     const std::span<const std::string> removed(&key, records[0] ? 0 : 1);
     ARTCACHE_CHECK(sink_.mend(put, removed, call));
+    ARTCACHE_CHECK(follower_.look_at_dead(call));
     ARTCACHE_TRY(const bool still, is_dead());
     return !still;
+  });
+}
+
+Result<bool> Following::drop(const std::string& key, const Call& call) {
+  return alone([&]() -> Result<bool> {
+    ARTCACHE_TRY(const bool dropped, replica_.database->write(call, [&](Session& session) {
+      return replica_.tables->standings().drop_dead(session, element_.element, key,
+                                                    deps_.clock->now());
+    }));
+    if (dropped) ARTCACHE_CHECK(follower_.look_at_dead(call));
+    return dropped;
   });
 }
 
@@ -308,10 +323,15 @@ Result<std::vector<FollowingStatus>> Fleet::statuses(const Call& call) const {
   }));
   for (const Followed& one : kept) {
     const auto same_id = [&](const FollowingStatus& s) { return s.element.element == one.element; };
-    if (std::ranges::any_of(out, same_id)) continue;
+    // Of what another process did to them the follower here hears later.
+    if (const auto at = std::ranges::find_if(out, same_id); at != out.end()) {
+      at->follow.dead_letters = one.dead_letters;
+      continue;
+    }
     FollowingStatus& status = out.emplace_back();
     status.element.element = one.element;
     status.follow.position = one.position;
+    status.follow.dead_letters = one.dead_letters;
     const util::MutexLock lock(mutex_);
     const auto since = gone_.find(one.element);
     status.gone_since = since == gone_.end() ? made_at_ : since->second;
@@ -330,7 +350,7 @@ std::string Fleet::status_json(const Call& call) const {
   // What nobody can say is not so: with no element found yet, or one that is not asked.
   const bool in_step = whole && !elements.empty() &&
                        std::ranges::all_of(elements, [](const FollowingStatus& status) {
-                         return status.follow.in_step;
+                         return is_in_step(status.follow);
                        });
   json.end_array().member("in_step", in_step).end_object();
   return std::move(json).str();

@@ -75,6 +75,9 @@ class Following {
   /// Tries a dead letter again, as the element has it by now. Whether it is none any more.
   /// Errors: not_found (there is no such letter), those of the element and of the database.
   Result<bool> retry(const std::string& key, const Call& call);
+  /// Nobody is told of a dead letter any more. False when there is none, or it was dropped before.
+  /// Errors: those of the database.
+  Result<bool> drop(const std::string& key, const Call& call);
 
  private:
   /// Nobody follows while `work` runs.
@@ -127,8 +130,8 @@ class Fleet {
   /// Errors: those of the tables.
   [[nodiscard]] Result<std::vector<FollowingStatus>> statuses(const Call& call) const;
   /// The same as JSON, for those who run a role: `elements`, without those that only the tables
-  /// know of while these cannot be read, and `in_step`, true when there is one and all are. Takes
-  /// two seconds at most.
+  /// know of while these cannot be read, and `in_step`, true when there is one and all are. None is
+  /// that has dead letters, but for those that were dropped. Takes two seconds at most.
   [[nodiscard]] std::string status_json(const Call& call) const;
   /// Waits until a read of the tables that begins then keeps the bound, for not longer than the
   /// call lasts: `min_position` by the element whose log it is of, `max_staleness` by all that are

@@ -57,6 +57,7 @@ struct Sink::Changes {
 struct Sink::Done {
   SinkCounts counts;
   std::uint64_t refused_updates = 0;  ///< of the failed ones; the others were to be added
+  std::vector<DeadLetter> buried;     ///< those that failed and were not among them already
   std::vector<std::string> unknown;   ///< updates of files that were not here
 };
 
@@ -236,15 +237,15 @@ Result<Sink::Done> Sink::change(Session& session, const Changes& changes) const 
   }
   for (const std::string& key : changes.removed)
     if (take_away(key)) ++done.deleted;
-  done.failed = changes.dead.size();
   const auto is_update = [&](std::string_view key) {
     return changes.rows.empty() ? known.contains(key) : had.contains(key);
   };
-  for (const DeadLetter& letter : changes.dead)
-    if (is_update(letter.key)) ++out.refused_updates;
   ARTCACHE_CHECK(tables_.put_files(session, owner_, changes.puts, held, now));
   ARTCACHE_CHECK(tables_.remove_files(session, owner_.element, changes.removed, held));
   ARTCACHE_CHECK(settle_dead(session, changes, held, out));
+  done.failed = out.buried.size();
+  for (const DeadLetter& letter : out.buried)
+    if (is_update(letter.key)) ++out.refused_updates;
   if (changes.position) standing.source = *changes.position;
   ARTCACHE_CHECK(tables_.standings().store(session, owner_.element, standing, now));
   return out;
@@ -269,15 +270,23 @@ Result<void> Sink::settle_dead(Session& session, const Changes& changes, std::sp
                                 [&](const BuriedLetter& one) { return one.letter.key == key; });
   });
   ARTCACHE_CHECK(tables_.standings().forget_dead(session, owner_.element, alive));
-  if (before.size() - alive.size() + changes.dead.size() > kDeadLettersMost)
-    return Error{Errc::no_space, "follow: there are more than " + std::to_string(kDeadLettersMost) +
-                                     " dead letters"};
+  std::size_t count = before.size() - alive.size();
   for (DeadLetter letter : changes.dead) {
     const auto at = std::ranges::find(held, letter.key, &Held::key);
     if (at != held.end()) letter.kept = at->hash.value_or(ContentHash());
+    const auto known = std::ranges::find(before, letter.key,
+                                         [](const BuriedLetter& one) { return one.letter.key; });
+    if (known != before.end() && known->letter.hash == letter.hash) {
+      ARTCACHE_CHECK(tables_.standings().keep_dead(session, owner_.element, letter));
+      continue;
+    }
+    if (known == before.end()) ++count;
     ARTCACHE_CHECK(tables_.standings().bury(session, owner_.element, letter, deps_.clock->now()));
+    done.buried.push_back(std::move(letter));
   }
-  return {};
+  if (count <= kDeadLettersMost) return {};
+  return Error{Errc::no_space,
+               "follow: there are more than " + std::to_string(kDeadLettersMost) + " dead letters"};
 }
 
 // --- Digests ------------------------------------------------------------------------------------
@@ -354,7 +363,7 @@ void Sink::log(const Changes& changes, const Done& done) const {
                        .request_id = {}});
   };
   const LogField element{"storage_element_id", std::string_view(owner_.element)};
-  for (const DeadLetter& letter : changes.dead) {
+  for (const DeadLetter& letter : done.buried) {
     const LogField fields[]{element,
                             {"file_id", std::string_view(letter.key)},
                             {"reason", std::string_view(letter.reason)}};

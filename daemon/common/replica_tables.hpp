@@ -45,6 +45,7 @@ struct BuriedLetter {
 struct Followed {
   std::string element;
   Position position;
+  std::size_t dead_letters = 0;  ///< without those that were dropped
 };
 
 /// How far a role is with each element, and its dead letters, in two tables:
@@ -68,6 +69,9 @@ class Standings {
   Result<std::vector<BuriedLetter>> list_dead(Session& session, std::string_view element) const;
   Result<void> bury(Session& session, std::string_view element, const DeadLetter& letter,
                     Timestamp now) const;
+  /// The same record as before: what is kept in its place and the reason are told anew, no more.
+  Result<void> keep_dead(Session& session, std::string_view element,
+                         const DeadLetter& letter) const;
   Result<void> forget_dead(Session& session, std::string_view element,
                            std::span<const std::string> keys) const;
   /// Marks it as seen: it still counts in the digest, and nobody is told of it any more. False when

@@ -28,6 +28,7 @@ BuriedLetter read_dead(Row row) {
   out.letter.reason = row.text();
   out.failed_at = row.time();
   out.dropped_at = row.maybe_time();
+  out.letter.dropped = out.dropped_at.has_value();
   return out;
 }
 
@@ -86,10 +87,14 @@ Result<std::vector<Followed>> Standings::list(Session& session) const {
   const auto read = [](Row row) {
     Followed out{.element = row.text(), .position = {}};
     if (const auto position = parse_position(row.text())) out.position = *position;
+    out.dead_letters = static_cast<std::size_t>(row.number());
     return out;
   };
-  return session.all("SELECT storage_element_id, position FROM " + std::string(standing_) +
-                         " ORDER BY storage_element_id",
+  return session.all("SELECT storage_element_id, position, (SELECT count(*) FROM " +
+                         std::string(dead_) +
+                         " d WHERE d.storage_element_id = s.storage_element_id AND "
+                         "d.dropped_at IS NULL) FROM " +
+                         std::string(standing_) + " s ORDER BY storage_element_id",
                      read);
 }
 
@@ -136,6 +141,15 @@ Result<void> Standings::bury(Session& session, std::string_view element, const D
                       "reason = excluded.reason, failed_at = excluded.failed_at, dropped_at = NULL",
                   element, letter.key, letter.seq, bytes_of(letter.hash), bytes_of(letter.kept),
                   letter.reason, now));
+  return {};
+}
+
+Result<void> Standings::keep_dead(Session& session, std::string_view element,
+                                  const DeadLetter& letter) const {
+  ARTCACHE_CHECK(session.run("UPDATE " + std::string(dead_) +
+                                 " SET kept_hash = $1, reason = $2 "
+                                 "WHERE storage_element_id = $3 AND id = $4",
+                             bytes_of(letter.kept), letter.reason, element, letter.key));
   return {};
 }
 

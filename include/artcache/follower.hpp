@@ -70,13 +70,16 @@ ARTCACHE_EXPORT std::unique_ptr<LogSource> make_log_source(MetadataStore& index)
 
 // --- What follows -------------------------------------------------------------------------------
 
-/// A record that could not be applied. The replica keeps what it had under that key.
+/// A record that could not be applied. The replica keeps what it had under that key. It is none any
+/// more when a later change of the key can be applied, when the source tells the same record whole,
+/// and when a comparison has made the key good.
 struct DeadLetter {
   std::uint64_t seq = 0;
   std::string key;
   /// What the source has, and what the replica has in its place; nothing: none.
   std::optional<ContentHash> hash, kept;
   std::string reason;
+  bool dropped = false;  ///< somebody has said that nobody is to be told of it; it is tried still
 };
 
 /// How far a replica is.
@@ -95,7 +98,8 @@ class ARTCACHE_EXPORT ReplicaSink {
   virtual Result<Standing> standing(const Call& call) = 0;
   /// Applies rows in their order; afterwards the replica stands at the position of the last one.
   /// A record that cannot be applied joins the dead letters, and its key leaves them when a later
-  /// one can. Errors: no_space when there are more than kDeadLettersMost, unavailable, …
+  /// one can. One that is among them already is no news.
+  /// Errors: no_space when there are more than kDeadLettersMost, unavailable, …
   virtual Result<void> apply(std::span<const LogRow> rows, const Call& call) = 0;
   /// Puts records and takes keys away, as they were at the source at some moment after the position
   /// the replica stands at, which does not move.
@@ -161,8 +165,8 @@ struct FollowStatus {
   Position position;      ///< the source's, as of which the replica is
   Position source;        ///< where the source was when it was last heard of
   std::uint64_t lag = 0;  ///< changes that it is behind that, or behind what hear() has told
-  /// Proven to be where the source is, which has answered since the last error and not longer ago
-  /// than FollowSettings::patience and kAnswerMost.
+  /// Proven to be where the source is, dead letters excepted; the source has answered since the
+  /// last error and not longer ago than FollowSettings::patience and kAnswerMost.
   bool in_step = false;
   std::chrono::nanoseconds age{0};  ///< since it last was in step; 0 while it is
   /// The replica's digest, with its dead letters made good, was that of `position` when both were
@@ -173,14 +177,16 @@ struct FollowStatus {
   std::string source_suspect;
   std::string last_error;
   std::uint64_t applied = 0, snapshots = 0, mendings = 0, mended = 0, failures = 0;
-  std::size_t dead_letters = 0;
-  bool running = false;  ///< somebody is in run()
+  std::size_t dead_letters = 0;  ///< without those that were dropped
+  bool running = false;          ///< somebody is in run()
 };
 
 /// Follows one source into one replica, whatever happens to either: a source that was rewound,
 /// restored or made anew, a log that was trimmed, a record that cannot be applied, a source or a
 /// replica that does not answer. The replica serves what it has meanwhile, and status() says how
-/// old that is. Safe to call from any thread; one run() at a time.
+/// old that is. Dead letters are fetched from the source once more, at once and then later and
+/// later, at least with every audit: a log may be damaged where the index is not.
+/// Safe to call from any thread; one run() at a time.
 class ARTCACHE_EXPORT Follower {
  public:
   /// Both must outlive it.
@@ -191,7 +197,8 @@ class ARTCACHE_EXPORT Follower {
 
   /// Until the call ends; an error of source or replica is tried again, later and later.
   Result<void> run(const Call& call);
-  /// Until the replica is proven to be where the source was when this began.
+  /// Until the replica is proven to be where the source was when this began. Dead letters that are
+  /// left then were tried once more.
   /// Errors: those of source and replica, each at its first time; corrupt when the digests differ
   /// after all differences were mended.
   Result<FollowStatus> catch_up(const Call& call);
@@ -208,7 +215,10 @@ class ARTCACHE_EXPORT Follower {
   /// Errors: unavailable (it does not by the end of the call), gone (`min_position` is of another
   /// log, or of what the source was before it was put back), cancelled, those of the source.
   Result<void> await(const ReadBound& bound, const Call& call);
-  /// Dead letters as of the last step.
+  /// Somebody else has done something to the dead letters: afterwards status() and dead_letters()
+  /// tell of it. Errors: busy (somebody is in run()), those of the replica.
+  Result<void> look_at_dead(const Call& call);
+  /// As of the last step, also those that were dropped.
   [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
 
  private:

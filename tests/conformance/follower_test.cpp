@@ -12,7 +12,7 @@
 #include <random>
 #include <thread>
 
-#include "conformance/index_suite.hpp"
+#include "conformance/follower_suite.hpp"
 #include "support/fake_clock.hpp"
 #include "support/passing_log.hpp"
 #include "support/sample_entry.hpp"
@@ -25,56 +25,6 @@ using namespace artcache::test;
 namespace {
 
 using namespace std::chrono_literals;
-
-void put(MetadataStore& index, std::uint64_t from, std::uint64_t to, const std::string& text = {}) {
-  std::vector<EntryChange> changes;
-  for (std::uint64_t n = from; n < to; ++n) {
-    FileEntry entry = sample_entry(n);
-    if (!text.empty()) entry.description = text;
-    changes.push_back(put_of(std::move(entry)));
-    if (changes.size() == 1000 || n + 1 == to) {
-      good(index.apply({.changes = changes}, {}));
-      changes.clear();
-    }
-  }
-}
-
-void remove(MetadataStore& index, std::uint64_t from, std::uint64_t to) {
-  for (std::uint64_t n = from; n < to; ++n) {
-    const EntryChange change = remove_of(sample_id(n));
-    good(index.apply({.changes = {&change, 1}}, {}));
-  }
-}
-
-bool same(MetadataStore& a, MetadataStore& b) {
-  const auto one = good(a.head({})), two = good(b.head({}));
-  return one.position.digest == two.position.digest && one.count == two.count;
-}
-
-/// A source and its copy. The source's address may say how long its log is.
-struct Pair {
-  explicit Pair(const std::string& extra = {})
-      : source(open_index("sqlite://" + dir.path() + "/source.db?" + extra)),
-        copy(open_index("sqlite://" + dir.path() + "/copy.db")) {}
-
-  FollowStatus catch_up() { return catch_up_from(*log); }
-  FollowStatus catch_up_from(LogSource& from) {
-    sink = make_replica(*copy, "source", {});
-    Follower follower(from, *sink, {.batch = 100}, {});
-    return good(follower.catch_up({}));
-  }
-  void reopen_source(const std::string& extra = {}) {
-    log.reset();
-    source.reset();
-    source = open_index("sqlite://" + dir.path() + "/source.db?" + extra);
-    log = make_log_source(*source);
-  }
-
-  TempDir dir;
-  std::unique_ptr<MetadataStore> source, copy;
-  std::unique_ptr<LogSource> log = make_log_source(*source);
-  std::unique_ptr<ReplicaSink> sink;
-};
 
 /// Passes everything on, but a snapshot breaks off behind so many records.
 class BreakingSource final : public PassingLog {
@@ -139,15 +89,6 @@ class AskedSource final : public PassingLog {
   }
   std::size_t digests = 0, parts = 0, fetched = 0;
 };
-
-/// Waits until the follower says so; false after a minute.
-bool eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 6000; ++i) {
-    if (holds()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -365,30 +306,6 @@ TEST_SUITE("follower") {
     CHECK(asked.fetched == 5);
     CHECK(asked.parts == 5);
     CHECK(asked.digests == std::size_t{2} * 5 * 8);  // two steps of eight parts
-  }
-
-  TEST_CASE("a record that does not have its hash is kept out, named, and taken when it is whole") {
-    Pair pair;
-    put(*pair.source, 0, 50);
-    (void)pair.catch_up();
-    const ContentHash before = good(pair.copy->find(sample_id(3), {}))->hash;
-    put(*pair.source, 0, 10, "second");
-    SpoilingLog spoiling(*pair.log, to_string(sample_id(3)));
-    const auto status = pair.catch_up_from(spoiling);
-    CHECK(status.proven);  // in step except one
-    CHECK(status.dead_letters == 1);
-    CHECK(status.applied == 10);
-    const auto dead = good(pair.sink->standing({})).dead;
-    REQUIRE(dead.size() == 1);
-    CHECK(dead[0].key == to_string(sample_id(3)));
-    CHECK(dead[0].kept == before);
-    CHECK(dead[0].hash == good(pair.source->find(sample_id(3), {}))->hash);
-    CHECK(good(pair.copy->find(sample_id(3), {}))->hash == before);
-    CHECK(good(pair.copy->find(sample_id(4), {}))->entry.description == "second");
-
-    put(*pair.source, 3, 4, "third");
-    CHECK(pair.catch_up().dead_letters == 0);
-    CHECK(same(*pair.source, *pair.copy));
   }
 
   TEST_CASE("a replica of one source becomes the replica of another only by comparing") {

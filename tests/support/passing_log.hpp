@@ -69,10 +69,13 @@ class RemoteLog final : public PassingLog {
   const std::atomic<bool>& away_;
 };
 
-/// Passes everything on, but spoils the payload of one key.
+/// Passes everything on, but spoils the payload of one key, perhaps not where it is asked for by
+/// that key.
 class SpoilingLog : public PassingLog {
  public:
-  SpoilingLog(LogSource& real, std::string key) : PassingLog(real), key_(std::move(key)) {}
+  enum class Where : std::uint8_t { everywhere, not_by_key };
+  SpoilingLog(LogSource& real, std::string key, Where where = Where::everywhere)
+      : PassingLog(real), by_key(where == Where::everywhere), key_(std::move(key)) {}
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
                               std::chrono::nanoseconds patience, const Call& call) override {
     auto slice = PassingLog::read_after(position, limit, patience, call);
@@ -92,11 +95,12 @@ class SpoilingLog : public PassingLog {
   Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
                                                      const Call& call) override {
     auto found = PassingLog::records(keys, call);
-    if (found)
+    if (found && by_key)
       for (auto& record : *found)
         if (record) spoil(*record);
     return found;
   }
+  std::atomic<bool> by_key;
 
  private:
   void spoil(Record& record) const {

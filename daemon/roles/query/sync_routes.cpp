@@ -147,9 +147,13 @@ Reply retry_letter(Parts& parts, Request& request) {
 Reply drop_letter(Parts& parts, Request& request) {
   const std::string element(request.values.find("element").value_or(""));
   const std::string key(request.values.find("id").value_or(""));
-  const auto dropped = parts.database->write(request.call, [&](Session& session) {
-    return standings().drop_dead(session, element, key, parts.deps.clock->now());
-  });
+  const auto owner = parts.fleet->find(element);
+  // That nobody follows an element any more keeps nobody from dropping what is left of it.
+  const auto dropped =
+      owner ? owner->drop(key, request.call)
+            : parts.database->write(request.call, [&](Session& session) {
+                return standings().drop_dead(session, element, key, parts.deps.clock->now());
+              });
   if (!dropped) return dropped.error();
   if (!*dropped) return no_letter();
   return http::Response{.status = 204};

@@ -58,7 +58,7 @@ void FollowMachine::on_heard(std::uint64_t epoch, std::uint64_t seq) {
 void FollowMachine::on_standing(const Standing& standing, Timestamp now) {
   const bool first = status_.position.epoch == 0;
   status_.position = standing.source;
-  status_.dead_letters = standing.dead.size();
+  on_dead(standing.dead);
   heard_of(status_.source);
   if (standing.source.epoch == 0) {
     if (standing.count == 0) {
@@ -161,6 +161,18 @@ void FollowMachine::on_paused() { next_ = Step::look; }
 
 void FollowMachine::on_audit_due() {
   if (next_ == Step::read) next_ = Step::look;
+}
+
+void FollowMachine::on_retry_due() {
+  // Who has not answered since an error is asked for the log first: that is what must go on.
+  if (next_ == Step::read && heard_) next_ = Step::retry;
+}
+
+void FollowMachine::on_retried() { next_ = Step::look; }
+
+void FollowMachine::on_dead(std::span<const DeadLetter> dead) {
+  status_.dead_letters =
+      static_cast<std::size_t>(std::ranges::count(dead, false, &DeadLetter::dropped));
 }
 
 bool FollowMachine::in_step() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/follower.hpp>
+#include <span>
 #include <string>
 
 namespace artcache::sync {
@@ -14,6 +15,7 @@ enum class Step : std::uint8_t {
   read,    ///< read the log and apply it: on_rows(), on_gone()
   copy,    ///< a snapshot into an empty replica: on_copied()
   mend,    ///< compare by buckets and make good: on_mended()
+  retry,   ///< fetch what could not be applied once more: on_retried()
   pause,   ///< wait for pause_for(): on_paused()
 };
 
@@ -46,6 +48,11 @@ class FollowMachine {
   void on_paused();
   /// Time to compare although nothing seems wrong.
   void on_audit_due();
+  /// Time to try what could not be applied; nothing while something else is to be done.
+  void on_retry_due();
+  void on_retried();
+  /// What could not be applied by now, wherever the replica stands.
+  void on_dead(std::span<const DeadLetter> dead);
 
   /// True when the replica is proven to be where the source is, as far as that has answered since
   /// the last error.

@@ -38,6 +38,10 @@ class Follower::Impl {
         machine_.on_audit_due();
         audited = deps_.clock->steady();
       }
+      if (retry_is_due()) {
+        const std::scoped_lock held(mutex_);
+        machine_.on_retry_due();
+      }
       const auto done = take_step(settings_.patience, call);
       if (!done) {
         if (auto ends = call.check("follow", *deps_.clock); !ends) return ends;
@@ -54,6 +58,7 @@ class Follower::Impl {
       machine_ = FollowMachine(settings_);
     }
     ARTCACHE_TRY(IndexHead goal, source_.head(call));
+    bool retried = false;
     while (true) {
       ARTCACHE_CHECK(call.check("follow", *deps_.clock));
       // Only what the source has answered counts: a replica that is whole by itself may be ahead
@@ -61,8 +66,12 @@ class Follower::Impl {
       if (const auto now = status(); now.proven && now.state == FollowState::tailing &&
                                      now.source.epoch == now.position.epoch &&
                                      now.position.epoch == goal.position.epoch &&
-                                     now.position.seq >= goal.position.seq)
-        return now;
+                                     now.position.seq >= goal.position.seq) {
+        const std::scoped_lock held(mutex_);
+        if (dead_.empty() || (retried && machine_.next() == Step::read)) return now;
+        if (!retried) machine_.on_retry_due();
+        retried = retried || machine_.next() == Step::retry;
+      }
       if (auto done = take_step(std::chrono::nanoseconds(0), call); !done) return done.error();
       if (next() == Step::pause) return Error{Errc::corrupt, status().last_error};
       if (status().position.epoch != goal.position.epoch) {
@@ -120,6 +129,16 @@ class Follower::Impl {
       moved_.wait_for(held, call.stop, std::min(kLook, call.remaining(*deps_.clock)),
                       [&] { return steps_ != seen; });
     }
+  }
+
+  Result<void> look_at_dead(const Call& call) {
+    ARTCACHE_CHECK(claim());
+    const Running running(*this);
+    ARTCACHE_TRY(auto standing, replica_.standing(call));
+    const std::scoped_lock held(mutex_);
+    machine_.on_dead(standing.dead);
+    dead_ = std::move(standing.dead);
+    return {};
   }
 
   std::vector<DeadLetter> dead_letters() const {
@@ -206,6 +225,8 @@ class Follower::Impl {
         log(LogLevel::warning, "The replica differs from its source; looking for what differs",
             call);
         return mend(call);
+      case Step::retry:
+        return retry(call);
       case Step::pause:
         return pause(call);
     }
@@ -216,9 +237,28 @@ class Follower::Impl {
     ARTCACHE_TRY(auto standing, replica_.standing(call));
     const std::scoped_lock held(mutex_);
     machine_.on_standing(standing, deps_.clock->now());
-    dead_ = std::move(standing.dead);
+    note_dead(std::move(standing.dead));
     note_in_step();
     return {};
+  }
+
+  /// Under the mutex. One that was not there before is tried again at once.
+  void note_dead(std::vector<DeadLetter> dead) {
+    const auto is_known = [this](const DeadLetter& one) {
+      return std::ranges::any_of(dead_, [&](const DeadLetter& known) {
+        return known.hash == one.hash && known.key == one.key;
+      });
+    };
+    if (!std::ranges::all_of(dead, is_known)) {
+      retry_at_ = {};
+      retry_pause_ = {};
+    }
+    dead_ = std::move(dead);
+  }
+
+  [[nodiscard]] bool retry_is_due() const {
+    const std::scoped_lock held(mutex_);
+    return !dead_.empty() && deps_.clock->steady() >= retry_at_;
   }
 
   /// Under the mutex. The source has said so lately enough to vouch for it.
@@ -312,6 +352,27 @@ class Follower::Impl {
     return {};
   }
 
+  Result<void> retry(const Call& call) {
+    std::vector<DeadLetter> dead;
+    {
+      const std::scoped_lock held(mutex_);
+      dead = dead_;
+      retry_pause_ = std::clamp<std::chrono::nanoseconds>(
+          retry_pause_ * 2, settings_.pause_least,
+          std::max(settings_.pause_least, settings_.audit_interval));
+      retry_at_ = deps_.clock->steady() + retry_pause_;
+    }
+    ARTCACHE_TRY(const std::size_t revived, sync::revive(source_, replica_, dead, call));
+    if (revived > 0)
+      log(LogLevel::warning,
+          "Records that could not be applied as the log told them were fetched anew: " +
+              std::to_string(revived),
+          call);
+    const std::scoped_lock held(mutex_);
+    machine_.on_retried();
+    return {};
+  }
+
   Result<void> pause(const Call& call) {
     std::array<std::uint8_t, 4> bytes{};
     util::fill_random(bytes);
@@ -352,7 +413,9 @@ class Follower::Impl {
   std::atomic<std::uint64_t> steps_ = 0;
   FollowMachine machine_;         // guarded by mutex_
   std::vector<DeadLetter> dead_;  // guarded by mutex_
-  Clock::SteadyTime in_step_at_;  // guarded by mutex_
+  Clock::SteadyTime retry_at_;    // guarded by mutex_: when the dead letters are tried again
+  std::chrono::nanoseconds retry_pause_{0};  // guarded by mutex_: behind that
+  Clock::SteadyTime in_step_at_;             // guarded by mutex_
   // Guarded by mutex_: before the source was asked what it was last heard of; and a moment of which
   // the replica holds all that the source had.
   Clock::SteadyTime asked_at_, current_at_;
@@ -374,6 +437,7 @@ void Follower::hear(std::uint64_t epoch, std::uint64_t seq) { impl_->hear(epoch,
 Result<void> Follower::await(const ReadBound& bound, const Call& call) {
   return impl_->await(bound, call);
 }
+Result<void> Follower::look_at_dead(const Call& call) { return impl_->look_at_dead(call); }
 FollowStatus Follower::status() const { return impl_->status(); }
 std::vector<DeadLetter> Follower::dead_letters() const { return impl_->dead_letters(); }
 

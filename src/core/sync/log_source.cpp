@@ -50,16 +50,30 @@ class LocalSource final : public LogSource {
     std::vector<std::optional<Record>> records;
     for (const std::string& key : keys) {
       ARTCACHE_TRY(const FileId id, FileId::parse(key));
-      ARTCACHE_TRY(const auto row, index_.find(id, call));
+      const auto row = index_.find(id, call);
+      if (!row && row.error().code == Errc::corrupt) {
+        ARTCACHE_TRY(records.emplace_back(), damaged(key, id, call));
+        continue;
+      }
+      if (!row) return row.error();
       auto& record = records.emplace_back();
-      if (!row) continue;
-      record = Record{.key = key, .hash = row->hash, .payload = {}};
-      append_content(record->payload, row->entry);
+      if (!*row) continue;
+      record = Record{.key = key, .hash = (*row)->hash, .payload = {}};
+      append_content(record->payload, (*row)->entry);
     }
     return records;
   }
 
  private:
+  /// That a row cannot be read is the trouble of its key, and not of all who are asked for with it:
+  /// without a payload nobody believes it.
+  Result<std::optional<Record>> damaged(const std::string& key, const FileId& id,
+                                        const Call& call) {
+    ARTCACHE_TRY(const auto briefs, index_.briefs({&id, 1}, call));
+    if (!briefs[0]) return std::optional<Record>();
+    return std::optional(Record{.key = key, .hash = briefs[0]->hash, .payload = {}});
+  }
+
   Result<LogSlice> vouched(const Position& position, std::uint32_t limit, const Call& call) {
     auto slice = index_.read_after(position, limit, call);
     if (slice || slice.error().code != Errc::gone) return slice;

@@ -69,6 +69,25 @@ Result<void> make_good(LogSource& source, ReplicaSink& replica, std::span<const 
   return {};
 }
 
+/// Of those that an entry can have; nobody can be asked for others.
+std::vector<std::string> keys_of(std::span<const DeadLetter> dead) {
+  std::vector<std::string> keys;
+  for (const DeadLetter& letter : dead)
+    if (FileId::parse(letter.key)) keys.push_back(letter.key);
+  return keys;
+}
+
+/// Whatever the digests say of the keys of dead letters, what is noted of them may be old: who was
+/// cut off between the rows and the note has applied some of them.
+Result<void> mend_dead(LogSource& source, ReplicaSink& replica, std::span<const DeadLetter> dead,
+                       const Call& call) {
+  std::vector<std::string> impossible;
+  for (const DeadLetter& letter : dead)
+    if (!FileId::parse(letter.key)) impossible.push_back(letter.key);
+  if (!impossible.empty()) ARTCACHE_CHECK(replica.mend({}, impossible, call));
+  return make_good(source, replica, keys_of(dead), call);
+}
+
 Result<std::uint64_t> mend_parts(LogSource& source, ReplicaSink& replica,
                                  std::span<const std::uint32_t> parts, const Call& call) {
   std::unordered_map<std::string, ContentHash> theirs;
@@ -101,21 +120,46 @@ Result<std::uint64_t> mend_parts(LogSource& source, ReplicaSink& replica,
 Result<Mended> mend(LogSource& source, ReplicaSink& replica, const Call& call) {
   Mended mended;
   Position begun;
+  ARTCACHE_TRY(const Standing before, replica.standing(call));
   ARTCACHE_TRY(const auto fine, replica.bucket_digests(kFine, call));
   ARTCACHE_TRY(const auto parts, differing_parts(source, fine, &begun, call));
   mended.upto = begun;
-  if (!parts.empty()) {
+  if (!parts.empty() || !before.dead.empty()) {
     for (std::size_t at = 0; at < parts.size(); at += kBucketsAtOnce) {
       ARTCACHE_CHECK(call.check("follow"));
       const auto some = std::span(parts).subspan(at, std::min(kBucketsAtOnce, parts.size() - at));
       ARTCACHE_TRY(const std::uint64_t differences, mend_parts(source, replica, some, call));
       mended.differences += differences;
     }
+    ARTCACHE_CHECK(mend_dead(source, replica, before.dead, call));
     ARTCACHE_TRY(const IndexHead head, source.head(call));
     mended.upto = head.position;
   }
   ARTCACHE_CHECK(replica.stand_at(begun, call));
   return mended;
+}
+
+Result<std::size_t> revive(LogSource& source, ReplicaSink& replica,
+                           std::span<const DeadLetter> dead, const Call& call) {
+  std::size_t revived = 0;
+  for (std::size_t at = 0; at < dead.size(); at += kRecordsAtOnce) {
+    const auto some = dead.subspan(at, std::min(kRecordsAtOnce, dead.size() - at));
+    const std::vector<std::string> keys = keys_of(some);
+    const auto found = source.records(keys, call);
+    if (!found) continue;
+    std::vector<Record> put;
+    std::vector<std::string> removed;
+    auto next = found->begin();
+    for (const DeadLetter& letter : some) {
+      if (!FileId::parse(letter.key)) continue;
+      const std::optional<Record>& now = *next++;
+      if (now && letter.hash == now->hash && believe(*now)) put.push_back(*now);
+      if (!now && !letter.hash) removed.push_back(letter.key);
+    }
+    if (!put.empty() || !removed.empty()) ARTCACHE_CHECK(replica.mend(put, removed, call));
+    revived += put.size() + removed.size();
+  }
+  return revived;
 }
 
 }  // namespace artcache::sync

@@ -268,6 +268,8 @@ class Replica final : public ReplicaSink {
       ARTCACHE_TRY(const auto briefs, index_.briefs({&*id, 1}, call));
       if (briefs[0]) letter.kept = briefs[0]->hash;
     }
+    const DeadLetter* const known = note_.find(letter.key);
+    if (known != nullptr && known->hash == letter.hash) return note_.bury(std::move(letter));
     const std::string source = util::here();
     const LogField fields[] = {{"source", source}};
     deps_.logger->log(

@@ -70,6 +70,9 @@ void ReplicaNote::forget(std::string_view key) {
 Result<void> ReplicaNote::bury(DeadLetter letter) {
   letter.key = one_line(letter.key);
   letter.reason = one_line(letter.reason).substr(0, kReasonMost);
+  if (const DeadLetter* const known = find(letter.key);
+      known != nullptr && known->hash == letter.hash && letter.seq == 0)
+    letter.seq = known->seq;
   forget(letter.key);
   if (dead.size() >= kDeadLettersMost)
     return Error{Errc::no_space,

@@ -18,7 +18,8 @@ struct ReplicaNote {
   /// The letter of a key; null when there is none.
   [[nodiscard]] const DeadLetter* find(std::string_view key) const;
   void forget(std::string_view key);
-  /// Replaces the letter of that key. Errors: no_space.
+  /// Replaces the letter of that key; one of a comparison leaves the seq of the same record.
+  /// Errors: no_space.
   Result<void> bury(DeadLetter letter);
 };
 

@@ -204,6 +204,37 @@ TEST_SUITE("follow machine") {
     CHECK(machine.in_step());
   }
 
+  TEST_CASE("what could not be applied is tried again once there is nothing else to do") {
+    FollowMachine machine{FollowSettings{}};
+    machine.on_retry_due();
+    CHECK(machine.next() == Step::look);
+    machine.on_standing(holds(at(5, 50), 50), kNow);
+    machine.on_retry_due();
+    CHECK(machine.next() == Step::read);  // nobody knows whether the source is there
+    machine.on_rows(head_at(at(5, 50)), 0, false);
+    machine.on_retry_due();
+    REQUIRE(machine.next() == Step::retry);
+    CHECK(machine.in_step());
+    machine.on_retried();
+    CHECK(machine.next() == Step::look);
+    machine.on_gone("trimmed");
+    machine.on_retry_due();
+    CHECK(machine.next() == Step::mend);
+  }
+
+  TEST_CASE("dead letters that were dropped are not counted") {
+    FollowMachine machine = tailing();
+    Standing standing = holds(at(5, 50), 50);
+    standing.dead = {{.seq = 4, .key = "a", .hash = {}, .kept = {}, .reason = {}},
+                     {.seq = 5, .key = "b", .hash = {}, .kept = {}, .reason = {}, .dropped = true}};
+    machine.on_standing(standing, kNow);
+    CHECK(machine.status().dead_letters == 1);
+    standing.dead[0].dropped = true;
+    machine.on_dead(standing.dead);
+    CHECK(machine.status().dead_letters == 0);
+    CHECK(machine.in_step());
+  }
+
   TEST_CASE("dead letters are made good in the digest that is expected") {
     ContentHash old{}, now{};
     old.bytes.fill(1);

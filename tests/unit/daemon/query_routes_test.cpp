@@ -422,8 +422,17 @@ TEST_SUITE("query routes") {
     CHECK(stand.ask(http::Method::post, one + "/retry").has("\"applied\":true"));
     CHECK(stand.get(all).has("\"total\":0"));
     CHECK(stand.ask(http::Method::post, one + "/retry").status == 404);
+    const std::string status = "/api/v1/admin/sync/status";
+    const auto until_in_step = [&] {
+      while (!stand.get(status).has("],\"in_step\":true}")) std::this_thread::yield();
+    };
+    until_in_step();
     bury_one(1);
+    CHECK(stand.get(status).has("\"dead_letters\":1"));
+    CHECK_FALSE(stand.get(status).has("],\"in_step\":true}"));
     CHECK(stand.ask(http::Method::del, one).status == 204);
+    CHECK_FALSE(stand.get(status).has("\"dead_letters\":1"));
+    until_in_step();
     CHECK(stand.ask(http::Method::del, one).status == 404);
     CHECK(stand.get(all).has("\"total\":0"));
     CHECK(stand.get(all + "?all=1").has("\"dropped\":true"));

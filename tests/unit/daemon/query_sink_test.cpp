@@ -174,9 +174,55 @@ TEST_SUITE("query sink") {
       };
       CHECK(drop());
       CHECK(!drop());
-      CHECK(Bench::catch_up(garbler, *sink).proven);
+      const FollowStatus after = Bench::catch_up(garbler, *sink);
+      CHECK(after.proven);
+      CHECK(after.dead_letters == 0);
       CHECK(must(sink->standing({})).dead.size() == 1);
+      SUBCASE("also when it is found in its way by a comparison") {
+        bench.run("DELETE FROM file_metadata_cache WHERE id = '" + to_string(sample_id(1)) + "'");
+        sink->recount_next();
+        CHECK(Bench::catch_up(garbler, *sink).dead_letters == 0);
+        CHECK(must(sink->standing({})).dead.at(0).dropped);
+        CHECK(must(sink->standing({})).dead.at(0).seq == standing.dead[0].seq);
+        CHECK(sink->counts().failed == 1);
+      }
+      SUBCASE("and is told of again when the file changes and cannot be applied") {
+        FileEntry later = sample_entry(3);
+        later.description = "worse";
+        source->put(later);
+        CHECK(Bench::catch_up(garbler, *sink).dead_letters == 1);
+      }
+      SUBCASE("and is applied when its record comes whole") {
+        CHECK(Bench::catch_up(source->log(), *sink).proven);
+        CHECK(must(sink->standing({})).dead.empty());
+        CHECK(bench.find(sample_id(3)).at(0).entry == sample_entry(3));
+      }
     }
+    SUBCASE("or it was damaged in the log alone") {
+      garbler.by_key = false;
+      CHECK(Bench::catch_up(garbler, *sink).dead_letters == 0);
+      CHECK(bench.count("file_metadata_cache") == 5);
+      CHECK(must(sink->standing({})).digest == source->head().position.digest);
+    }
+  }
+
+  TEST_CASE("of more dead letters than are fetched at once each is counted once") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    const auto sink = bench.sink("se-01");
+    std::vector<Record> poison(600);
+    for (std::uint64_t n = 0; n < poison.size(); ++n) {
+      const FileEntry entry = sample_entry(n);
+      source->put(entry);
+      poison[n] = {.key = to_string(entry.id), .hash = content_hash(entry), .payload = {}};
+    }
+    must(sink->stand_at(source->head().position, {}));
+    for (int i = 0; i < 2; ++i) must(sink->mend(poison, {}, {}));
+    CHECK(must(sink->standing({})).dead.size() == poison.size());
+    CHECK(sink->counts().failed == poison.size());
+    const FollowStatus status = Bench::catch_up(source->log(), *sink);
+    CHECK(status.dead_letters == 0);
+    CHECK(must(sink->standing({})).digest == source->head().position.digest);
   }
 
   TEST_CASE("a poisoned update keeps what was there before") {
