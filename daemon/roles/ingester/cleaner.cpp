@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kAtOnce = 100;
 constexpr std::chrono::seconds kRound{2};
+constexpr std::size_t kSaidMost = 1000;  // of a value in the log
 
 /// From seconds to half a minute, for as long as it takes: what is away comes back, and what was
 /// finalized is found twice until then.
@@ -79,11 +80,27 @@ Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, co
   if (!kept && cleanup.reason != kFinalized) return removal_known(cleanup, keeper, call);
   if (!kept)
     return Error{Errc::not_found, "storage element " + cleanup.keeper + " has no such file"};
-  if (cleanup.reason != kFinalized || !edited_since(file.json, kept->json)) return {};
-  ARTCACHE_TRY(const auto job, parts_.database->read(call, [&](db::Session& s) {
-    return last_finalize(s, cleanup.file);
+  if (cleanup.reason != kFinalized) return {};
+  ARTCACHE_TRY(auto job, parts_.database->read(call, [&](db::Session& s) {
+    return last_finalize(s, cleanup.file, cleanup.element, cleanup.keeper);
   }));
-  return job ? carry_edits(*job, file, *kept, keeper, call) : Result<void>();
+  return job ? carry_edits(*std::move(job), file, *kept, keeper, call) : Result<void>();
+}
+
+/// What was told is written down: when the source cannot be removed yet, it may be edited again.
+Result<void> Finalizer::carry_edits(Finalize job, const FileFacts& source, const FileFacts& copy,
+                                    const ElementView& target, const Call& call) {
+  const CopyEdits edits = edits_since_verified(job, source.said, copy.said);
+  if (edits.patch) ARTCACHE_CHECK(parts_.client->change(target.url, job.file, *edits.patch, call));
+  for (const EditConflict& one : edits.conflicts)
+    log(LogLevel::error, "Both copies of a file were edited; the permanent one stays as it is",
+        to_string(job.file),
+        one.field + ": at " + job.source + " " + one.source.substr(0, kSaidMost) + ", at " +
+            job.target + " " + one.copy.substr(0, kSaidMost));
+  if (job.base == source.said) return {};
+  job.base = source.said;
+  return parts_.database->write(last_word(parts_.deps),
+                                [&](db::Session& s) { return store_base(s, job); });
 }
 
 /// A copy that never counted goes also when its source was removed meanwhile: it would bring back

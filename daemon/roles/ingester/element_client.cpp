@@ -52,8 +52,8 @@ Result<LogPiece> parse_log_piece(std::string_view body, const std::string& key) 
 
 }  // namespace
 
-Result<FileFacts> parse_file_facts(std::string json) {
-  JsonObject said(json);
+Result<FileFacts> parse_file_facts(std::string_view json) {
+  JsonObject said{std::string(json)};
   const auto take = [&](std::string_view name) { return said.text(name).value_or(""); };
   FileFacts out;
   out.original_filename = take("original_filename");
@@ -64,11 +64,12 @@ Result<FileFacts> parse_file_facts(std::string json) {
   out.created_at = take("created_at");
   out.created_by_id = take("created_by_id");
   out.created_by_username = take("created_by_username");
+  out.created_by_fullname = take("created_by_fullname");
   const auto size = said.number("file_size");
   if (!said.problems().empty() || out.checksum.empty() || !size || *size < 0)
     return Error{Errc::corrupt, "element: what it says of a file is not whole"};
   out.size = static_cast<std::uint64_t>(*size);
-  out.json = std::move(json);
+  out.said = read_editable(said);
   return out;
 }
 
@@ -106,7 +107,7 @@ Result<std::optional<FileFacts>> ElementClient::find(const std::string& element,
   ARTCACHE_TRY(auto reply, send({.url = file_url(element, id)}, call));
   if (reply.head.status == 404) return std::optional<FileFacts>();
   if (reply.head.status != 200) return strange(reply.head.status);
-  ARTCACHE_TRY(FileFacts facts, parse_file_facts(std::move(reply.body)));
+  ARTCACHE_TRY(FileFacts facts, parse_file_facts(reply.body));
   facts.position = reply.head.header("x-artcache-position");
   return std::optional(std::move(facts));
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/service_token.hpp"
+#include "roles/ingester/editable.hpp"
 #include "roles/ingester/multipart_body.hpp"
 #include "web/http_client.hpp"
 
@@ -19,14 +20,15 @@ namespace artcache::ingester {
 
 /// What an element says of a file.
 struct FileFacts {
-  std::string json = {};  ///< all of it
   std::string original_filename = {}, storage_filename = {}, storage_path = {}, content_type = {};
   std::string checksum = {}, created_at = {}, created_by_id = {}, created_by_username = {};
+  std::string created_by_fullname = {};
+  Editable said = {};
   std::uint64_t size = 0;
   std::string position = {};  ///< of the element's log as of which it says so; empty: it tells none
 };
 /// Errors: corrupt.
-Result<FileFacts> parse_file_facts(std::string json);
+Result<FileFacts> parse_file_facts(std::string_view json);
 
 /// Safe to use from any thread. Errors of all: unavailable (no token, no connection, an answer
 /// that is none of those expected), timed_out, cancelled.

@@ -1,52 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/ingester/finalize_edits.hpp"
 
+#include <array>
 #include <artcache/json_writer.hpp>
-#include <artcache/timestamp.hpp>
+#include <string_view>
 #include <utility>
 
-#include "common/json_read.hpp"
-
 namespace artcache::ingester {
+namespace {
 
-std::optional<std::string> edits_for_copy(const Finalize& job, const std::string& source,
-                                          const std::string& copy) {
-  JsonObject said(source), there(copy);
+/// What an element takes for "there is none of it"; it keeps an object or a list for good.
+struct Field {
+  std::string_view name, none;
+};
+constexpr std::array<Field, 5> kFields{{{"description", "null"},
+                                        {"version", "null"},
+                                        {"metadata", "{}"},
+                                        {"custom_attributes", "{}"},
+                                        {"tags", "[]"}}};
+
+using Fields = std::map<std::string, std::string>;
+
+std::string value_of(const Fields& fields, const Field& field) {
+  const auto found = fields.find(std::string(field.name));
+  return std::string(found == fields.end() ? field.none : found->second);
+}
+
+bool is_set_by(const Finalize& job, const Field& field) {
+  return (field.name == "description" && job.description) ||
+         (field.name == "metadata" && job.metadata);
+}
+
+/// `is_told(field, wanted, found, out)` decides of what differs whether the copy is told.
+CopyEdits compare(const Finalize& job, const Editable& source, const Editable& copy,
+                  const auto& is_told) {
+  const Fields said = json_fields(source), there = json_fields(copy);
+  CopyEdits out;
   JsonWriter json;
   json.begin_object();
   bool any = false;
-  const auto text = [&](const char* name) {
-    const auto wanted = said.text(name);
-    if (!wanted || wanted == there.text(name)) return;
-    json.member(name, *wanted);
-    any = true;
-  };
-  const auto object = [&](const char* name) {
-    const auto wanted = said.object(name);
-    if (!wanted || wanted == there.object(name)) return;
-    json.key(name).raw(*wanted);
-    any = true;
-  };
-  if (!job.description) text("description");
-  text("version");
-  if (!job.metadata) object("metadata");
-  object("custom_attributes");
-  if (const auto tags = said.texts("tags"); tags && tags != there.texts("tags")) {
-    json.key("tags").begin_array();
-    for (const std::string& tag : *tags) json.value(tag);
-    json.end_array();
-    any = true;
+  for (const Field& field : kFields) {
+    const std::string wanted = value_of(said, field), found = value_of(there, field);
+    if (is_set_by(job, field) || wanted == found) continue;
+    if (is_told(field, wanted, found, out)) {
+      json.key(field.name).raw(wanted);
+      any = true;
+    }
   }
   json.end_object();
-  return any ? std::optional(std::move(json).str()) : std::nullopt;
+  if (any) out.patch = std::move(json).str();
+  return out;
 }
 
-bool edited_since(const std::string& source, const std::string& copy) {
-  const auto changed = [](const std::string& json) {
-    return JsonObject(json).text("updated_at").value_or("");
-  };
-  const auto left = Timestamp::parse(changed(source)), right = Timestamp::parse(changed(copy));
-  return left && right && *left > *right;
+}  // namespace
+
+CopyEdits edits_when_verified(const Finalize& job, const Editable& source, const Editable& copy) {
+  return compare(job, source, copy, [](const auto&...) { return true; });
+}
+
+CopyEdits edits_since_verified(const Finalize& job, const Editable& source, const Editable& copy) {
+  const std::optional<Fields> base =
+      job.base ? std::optional(json_fields(*job.base)) : std::nullopt;
+  return compare(
+      job, source, copy,
+      [&](const Field& field, const std::string& wanted, const std::string& found, CopyEdits& out) {
+        const auto before = base ? std::optional(value_of(*base, field)) : std::nullopt;
+        if (before == wanted) return false;  // only the copy was edited
+        if (before == found) return true;
+        out.conflicts.push_back({std::string(field.name), wanted, found});
+        return false;
+      });
 }
 
 }  // namespace artcache::ingester

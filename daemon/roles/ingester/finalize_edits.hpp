@@ -1,22 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // An edit at the source that came after the copy was read was acknowledged all the same: it must
-// not go with the source. No I/O.
+// not go with the source. Nor may it take away what was edited at the copy. Of which came first
+// clocks of two machines tell nothing: both are compared with what they said when the copy was
+// verified. No I/O.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "roles/ingester/editable.hpp"
 #include "roles/ingester/tables.hpp"
 
 namespace artcache::ingester {
 
-/// What an element has to be told (PATCH) so that its copy says what the source says, for how long
-/// it is kept apart; nothing when it does. What the finalize itself has set stays. Both texts are
-/// what elements say of the file.
-std::optional<std::string> edits_for_copy(const Finalize& job, const std::string& source,
-                                          const std::string& copy);
+/// Both copies were edited in the same place. The values are JSON.
+struct EditConflict {
+  std::string field, source, copy;
+  friend bool operator==(const EditConflict&, const EditConflict&) = default;
+};
 
-/// Whether the source was changed after the copy; false when one of them does not tell.
-bool edited_since(const std::string& source, const std::string& copy);
+/// What the finalize itself has set stays, and is not told of here.
+struct CopyEdits {
+  std::optional<std::string> patch = {};  ///< what its element is to be told (PATCH)
+  std::vector<EditConflict> conflicts = {};
+};
+
+/// While the copy is verified, so that it says what the source says; that is Finalize::base then.
+CopyEdits edits_when_verified(const Finalize& job, const Editable& source, const Editable& copy);
+/// Of a finalize that has completed: what has changed at the source alone since Finalize::base.
+/// Where both have changed the copy stays as it is. Without a base, as finalizes of earlier
+/// versions have none, whatever differs counts as changed in both.
+CopyEdits edits_since_verified(const Finalize& job, const Editable& source, const Editable& copy);
 
 }  // namespace artcache::ingester

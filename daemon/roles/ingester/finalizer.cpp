@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "auth/secret.hpp"
-#include "common/json_read.hpp"
 #include "roles/ingester/finalize_edits.hpp"
 #include "util/hash.hpp"
 #include "util/try.hpp"
@@ -26,18 +25,18 @@ std::chrono::seconds pause_after(std::uint32_t attempts) {
 
 /// What the copy says of itself beside its bytes: all that the source said, but for how long.
 FormFields fields_behind(const Finalize& job, const FileFacts& facts) {
-  JsonObject said(facts.json);
+  const Editable& said = facts.said;
   FormFields out;
   const auto add = [&](const char* name, std::optional<std::string> value) {
     if (value && !value->empty()) out.emplace_back(name, *std::move(value));
   };
-  add("description", job.description ? job.description : said.text("description"));
-  add("version", said.text("version"));
-  add("uploaded_by_fullname", said.text("created_by_fullname"));
-  for (std::string& tag : said.texts("tags").value_or(std::vector<std::string>()))
-    out.emplace_back("tags", std::move(tag));
-  add("metadata", job.metadata ? job.metadata : said.object("metadata"));
-  add("custom_attributes", said.object("custom_attributes"));
+  add("description", job.description ? job.description : said.description);
+  add("version", said.version);
+  add("uploaded_by_fullname", facts.created_by_fullname);
+  for (const std::string& tag : said.tags.value_or(std::vector<std::string>()))
+    out.emplace_back("tags", tag);
+  add("metadata", job.metadata ? job.metadata : said.metadata);
+  add("custom_attributes", said.custom_attributes);
   out.emplace_back("retention_policy", "permanent");
   return out;
 }
@@ -298,7 +297,7 @@ Result<void> Finalizer::copy(const Finalize& job, const Call& call) {
   return {};
 }
 
-Result<void> Finalizer::verify(const Finalize& job, const Call& call) {
+Result<void> Finalizer::verify(Finalize& job, const Call& call) {
   ARTCACHE_TRY(const ElementView source, reachable(job.source));
   ARTCACHE_TRY(const ElementView target, reachable(job.target));
   ARTCACHE_TRY(const auto bytes, parts_.client->download(target.url, job.file, call));
@@ -315,17 +314,14 @@ Result<void> Finalizer::verify(const Finalize& job, const Call& call) {
   ARTCACHE_TRY(const FileFacts facts, needed(source, job.file, call));
   if (hex == facts.checksum) {
     ARTCACHE_TRY(const FileFacts copy, needed(target, job.file, call));
-    return carry_edits(job, facts, copy, target, call);
+    const CopyEdits edits = edits_when_verified(job, facts.said, copy.said);
+    if (edits.patch)
+      ARTCACHE_CHECK(parts_.client->change(target.url, job.file, *edits.patch, call));
+    job.base = facts.said;
+    return {};
   }
   parts_.deps.metrics->count("finalize_checksum_mismatch_total", {}, 1);
   return Error{Errc::corrupt, "the copy has checksum " + hex + ", the source " + facts.checksum};
-}
-
-Result<void> Finalizer::carry_edits(const Finalize& job, const FileFacts& source,
-                                    const FileFacts& copy, const ElementView& target,
-                                    const Call& call) {
-  const auto edits = edits_for_copy(job, source.json, copy.json);
-  return edits ? parts_.client->change(target.url, job.file, *edits, call) : Result<void>();
 }
 
 void Finalizer::log(LogLevel level, std::string_view message, const std::string& file,

@@ -11,7 +11,7 @@ using db::Session;
 
 constexpr std::string_view kFinalizes =
     "SELECT id, file_id, source, target, status, attempts, verified, error, description, "
-    "metadata, requested_by, created_at, completed_at, cleanup_at, source_position "
+    "metadata, requested_by, created_at, completed_at, cleanup_at, source_position, base "
     "FROM ingester_finalizes ";
 
 std::string finalizes(std::string_view rest) { return std::string(kFinalizes).append(rest); }
@@ -35,7 +35,15 @@ Finalize read_finalize(Row row) {
   out.completed_at = row.maybe_time();
   out.cleanup_at = row.maybe_time();
   out.source_position = row.maybe_text();
+  if (auto base = row.maybe_text()) {
+    JsonObject said(*std::move(base));
+    out.base = read_editable(said);
+  }
   return out;
+}
+
+std::optional<std::string> base_of(const Finalize& finalize) {
+  return finalize.base ? std::optional(to_json(*finalize.base)) : std::nullopt;
 }
 
 Cleanup read_cleanup(Row row) {
@@ -55,11 +63,11 @@ Result<void> add_finalize(Session& session, const Finalize& f) {
   ARTCACHE_CHECK(session.run(
       "INSERT INTO ingester_finalizes(id, file_id, source, target, status, attempts, verified, "
       "error, description, metadata, requested_by, created_at, completed_at, cleanup_at, "
-      "source_position) "
-      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+      "source_position, base) "
+      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
       f.id, to_string(f.file), f.source, f.target, to_string(f.state.status), f.state.attempts,
       f.state.checksum_verified, f.state.error, f.description, f.metadata, f.requested_by,
-      f.created_at, f.completed_at, f.cleanup_at, f.source_position));
+      f.created_at, f.completed_at, f.cleanup_at, f.source_position, base_of(f)));
   return {};
 }
 
@@ -88,9 +96,16 @@ Result<std::vector<Finalize>> running_finalizes(Session& session) {
 Result<std::int64_t> store_finalize(Session& session, const Finalize& f) {
   return session.run(
       "UPDATE ingester_finalizes SET status = $1, attempts = $2, verified = $3, error = $4, "
-      "completed_at = $5, cleanup_at = $6 WHERE id = $7 AND status NOT IN ('completed', 'failed')",
+      "completed_at = $5, cleanup_at = $6, base = $7 "
+      "WHERE id = $8 AND status NOT IN ('completed', 'failed')",
       to_string(f.state.status), f.state.attempts, f.state.checksum_verified, f.state.error,
-      f.completed_at, f.cleanup_at, f.id);
+      f.completed_at, f.cleanup_at, base_of(f), f.id);
+}
+
+Result<void> store_base(Session& session, const Finalize& f) {
+  ARTCACHE_CHECK(
+      session.run("UPDATE ingester_finalizes SET base = $1 WHERE id = $2", base_of(f), f.id));
+  return {};
 }
 
 Result<void> add_cleanup(Session& session, const Cleanup& c) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/database.hpp"
+#include "roles/ingester/editable.hpp"
 #include "roles/ingester/finalize_machine.hpp"
 
 namespace artcache::ingester {
@@ -29,6 +30,8 @@ struct Finalize {
   std::optional<Timestamp> cleanup_at = {};  ///< when the source is removed
   /// Of the source's log, when it was known to have the file.
   std::optional<std::string> source_position = {};
+  /// What the source said when the copy was verified, or told of its edits last.
+  std::optional<Editable> base = {};
 };
 
 /// Errors besides: conflict (one of that file is running).
@@ -43,6 +46,8 @@ Result<std::optional<Finalize>> last_finalize(db::Session& session, const FileId
 Result<std::vector<Finalize>> running_finalizes(db::Session& session);
 /// Stores the state; 0 rows when it has ended already, which stays as it is.
 Result<std::int64_t> store_finalize(db::Session& session, const Finalize& finalize);
+/// Stores the base alone, also of one that has ended.
+Result<void> store_base(db::Session& session, const Finalize& finalize);
 
 /// A file that an element is not to have.
 struct Cleanup {

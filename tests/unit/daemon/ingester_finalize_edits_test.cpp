@@ -6,43 +6,102 @@
 namespace artcache::ingester {
 namespace {
 
-const std::string kCopy =
-    R"({"description":"old","version":"1","tags":["a"],"metadata":{"k":1},)"
-    R"("custom_attributes":null,"updated_at":"2026-03-01T10:00:00.000000+00:00"})";
+Editable read(std::string json) {
+  JsonObject said(std::move(json));
+  return read_editable(said);
+}
+
+const Editable kCopy =
+    read(R"({"description":"old","version":"1","tags":["a"],"metadata":{"k":1},)"
+         R"("custom_attributes":null,"updated_at":"2026-03-01T10:00:00.000000+00:00"})");
+
+/// A finalize whose copy was verified when both said this.
+Finalize verified(const Editable& base) { return {.base = base}; }
 
 TEST_SUITE_BEGIN("ingester");
 
 TEST_CASE("A copy that says what its source says is told nothing") {
-  CHECK_FALSE(edits_for_copy({}, kCopy, kCopy));
+  CHECK_FALSE(edits_when_verified({}, kCopy, kCopy).patch);
+  CHECK_FALSE(edits_since_verified({}, kCopy, kCopy).patch);
+  CHECK(edits_since_verified({}, kCopy, kCopy).conflicts.empty());
 }
 
 TEST_CASE("What was changed at the source is told, and nothing else") {
-  const std::string source =
-      R"({"description":"new","version":"1","tags":["a","b"],"metadata":{"k":2},)"
-      R"("custom_attributes":{"x":"y"},"retention_policy":"temporary"})";
-  CHECK(edits_for_copy({}, source, kCopy) ==
-        R"({"description":"new","metadata":{"k":2},"custom_attributes":{"x":"y"},)"
-        R"("tags":["a","b"]})");
+  const Editable source =
+      read(R"({"description":"new","version":"1","tags":["a","b"],"metadata":{"k":2},)"
+           R"("custom_attributes":{"x":"y"},"retention_policy":"temporary"})");
+  const std::string told =
+      R"({"description":"new","metadata":{"k":2},"custom_attributes":{"x":"y"},)"
+      R"("tags":["a","b"]})";
+  CHECK(edits_when_verified({}, source, kCopy).patch == told);
+  CHECK(edits_since_verified(verified(kCopy), source, kCopy).patch == told);
 }
 
 TEST_CASE("What the finalize itself has set stays") {
-  Finalize job;
+  Finalize job = verified(read(R"({"description":"draft","tags":["a"],"version":"1"})"));
   job.description = "old";
   job.metadata = R"({"k":1})";
-  CHECK_FALSE(edits_for_copy(
-      job, R"({"description":"draft","version":"1","tags":["a"],"metadata":{}})", kCopy));
+  const Editable source =
+      read(R"({"description":"later","version":"1","tags":["a"],"metadata":{}})");
+  CHECK_FALSE(edits_when_verified(job, source, kCopy).patch);
+  CHECK_FALSE(edits_since_verified(job, source, kCopy).patch);
+  CHECK(edits_since_verified(job, source, kCopy).conflicts.empty());
 }
 
-TEST_CASE("What the source does not say is not taken away") {
-  CHECK_FALSE(edits_for_copy({}, R"({"description":null,"version":"1"})", kCopy));
+TEST_CASE("What was taken away at the source is taken away at the copy") {
+  const Editable source = read(R"({"description":null,"version":"1","tags":[],"metadata":{}})");
+  const std::string told = R"({"description":null,"metadata":{},"tags":[]})";
+  CHECK(edits_when_verified({}, source, kCopy).patch == told);
+  CHECK(edits_since_verified(verified(kCopy), source, kCopy).patch == told);
 }
 
-TEST_CASE("Only a later change of the source counts as one behind the copy") {
-  CHECK(edited_since(R"({"updated_at":"2026-03-01T10:00:00.000001+00:00"})", kCopy));
-  CHECK_FALSE(edited_since(kCopy, kCopy));
-  CHECK_FALSE(edited_since(R"({"updated_at":"2026-02-01T10:00:00.000000+00:00"})", kCopy));
-  CHECK_FALSE(edited_since("{}", kCopy));
-  CHECK_FALSE(edited_since(R"({"updated_at":"soon"})", kCopy));
+TEST_CASE("Nothing, an empty text and an empty object are the same") {
+  const Editable empty = read(R"({"description":"","metadata":{},"tags":[]})");
+  CHECK_FALSE(edits_when_verified({}, empty, {}).patch);
+  CHECK_FALSE(edits_when_verified({}, {}, empty).patch);
+}
+
+TEST_CASE("An edit at the source is told beside one of another field at the copy") {
+  Editable source = kCopy, copy = kCopy;
+  source.description = "new";
+  copy.version = "2";
+  const CopyEdits edits = edits_since_verified(verified(kCopy), source, copy);
+  CHECK(edits.patch == R"({"description":"new"})");
+  CHECK(edits.conflicts.empty());
+}
+
+TEST_CASE("Where both were edited the copy stays, and both are named") {
+  Editable source = kCopy, copy = kCopy;
+  source.description = "from the source";
+  source.version = "2";
+  copy.description = "from the copy";
+  const CopyEdits edits = edits_since_verified(verified(kCopy), source, copy);
+  CHECK(edits.patch == R"({"version":"2"})");
+  CHECK(edits.conflicts ==
+        std::vector<EditConflict>{{"description", R"("from the source")", R"("from the copy")"}});
+}
+
+TEST_CASE("The same edit at both is none") {
+  Editable both = kCopy;
+  both.tags = {"b"};
+  const CopyEdits edits = edits_since_verified(verified(kCopy), both, both);
+  CHECK_FALSE(edits.patch);
+  CHECK(edits.conflicts.empty());
+}
+
+TEST_CASE("Without a base whatever differs may have been edited at both") {
+  Editable source = kCopy;
+  source.version = "2";
+  const CopyEdits edits = edits_since_verified({}, source, kCopy);
+  CHECK_FALSE(edits.patch);
+  CHECK(edits.conflicts == std::vector<EditConflict>{{"version", R"("2")", R"("1")"}});
+}
+
+TEST_CASE("What may be edited outlives being written down") {
+  const Editable odd{.description = "a \"b\"\n", .tags = std::vector<std::string>{"x", "я"}};
+  CHECK(read(to_json(odd)) == odd);
+  CHECK(read(to_json(kCopy)) == kCopy);
+  CHECK(read(to_json({})) == Editable());
 }
 
 TEST_SUITE_END();
