@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import pathlib
+import re
 import shutil
 import sqlite3
 import sys
@@ -230,6 +231,10 @@ class Kills(Stand):
                                                 timeout=60)) as tables:
             return tables.execute(text, values).fetchall()
 
+    def logged(self, words, file_id):
+        return [line for line in (self.data / "log").read_text().splitlines()
+                if words in line and file_id in line]
+
     def test_the_copy_stays_when_the_source_has_lost_its_disk(self):
         self.stop("ingester")
         self.start("ingester", **{"ingester.finalize_attempts": "1"})
@@ -251,9 +256,41 @@ class Kills(Stand):
         attempts = self.rows(cleanup, file_id)[0][1]
         self.until(lambda: self.rows(cleanup, file_id)[0][1] > attempts, "it is tried no more")
         self.assertEqual(self.content("se-12", file_id), CONTENT)
-        said = (self.data / "log").read_text().splitlines()
-        told = [line for line in said if "may be the last there is" in line and file_id in line]
-        self.assertEqual(len(told), 1, told)
+        self.assertEqual(len(self.logged("may be the last there is", file_id)), 1)
+
+    def due_now(self, file_id):
+        """As if the cleanup had come to nothing twenty times, and its pause were over."""
+        with contextlib.closing(sqlite3.connect(self.data / "roles/ingester/ingester.db",
+                                                timeout=60)) as tables, tables:
+            tables.execute("UPDATE ingester_cleanups SET due_at = 0, attempts = 20 "
+                           "WHERE file_id = ?", (file_id,))
+
+    def stuck(self):
+        text = self.ask("GET", "ingester", "/metrics", token="")[1].decode()
+        return re.search(r"^ingester_cleanups_stuck (\d+)", text, re.MULTILINE)[1]
+
+    def change_mode(self, mode):
+        self.call("POST", "se-12", "/api/v1/mode/transition", 200, body=json.dumps(
+            {"target_mode": mode, "confirm": True, "reason": "test"}))
+
+    def test_a_target_that_takes_no_edits_any_more_is_told_of_until_it_does(self):
+        self.stop("ingester")
+        self.start("ingester", **{"ingester.finalize_cleanup_after": "1h"})
+        self.wait_for_elements(2)
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.call("PATCH", "se-11", f"/api/v1/files/{file_id}", 200, body='{"version": "2"}')
+        self.change_mode("ro")
+        self.due_now(file_id)
+        self.until(lambda: self.logged("an element refuses", file_id), "no refusal is told of")
+        self.assertIn("answers 400", self.logged("an element refuses", file_id)[0])
+        self.until(lambda: self.stuck() == "1")
+        self.assertEqual(self.content("se-11", file_id), CONTENT)
+        self.change_mode("rw")
+        self.due_now(file_id)
+        self.until(lambda: self.is_over(file_id), "the source stays")
+        self.assertEqual(self.entry("se-12", file_id)["version"], "2")
+        self.until(lambda: self.stuck() == "0")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::int64_t kAtOnce = 100;
 constexpr std::chrono::seconds kRound{2};
+// Until then it may be that an element starts anew.
+constexpr std::uint32_t kStuckAfter = 10;
+// With the pauses below: ten minutes.
+constexpr std::uint32_t kSayEvery = 20;
 constexpr std::size_t kSaidMost = 1000;  // of a value in the log
 
 /// From seconds to half a minute, for as long as it takes: what is away comes back, and what was
@@ -32,6 +36,10 @@ void Finalizer::clean(std::stop_token stop) {
         if (stop.stop_requested()) return;
         clean_one(cleanup, call);
       }
+    const auto stuck = parts_.database->read(
+        call, [](db::Session& s) { return count_cleanups_tried(s, kStuckAfter); });
+    if (stuck)
+      parts_.deps.metrics->gauge("ingester_cleanups_stuck", {}, static_cast<double>(*stuck));
     const util::MutexLock lock(mutex_);
     if (!stop.stop_requested()) changed_.wait_for(mutex_, kRound);
   }
@@ -45,6 +53,11 @@ void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
   const bool lost = !done && done.error().code == Errc::gone;
   if (lost && cleanup.reason != kSourceLost)
     log(LogLevel::error, "A copy that does not count is kept: it may be the last there is",
+        to_string(cleanup.file), done.error().message);
+  else if (!done && done.error().code == Errc::invalid_argument &&
+           cleanup.attempts % kSayEvery == 0)
+    // Waiting alone does not mend that, and until somebody does the file is found twice.
+    log(LogLevel::error, "A file cannot be removed where it is not to be: an element refuses",
         to_string(cleanup.file), done.error().message);
   else if (!done && cleanup.attempts == 0)
     log(LogLevel::warning, "A file is removed later than it should be", to_string(cleanup.file),

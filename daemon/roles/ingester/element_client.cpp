@@ -52,6 +52,15 @@ Result<LogPiece> parse_log_piece(std::string_view body, const std::string& key) 
 
 }  // namespace
 
+Error refusal(std::string_view who, const web::HttpReply& reply) {
+  const int status = reply.head.status;
+  const bool passes = status < 400 || status >= 500 || status == 401 || status == 408 ||
+                      status == 409 || status == 429;
+  return {
+      passes ? Errc::unavailable : Errc::invalid_argument,
+      std::string(who) + " answers " + std::to_string(status) + ": " + reply.body.substr(0, 300)};
+}
+
 Result<FileFacts> parse_file_facts(std::string_view json) {
   JsonObject said{std::string(json)};
   const auto take = [&](std::string_view name) { return said.text(name).value_or(""); };
@@ -152,7 +161,7 @@ Result<void> ElementClient::change(const std::string& element, const FileId& id,
   request.headers.emplace_back("Content-Type", "application/json");
   ARTCACHE_TRY(const auto reply, send(std::move(request), call));
   if (reply.head.status == 404) return Error{Errc::not_found, "the element has no such file"};
-  if (reply.head.status != 200) return strange(reply.head.status);
+  if (reply.head.status != 200) return refusal("the element", reply);
   return {};
 }
 
@@ -164,7 +173,7 @@ Result<void> ElementClient::collect(const std::string& element, const FileId& id
   json.begin_object().member("reason", reason).member("cleanup_type", "ingester").end_object();
   request.body = std::move(json).str();
   ARTCACHE_TRY(const auto reply, send(std::move(request), call));
-  if (reply.head.status != 200) return strange(reply.head.status);
+  if (reply.head.status != 200) return refusal("the element", reply);
   return {};
 }
 

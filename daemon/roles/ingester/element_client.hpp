@@ -30,6 +30,10 @@ struct FileFacts {
 /// Errors: corrupt.
 Result<FileFacts> parse_file_facts(std::string_view json);
 
+/// What an element has against a request, in its own words. Errors: invalid_argument (4xx: it will
+/// not do that as it is now), unavailable (it may the next time: busy, broken, or no 4xx at all).
+Error refusal(std::string_view who, const web::HttpReply& reply);
+
 /// Safe to use from any thread. Errors of all: unavailable (no token, no connection, an answer
 /// that is none of those expected), timed_out, cancelled.
 class ElementClient {
@@ -50,10 +54,12 @@ class ElementClient {
   /// The bytes of a file. Errors besides: not_found.
   Result<std::unique_ptr<web::HttpStream>> download(const std::string& element, const FileId& id,
                                                     const Call& call);
-  /// Tells it what else is to be said of a file: what PATCH takes. Errors besides: not_found.
+  /// Tells it what else is to be said of a file: what PATCH takes. Errors besides: not_found,
+  /// invalid_argument (refused).
   Result<void> change(const std::string& element, const FileId& id, const std::string& json,
                       const Call& call);
-  /// The file is not there afterwards, whatever the mode of the element.
+  /// The file is not there afterwards, whatever the mode of the element. Errors besides:
+  /// invalid_argument (refused).
   Result<void> collect(const std::string& element, const FileId& id, std::string_view reason,
                        const Call& call);
 

@@ -42,13 +42,10 @@ FormFields fields_behind(const Finalize& job, const FileFacts& facts) {
 }
 
 Error answered(const web::HttpReply& reply) {
-  const int status = reply.head.status;
-  const std::string text =
-      "the target answers " + std::to_string(status) + ": " + reply.body.substr(0, 300);
-  if (status == 507) return {Errc::no_space, text};
-  if (status == 409) return {Errc::conflict, text};
-  const bool final = status >= 400 && status < 500 && status != 401 && status != 429;
-  return {final ? Errc::invalid_argument : Errc::unavailable, text};
+  Error error = refusal("the target", reply);
+  if (reply.head.status == 507) error.code = Errc::no_space;
+  if (reply.head.status == 409) error.code = Errc::conflict;
+  return error;
 }
 
 std::optional<Error> failure_of(const Result<void>& done) {

@@ -137,6 +137,11 @@ Result<void> remove_cleanup(Session& session, const Cleanup& cleanup) {
   return {};
 }
 
+Result<std::int64_t> count_cleanups_tried(Session& session, std::uint32_t attempts_least) {
+  return session.count("SELECT count(*) FROM ingester_cleanups WHERE attempts >= $1",
+                       attempts_least);
+}
+
 Result<std::int64_t> count_cleanups(Session& session) {
   return session.count("SELECT count(*) FROM ingester_cleanups");
 }

@@ -62,6 +62,8 @@ struct Cleanup {
 /// Replaces one of that file and element.
 Result<void> add_cleanup(db::Session& session, const Cleanup& cleanup);
 Result<std::vector<Cleanup>> due_cleanups(db::Session& session, Timestamp now, std::int64_t most);
+/// Those that came to nothing so often.
+Result<std::int64_t> count_cleanups_tried(db::Session& session, std::uint32_t attempts_least);
 /// Ids of the elements that are to lose the file.
 Result<std::vector<std::string>> cleaned_elements(db::Session& session, const FileId& file);
 Result<void> remove_cleanup(db::Session& session, const Cleanup& cleanup);
