@@ -292,6 +292,30 @@ class Kills(Stand):
         self.assertEqual(self.entry("se-12", file_id)["version"], "2")
         self.until(lambda: self.stuck() == "0")
 
+    def test_what_an_earlier_version_has_written_down_is_gone_on_with(self):
+        """Its finalizes know nothing of what both copies said: the copy stays as it is."""
+        self.stop("ingester")
+        self.start("ingester", **{"ingester.finalize_cleanup_after": "1h"})
+        self.wait_for_elements(2)
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.stop("ingester")
+        database = self.data / "roles/ingester/ingester.db"
+        with contextlib.closing(sqlite3.connect(database, timeout=60)) as tables:
+            for column in ("base", "source_position"):
+                tables.execute(f"ALTER TABLE ingester_finalizes DROP COLUMN {column}")
+            tables.execute("UPDATE artcache_schema SET version = 1 WHERE name = 'ingester'")
+            tables.commit()
+        self.call("PATCH", "se-11", f"/api/v1/files/{file_id}", 200, body='{"version": "2"}')
+        self.start("ingester")
+        self.wait_for_elements(2)
+        self.assertEqual(self.finalize(file_id)["status"], "completed")
+        self.due_now(file_id)
+        self.until(lambda: self.is_over(file_id), "the source stays")
+        self.assertIsNone(self.entry("se-12", file_id)["version"])
+        self.assertEqual(self.content("se-12", file_id), CONTENT)
+        self.assertEqual(len(self.logged("Both copies", file_id)), 1)
+
 
 if __name__ == "__main__":
     Stand.DAEMON = sys.argv.pop(1)
