@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who uploads to the stand, finds and finalizes there."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -8,11 +9,15 @@ import urllib.request
 
 from stand import ACCOUNT
 
+# How it shows that whoever was to answer is gone.
+CUT = (OSError, http.client.HTTPException)
+
 
 class Client:
     def __init__(self, stand):
         self.stand = stand
         self.token = ""
+        self.refusals = []  # why something was not acknowledged
 
     def ask(self, method, name, path, body=None, kind="application/json", seconds=30):
         """Status and body, whatever the answer is."""
@@ -27,7 +32,10 @@ class Client:
 
     def told(self, method, name, path, body=None):
         """What is answered when it goes well; nothing otherwise."""
-        status, answer = self.ask(method, name, path, body)
+        try:
+            status, answer = self.ask(method, name, path, body)
+        except CUT:
+            return None
         return json.loads(answer) if status == 200 else None
 
     def log_in(self):
@@ -44,25 +52,28 @@ class Client:
         try:
             status, answer = self.ask("POST", "ingester", "/api/v1/files/upload", body,
                                       "multipart/form-data; boundary=b")
-        except OSError:
-            return None
-        return json.loads(answer) if status == 201 else None
+        except CUT as error:
+            return self.refused(name, error)
+        return json.loads(answer) if status == 201 else self.refused(name, status, answer)
+
+    def refused(self, *why):
+        self.refusals.append(why)
 
     def finalize(self, file_id):
         """Where the file is permanent now, or nothing when that is not known."""
         try:
             status, answer = self.ask("POST", "ingester", f"/api/v1/finalize/{file_id}", b"{}",
                                       seconds=60)
-        except OSError:
-            return None
+        except CUT as error:
+            return self.refused(file_id, error)
         told = json.loads(answer) if status == 202 else {}
-        done = told.get("status") == "completed"
-        return told["target_storage_element_id"] if done else None
+        if told.get("status") != "completed":
+            return self.refused(file_id, status, answer)
+        return told["target_storage_element_id"]
 
     def found(self, query):
-        status, body = self.ask("GET", "query", "/api/v1/files/search?query=" +
-                                urllib.parse.quote(query))
-        return json.loads(body)["items"] if status == 200 else []
+        told = self.told("GET", "query", "/api/v1/files/search?query=" + urllib.parse.quote(query))
+        return told["items"] if told else []
 
     def download(self, file_id):
         status, body = self.ask("GET", "query", f"/api/v1/files/{file_id}/download")

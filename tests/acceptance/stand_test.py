@@ -28,21 +28,23 @@ def stand(command, folder):
 
 class OneCommand(unittest.TestCase):
     def test_brings_it_up_and_another_takes_it_down(self):
-        with tempfile.TemporaryDirectory(prefix="stand-") as place:
-            folder = pathlib.Path(place) / "s"
-            self.addCleanup(subprocess.run, [SERVICES, "down", "--state", folder / "servers.json"],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-            stand("up", folder)
-            told = stand("status", folder).splitlines()
-            self.assertEqual(len(told), 6, told)
-            self.assertTrue(all(line.endswith(" ready") for line in told), told)
-            pids = json.loads((folder / "stand.json").read_text())["pids"]
-            stand("down", folder)
-            self.assertEqual([pid for pid in pids.values() if os.path.exists(f"/proc/{pid}/exe")],
-                             [])
-            self.assertTrue(all(line.endswith(" down")
-                                for line in stand("status", folder).splitlines()))
-            self.assertFalse((folder / "servers.json").exists(), "the servers go on")
+        place = tempfile.TemporaryDirectory(prefix="stand-")
+        self.addCleanup(place.cleanup)
+        folder = pathlib.Path(place.name) / "s"
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+        self.addCleanup(subprocess.run, [SERVICES, "down", "--state", folder / "servers.json"],
+                        **quiet)
+        self.addCleanup(subprocess.run, [sys.executable, "-B", STAND, "down", folder], **quiet)
+        stand("up", folder)
+        told = stand("status", folder).splitlines()
+        self.assertEqual(len(told), 6, told)
+        self.assertTrue(all(line.endswith(" ready") for line in told), told)
+        pids = json.loads((folder / "stand.json").read_text())["pids"]
+        stand("down", folder)
+        self.assertEqual([pid for pid in pids.values() if os.path.exists(f"/proc/{pid}/exe")], [])
+        told = stand("status", folder).splitlines()
+        self.assertTrue(all(line.endswith(" down") for line in told), told)
+        self.assertFalse((folder / "servers.json").exists(), "the servers go on")
 
 
 if __name__ == "__main__":

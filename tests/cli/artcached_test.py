@@ -115,8 +115,10 @@ class Log(unittest.TestCase):
                      f"element.se-07.public_key={folder}/none", "--set", f"daemon.log_file={log}",
                      "--data", folder], stdout=subprocess.PIPE, env={"DB_POOL_SIZE": "5"},
                     text=True) as child:
-                self.assertIn('"ports"', child.stdout.readline())
-                child.terminate()
+                try:
+                    self.assertIn('"ports"', child.stdout.readline())
+                finally:
+                    child.terminate()
             text = log.read_text()
         self.assertRegex(text, r"(?m)^ERROR: The keys stay.* source=daemon/auth/keys.cpp:\d+ ")
         # So does a variable of the original that does nothing.

@@ -329,7 +329,7 @@ class Finalizes(Stand):
         self.assertEqual(self.content("se-03", file_id), content)
 
     def test_an_edit_of_the_source_is_carried_to_the_permanent_copy_before_the_source_goes(self):
-        self.demo(ingester__finalize_cleanup_after="3s")
+        self.demo(ingester__finalize_cleanup_after="10s")
         file_id = self.upload("draft.txt", b"draft")["file_id"]
         self.assertEqual(self.finalize(file_id, description="given")["status"], "completed")
         self.call("PATCH", "se-01", f"/api/v1/files/{file_id}", 200,

@@ -14,6 +14,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+from artcached import eventually  # noqa: E402
+
 PROGRAM = ""
 SUFFIX = ".attr.json"
 
@@ -281,10 +285,11 @@ class Remedies(Store):
     def test_mends_pending(self):
         put = subprocess.Popen([PROGRAM, "put", "-", "--name", "half.txt", *self.both],
                                stdin=subprocess.PIPE)
+        self.addCleanup(put.wait)
+        self.addCleanup(put.kill)
         put.stdin.write(b"half of it")
         put.stdin.flush()
-        while not self.check()["pending_count"]:
-            self.assertIsNone(put.poll())
+        self.assertTrue(eventually(lambda: self.check()["pending_count"] or put.poll(), 60))
         put.kill()
         put.wait()
         put.stdin.close()

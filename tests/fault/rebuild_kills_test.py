@@ -227,7 +227,8 @@ def busy(bench, index):
     late = statistics.median(freed) - statistics.median(free)
     print(f"a lock is had after {statistics.median(free) * 1000:.0f} ms when it is free, and "
           f"{late * 1000:+.0f} ms after a kill")
-    assert late <= 0.1, (free, freed)
+    # On a machine that takes longer to start a program, opening what was killed takes longer, too.
+    assert late <= max(0.1, statistics.median(free)), (free, freed)
 
 
 if __name__ == "__main__":
