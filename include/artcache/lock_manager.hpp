@@ -37,7 +37,7 @@ ARTCACHE_EXPORT std::chrono::milliseconds default_ttl(LockClass lock_class);
 struct Lease {
   std::string element;
   LockClass lock_class = LockClass::manual_rebuild;
-  std::string owner;        ///< random, made with the grant
+  std::string owner;        ///< made with the grant; no other has it
   std::uint64_t fence = 0;  ///< minted by the index; goes along with every apply()
   /// When the holder must have renewed, on its own steady clock: earlier than the record's end.
   Clock::SteadyTime renew_before{};

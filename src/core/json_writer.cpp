@@ -6,6 +6,7 @@
 #include <cassert>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "util/utf8.hpp"
 
@@ -48,13 +49,31 @@ void append_integer(std::string& out, N number) {
   out.append(digits.data(), end);
 }
 
+bool is_plain(char byte) {
+  const auto c = static_cast<unsigned char>(byte);
+  return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+}
+
+/// Whether each of eight bytes is plain. A borrow runs only from a byte that is not into the next
+/// ones, so that all of them together tell the truth.
+bool are_plain(const char* eight) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = kOnes * 0x80;
+  std::uint64_t word = 0;
+  std::memcpy(&word, eight, sizeof word);
+  const auto below = [](std::uint64_t bytes, std::uint64_t limit) {
+    return (bytes - kOnes * limit) & ~bytes;
+  };
+  return ((word | below(word, ' ') | below(word ^ (kOnes * '"'), 1) |
+           below(word ^ (kOnes * '\\'), 1)) &
+          kHigh) == 0;
+}
+
 /// Of the bytes in front that stand for themselves: nearly always all of them.
 std::size_t plain_length(std::string_view text) {
-  const auto is_plain = [](char byte) {
-    const auto c = static_cast<unsigned char>(byte);
-    return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
-  };
-  return static_cast<std::size_t>(std::ranges::find_if_not(text, is_plain) - text.begin());
+  std::size_t n = 0;
+  while (n + 8 <= text.size() && are_plain(text.data() + n)) n += 8;
+  while (n < text.size() && is_plain(text[n])) ++n;
+  return n;
 }
 
 }  // namespace

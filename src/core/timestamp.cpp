@@ -2,6 +2,7 @@
 #include <artcache/timestamp.hpp>
 
 #include <algorithm>
+#include <array>
 
 #include "util/utf8.hpp"
 
@@ -90,11 +91,9 @@ Error bad(std::string_view text, const char* part) {
                "timestamp: '" + util::printable(text, kShownMost) + "': bad " + part};
 }
 
-void append_number(std::string& out, std::int64_t number, int width) {
-  char digits[20];
-  for (int i = width - 1; i >= 0; --i, number /= 10)
-    digits[i] = static_cast<char>('0' + number % 10);
-  out.append(digits, static_cast<std::size_t>(width));
+char* write_number(char* to, std::int64_t number, int width) {
+  for (int i = width - 1; i >= 0; --i, number /= 10) to[i] = static_cast<char>('0' + number % 10);
+  return to + width;
 }
 
 /// A moment taken apart.
@@ -131,23 +130,22 @@ Result<Timestamp> Timestamp::parse(std::string_view text) {
 
 std::string to_string(Timestamp time, TimestampStyle style) {
   const auto [date, micros] = Parts(time);
-  std::string out;
-  out.reserve(32);
-  append_number(out, static_cast<int>(date.year()), 4);
-  out.push_back('-');
-  append_number(out, static_cast<unsigned>(date.month()), 2);
-  out.push_back('-');
-  append_number(out, static_cast<unsigned>(date.day()), 2);
-  out.push_back('T');
-  append_number(out, micros / 3'600'000'000, 2);
-  out.push_back(':');
-  append_number(out, micros / 60'000'000 % 60, 2);
-  out.push_back(':');
-  append_number(out, micros / 1'000'000 % 60, 2);
-  out.push_back('.');
-  append_number(out, micros % 1'000'000, 6);
-  out.append(style == TimestampStyle::zulu ? "Z" : "+00:00");
-  return out;
+  std::array<char, 32> text;
+  char* to = text.data();
+  const auto add = [&to](std::int64_t number, int width, char mark) {
+    to = write_number(to, number, width);
+    *to++ = mark;
+  };
+  add(static_cast<int>(date.year()), 4, '-');
+  add(static_cast<unsigned>(date.month()), 2, '-');
+  add(static_cast<unsigned>(date.day()), 2, 'T');
+  add(micros / 3'600'000'000, 2, ':');
+  add(micros / 60'000'000 % 60, 2, ':');
+  add(micros / 1'000'000 % 60, 2, '.');
+  to = write_number(to, micros % 1'000'000, 6);
+  const std::string_view zone = style == TimestampStyle::zulu ? "Z" : "+00:00";
+  to += zone.copy(to, zone.size());
+  return {text.data(), to};
 }
 
 CalendarHour calendar_hour(Timestamp time) {

@@ -11,6 +11,9 @@
 namespace artcache::redis {
 namespace {
 
+/// What is kept of the room of a long command.
+constexpr std::size_t kRoomMost = 64 * 1024;
+
 std::string sha1_hex(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::array<unsigned char, EVP_MAX_MD_SIZE> sum{};
@@ -159,11 +162,17 @@ Result<Reply> Connection::receive(std::chrono::milliseconds most, const Call& ca
   }
 }
 
+Result<Reply> Connection::ask(Args args, Args more, const Call& call) {
+  asked_.clear();
+  append_command(asked_, args, more);
+  ARTCACHE_CHECK(send(asked_, call));
+  auto reply = receive(answer_most_, call);
+  if (asked_.capacity() > kRoomMost) asked_ = std::string();
+  return reply;
+}
+
 Result<Reply> Connection::command(Args args, const Call& call) {
-  std::string bytes;
-  append_command(bytes, args);
-  ARTCACHE_CHECK(send(bytes, call));
-  ARTCACHE_TRY(Reply reply, receive(answer_most_, call));
+  ARTCACHE_TRY(Reply reply, ask(args, {}, call));
   return judged(std::move(reply));
 }
 
@@ -181,17 +190,13 @@ Result<std::vector<Reply>> Connection::pipeline(std::span<const Args> commands, 
 
 Result<Reply> Connection::run(const Script& script, std::size_t keys, Args args, const Call& call) {
   const std::string number = std::to_string(keys);
-  std::vector<std::string_view> words{"EVALSHA", script.sum(), number};
-  words.insert(words.end(), args.begin(), args.end());
-  std::string bytes;
-  append_command(bytes, words);
-  ARTCACHE_CHECK(send(bytes, call));
-  ARTCACHE_TRY(Reply reply, receive(answer_most_, call));
-  if (!reply.is(Reply::Kind::error) || !reply.text.starts_with("NOSCRIPT"))
-    return judged(std::move(reply));
-  words[0] = "EVAL";
-  words[1] = script.text();
-  return command(words, call);
+  const std::array<std::string_view, 3> by_sum{"EVALSHA", script.sum(), number};
+  ARTCACHE_TRY(Reply reply, ask(by_sum, args, call));
+  if (reply.is(Reply::Kind::error) && reply.text.starts_with("NOSCRIPT")) {
+    const std::array<std::string_view, 3> by_text{"EVAL", script.text(), number};
+    ARTCACHE_TRY(reply, ask(by_text, args, call));
+  }
+  return judged(std::move(reply));
 }
 
 Result<void> Connection::subscribe(Args channels, const Call& call) {

@@ -26,8 +26,7 @@ class Script {
   [[nodiscard]] std::string_view sum() const { return sum_; }
 
  private:
-  std::string_view text_;
-  std::string sum_;
+  std::string text_, sum_;
 };
 
 /// What a channel that is subscribed to has said.
@@ -68,6 +67,7 @@ class Connection {
   static Result<Url::Host> ask_sentinels(const Options& options, const Call& call);
   Result<void> log_in(const Login& login, const Call& call);
   Result<void> expect_master(const Call& call);
+  Result<Reply> ask(Args args, Args more, const Call& call);
   Result<void> send(std::string_view bytes, const Call& call);
   Result<Reply> receive(std::chrono::milliseconds most, const Call& call);
   Error spoilt(Error error, Outcome outcome);
@@ -76,6 +76,7 @@ class Connection {
   ReplyReader reader_;
   const Clock* clock_;
   std::chrono::milliseconds answer_most_;
+  std::string asked_;  ///< the last command, for its room
   bool broken_ = false;
 };
 

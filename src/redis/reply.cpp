@@ -3,7 +3,6 @@
 
 #include <hiredis/hiredis.h>
 
-#include <array>
 #include <charconv>
 #include <utility>
 
@@ -115,23 +114,32 @@ Error error_of(const Reply& reply) {
 }
 
 /// By hand: with hiredis a command of many words takes longer to put together than to carry out.
-void append_command(std::string& out, Args args) {
-  std::size_t room = 16;
-  for (const std::string_view arg : args) room += arg.size() + 16;
-  out.reserve(out.size() + room);
-  std::array<char, 32> head;
-  const auto count = [&](char mark, std::size_t number) {
-    head[0] = mark;
-    char* end = std::to_chars(head.data() + 1, head.data() + head.size() - 2, number).ptr;
-    *end++ = '\r';
-    *end++ = '\n';
-    out.append(head.data(), end);
+void append_command(std::string& out, Args args, Args more) {
+  constexpr std::size_t kHeadMost = 32;  // a mark, a number, two ends of lines
+  std::size_t room = kHeadMost;
+  for (const Args words : {args, more})
+    for (const std::string_view word : words) room += word.size() + kHeadMost;
+  const std::size_t begin = out.size();
+  out.resize(begin + room);
+  char* to = out.data() + begin;
+  const auto end_line = [&to] {
+    *to++ = '\r';
+    *to++ = '\n';
   };
-  count('*', args.size());
-  for (const std::string_view arg : args) {
-    count('$', arg.size());
-    out.append(arg).append("\r\n", 2);
+  const auto count = [&](char mark, std::size_t number) {
+    *to++ = mark;
+    to = std::to_chars(to, to + kHeadMost, number).ptr;
+    end_line();
+  };
+  count('*', args.size() + more.size());
+  for (const Args words : {args, more}) {
+    for (const std::string_view word : words) {
+      count('$', word.size());
+      to += word.copy(to, word.size());
+      end_line();
+    }
   }
+  out.resize(static_cast<std::size_t>(to - out.data()));
 }
 
 void ReplyReader::Free::operator()(redisReader* reader) const { redisReaderFree(reader); }

@@ -33,8 +33,8 @@ struct Reply {
 /// An answer that says no, as an error: the first word of it decides the code.
 Error error_of(const Reply& reply);
 
-/// Appends a command as it goes over the wire.
-void append_command(std::string& out, Args args);
+/// Appends a command as it goes over the wire; its words are those of both.
+void append_command(std::string& out, Args args, Args more = {});
 
 /// Takes bytes as they come and gives replies as they are whole.
 class ReplyReader {

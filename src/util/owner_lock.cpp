@@ -82,12 +82,12 @@ std::string_view boot_of(std::string_view place) { return place.substr(0, place.
 class IdleOwnerFiles {
  public:
   IdleOwnerFiles() { files_.reserve(kIdleMost); }
-  std::optional<OwnerFile> take() ARTCACHE_EXCLUDES(mutex_) {
+  std::optional<OwnerFile> take(pid_t process) ARTCACHE_EXCLUDES(mutex_) {
     const MutexLock guard(mutex_);
     // After a fork they are the parent's, too, and what is held in them would be held by both.
-    if (process_ != ::getpid()) {
+    if (process_ != process) {
       files_.clear();
-      process_ = ::getpid();
+      process_ = process;
     }
     if (files_.empty()) return std::nullopt;
     OwnerFile file = std::move(files_.back());
@@ -117,8 +117,9 @@ std::string boot_id() {
   return id;
 }
 
-OwnerLock::OwnerLock(OwnerFile file, std::uint64_t number, std::shared_ptr<IdleOwnerFiles> idle)
-    : file_(std::move(file)), number_(number), process_(::getpid()), idle_(std::move(idle)) {}
+OwnerLock::OwnerLock(OwnerFile file, std::uint64_t number, pid_t process,
+                     std::shared_ptr<IdleOwnerFiles> idle)
+    : file_(std::move(file)), number_(number), process_(process), idle_(std::move(idle)) {}
 
 OwnerLock& OwnerLock::operator=(OwnerLock&& other) noexcept {
   if (this != &other) {
@@ -159,7 +160,8 @@ Result<OwnerFile> OwnerLocks::open_file() const {
 
 Result<OwnerLock> OwnerLocks::hold(std::uint64_t number) const {
   ARTCACHE_CHECK(check_number(number, path_));
-  std::optional<OwnerFile> file = idle_->take();
+  const pid_t process = ::getpid();
+  std::optional<OwnerFile> file = idle_->take(process);
   if (!file || !is_at(path_, *file)) {
     ARTCACHE_TRY(file, open_file());
   }
@@ -168,7 +170,7 @@ Result<OwnerLock> OwnerLocks::hold(std::uint64_t number) const {
     if (errno != EAGAIN && errno != EACCES) return failure("lock", path_, errno);
     return failure("lock", path_, std::to_string(number) + " is held already", Errc::conflict);
   }
-  return OwnerLock(std::move(*file), number, idle_);
+  return OwnerLock(std::move(*file), number, process, idle_);
 }
 
 Result<OwnerLocks::State> OwnerLocks::probe(std::string_view place, std::uint64_t number) const {

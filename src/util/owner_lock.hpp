@@ -49,7 +49,8 @@ class OwnerLock {
 
  private:
   friend class OwnerLocks;
-  OwnerLock(OwnerFile file, std::uint64_t number, std::shared_ptr<IdleOwnerFiles> idle);
+  OwnerLock(OwnerFile file, std::uint64_t number, pid_t process,
+            std::shared_ptr<IdleOwnerFiles> idle);
 
   OwnerFile file_;
   std::uint64_t number_ = 0;

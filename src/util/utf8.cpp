@@ -123,6 +123,8 @@ std::size_t control_character(std::string_view text) {
 
 std::string printable(std::string_view text, std::size_t bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
+  const auto is_usual = [](char c) { return c >= ' ' && c <= '~'; };
+  if (text.size() <= bytes && std::ranges::all_of(text, is_usual)) return std::string(text);
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     const std::string_view rest = text.substr(i);

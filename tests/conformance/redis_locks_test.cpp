@@ -179,19 +179,23 @@ TEST_SUITE("locks in redis") {
   }
 
   TEST_CASE("a grant that another overtook on its way counts, though the lock is free again") {
-    for (const bool still_there : {false, true}) {
-      CAPTURE(still_there);
-      Site site;
-      std::optional<Lease> other;
-      Interrupted index(*site.index->locks(), [&] {
-        other = site.acquire(*site.b);
-        if (!still_there) must(site.b->release(*other, {}));
-      });
-      const auto slow = Site::manager(index);
-      const auto got = slow->try_acquire(Site::wanting(LockClass::manual_rebuild), {});
-      REQUIRE(got.has_value() == !still_there);
-      must(site.commit(got ? *got : *other));
-      CHECK(site.registered() == 1);
+    for (const LockClass by : {LockClass::manual_rebuild, LockClass::manual_check,
+                               LockClass::lazy_rebuild, LockClass::background_cleanup}) {
+      for (const bool still_there : {false, true}) {
+        CAPTURE(to_string(by));
+        CAPTURE(still_there);
+        Site site;
+        std::optional<Lease> other;
+        Interrupted index(*site.index->locks(), [&] {
+          other = site.acquire(*site.b, by);
+          if (!still_there) must(site.b->release(*other, {}));
+        });
+        const auto slow = Site::manager(index);
+        const auto got = slow->try_acquire(Site::wanting(LockClass::manual_rebuild), {});
+        REQUIRE(got.has_value() == !still_there);
+        must(site.commit(got ? *got : *other));
+        CHECK(site.registered() == 1);
+      }
     }
   }
 

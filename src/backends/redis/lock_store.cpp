@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
 #include <set>
+#include <utility>
 
 #include "backends/redis/lock_script.hpp"
 #include "util/try.hpp"
@@ -31,12 +33,9 @@ constexpr std::size_t kKeys = 6;
 constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
                               LockClass::lazy_rebuild, LockClass::background_cleanup};
 
-struct Scripts {
-  Script lock{kLockScript}, take{kTakeScript};
-};
-const Scripts& scripts() {
-  static const Scripts all;
-  return all;
+const Script& lock_script() {
+  static const Script script(kLockScript);
+  return script;
 }
 
 template <class Number>
@@ -63,13 +62,42 @@ std::string lock_key(std::string_view element, LockClass lock_class) {
   return name_of(kLockPrefix, element, to_string(lock_class));
 }
 
-/// In the order that the scripts take them in.
+/// In the order that the script takes them in.
 std::array<std::string, kKeys> keys_of(std::string_view element) {
   std::array<std::string, kKeys> keys;
   for (std::size_t i = 0; i < kClasses.size(); ++i) keys[i] = lock_key(element, kClasses[i]);
   keys[4] = name_of(kWaitersPrefix, element);
   keys[5] = name_of(kLastPrefix, element);
   return keys;
+}
+
+/// As a text of Lua.
+std::string quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > ' ' && byte <= '~' && c != '\'' && c != '\\')
+      out.push_back(c);
+    else
+      out.append("\\").append(std::to_string(1000 + byte), 1, 3);
+  }
+  return out.append("'");
+}
+
+std::int64_t usual_life(LockClass lock_class) { return default_ttl(lock_class).count(); }
+
+Script take_script(std::string_view element, LockClass lock_class) {
+  const auto keys = keys_of(element);
+  std::string text;
+  for (std::size_t i = 0; i < kTakeScript.size(); ++i) {
+    if (kTakeScript[i] != '$') {
+      text.push_back(kTakeScript[i]);
+      continue;
+    }
+    const auto n = static_cast<std::size_t>(kTakeScript[++i] - '1');
+    text.append(quoted(n < kKeys ? keys[n] : std::to_string(usual_life(lock_class))));
+  }
+  return Script(text);
 }
 
 std::string waiter_field(const LockRows::Waiter& waiter) {
@@ -148,6 +176,10 @@ bool is_empty(const LockEdit& edit) {
   return edit.remove.empty() && edit.put.empty() && edit.forget.empty() && edit.wait.empty();
 }
 
+bool holds(const LockRows& rows, std::uint64_t fence) {
+  return std::ranges::find(rows.holders, fence, &LockRows::Holder::fence) != rows.holders.end();
+}
+
 /// Whether `edit` is all that a grant writes where nobody holds or waits; all that a release does.
 bool is_usual_grant(const LockRows& seen, const LockEdit& edit) {
   return seen.holders.empty() && seen.waiters.empty() && edit.put.size() == 1 &&
@@ -156,8 +188,7 @@ bool is_usual_grant(const LockRows& seen, const LockEdit& edit) {
 }
 bool is_usual_release(const LockRows& seen, const LockEdit& edit) {
   return edit.remove.size() == 1 && edit.put.empty() && edit.forget.empty() && edit.wait.empty() &&
-         std::ranges::find(seen.holders, edit.remove.front(), &LockRows::Holder::fence) !=
-             seen.holders.end();
+         holds(seen, edit.remove.front());
 }
 
 /// What the script compares with.
@@ -194,10 +225,6 @@ Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, 
 /// Nothing `seen` reads alone.
 Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen,
                                    const LockEdit& edit, const Call& call) {
-  if (seen != nullptr && is_usual_release(seen->rows, edit)) {
-    ARTCACHE_TRY(const bool gone, give(element, *seen, edit, call));
-    if (gone) return Swapped{true, {}};
-  }
   Words words;
   words.add_keys(element);
   words.add(seen == nullptr ? std::string() : looks_like(seen->last, seen->rows.holders));
@@ -205,7 +232,7 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   words.add(edit);
   Swapped out;
   out.state.at = out.state.heard = deps_.clock->steady();
-  ARTCACHE_TRY(const Reply reply, client_.run(scripts().lock, kKeys, words.views(), call));
+  ARTCACHE_TRY(const Reply reply, client_.run(lock_script(), kKeys, words.views(), call));
   if (reply.is(Reply::Kind::text))
     return Error{Errc::busy, "redis locks: '" + reply.text + "' is held by another program"};
   if (reply.items.size() != 6) return corrupt("an unexpected answer to the script");
@@ -220,48 +247,51 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   return out;
 }
 
-/// Nobody is put out by it, so it leaves no trace: who was on the way meanwhile may go on. Where
-/// there is more than was seen, whoever waits is among it.
-Result<Locks::Swapped> Locks::take(const std::string& element, const State& seen,
-                                   const LockEdit& edit, const Call& call) {
-  const LockRows::Holder& holder = edit.put.front();
-  const auto keys = keys_of(element);
+/// Nobody is put out by it, so it leaves no trace: who was on the way meanwhile may go on.
+Result<bool> Locks::take(const std::string& element, State& seen, LockEdit& edit,
+                         const Call& call) {
+  LockRows::Holder& holder = edit.put.front();
+  const std::string key = lock_key(element, holder.lock_class);
   const Clock::SteadyTime asked = deps_.clock->steady();
   const bool time_stands = !seen.rows.now || asked - seen.heard < kTimeStands;
   const std::string decided = time_stands ? std::string() : time_text(seen);
-  const std::string fence = std::to_string(holder.fence), life = life_of(holder);
+  const std::string fence = std::to_string(holder.fence);
+  const std::string life =
+      holder.life.count() == usual_life(holder.lock_class) ? std::string() : life_of(holder);
   const std::string_view last = seen.last == kNoLast ? std::string_view() : seen.last;
-  std::array<std::string_view, kKeys + 5> words;
-  const auto rest = std::ranges::copy(keys, words.begin()).out;
-  std::swap(words[0], words[static_cast<std::size_t>(
-                          std::ranges::find(kClasses, holder.lock_class) - kClasses.begin())]);
-  std::ranges::copy(std::array<std::string_view, 5>{fence, holder.text, life, last, decided}, rest);
+  const std::array<std::string_view, 6> words{key, fence, holder.text, life, last, decided};
   Args said = words;
   while (said.back().empty()) said = said.first(said.size() - 1);
-  ARTCACHE_TRY(const Reply reply, client_.run(scripts().take, kKeys, said, call));
-  if (reply.integer != 1) return swap(element, nullptr, LockEdit(), call);
-  Swapped out{true, seen};
-  if (!time_stands) out.state.heard = asked;
-  out.state.rows.holders.push_back(holder);
-  remember(element, out.state);
-  return out;
+  const auto script = script_for(key, element, holder.lock_class);
+  ARTCACHE_TRY(const Reply reply, client_.run(*script, 1, said, call));
+  if (reply.integer != 1) return false;
+  if (!time_stands) seen.heard = asked;
+  seen.rows.holders.push_back(std::move(holder));
+  remember(element, std::move(seen));
+  return true;
+}
+
+Result<Locks::Swapped> Locks::take_or_read(const std::string& element, State& seen, LockEdit& edit,
+                                           const Call& call) {
+  ARTCACHE_TRY(const bool taken, take(element, seen, edit, call));
+  if (taken) return Swapped{true, {}};
+  return swap(element, nullptr, LockEdit(), call);
 }
 
 /// A fence stands for one holder, so there is nothing to compare. Who has come to wait meanwhile is
 /// not seen: what is known then is good for take() alone, which looks.
-Result<bool> Locks::give(const std::string& element, const State& seen, const LockEdit& edit,
+Result<bool> Locks::give(const std::string& element, State& seen, std::uint64_t fence,
                          const Call& call) {
-  const auto at =
-      std::ranges::find(seen.rows.holders, edit.remove.front(), &LockRows::Holder::fence);
-  const std::string key = lock_key(element, at->lock_class), fence = std::to_string(at->fence);
-  const std::array<std::string_view, 3> remove{"HDEL", key, fence};
+  auto& holders = seen.rows.holders;
+  const auto at = std::ranges::find(holders, fence, &LockRows::Holder::fence);
+  const std::string key = lock_key(element, at->lock_class), number = std::to_string(fence);
+  const std::array<std::string_view, 3> remove{"HDEL", key, number};
   const auto reply = client_.command(remove, call);
   if (!reply && reply.error().outcome == Outcome::unknown) return reply.error();
   if (!reply || reply->integer != 1) return false;
-  State state = seen;
-  state.rows.holders.erase(state.rows.holders.begin() + (at - seen.rows.holders.begin()));
-  if (state.rows.holders.empty() && state.rows.waiters.empty())
-    remember(element, std::move(state));
+  holders.erase(at);
+  if (holders.empty() && seen.rows.waiters.empty())
+    remember(element, std::move(seen));
   else
     forget(element);
   return true;
@@ -290,15 +320,34 @@ std::string Locks::time_text(const State& state) const {
 std::optional<Locks::State> Locks::known(const std::string& element) {
   const util::MutexLock guard(mutex_);
   const auto at = known_.find(element);
-  if (at == known_.end()) return std::nullopt;
-  pass_time(at->second);
+  if (at == known_.end() || !at->second) return std::nullopt;
+  pass_time(*at->second);
   return at->second;
+}
+
+std::optional<Locks::State> Locks::take_known(const std::string& element) {
+  const util::MutexLock guard(mutex_);
+  const auto at = known_.find(element);
+  if (at == known_.end() || !at->second) return std::nullopt;
+  pass_time(*at->second);
+  return std::exchange(at->second, std::nullopt);
 }
 
 void Locks::remember(const std::string& element, State state) {
   const util::MutexLock guard(mutex_);
   if (known_.size() >= kKnownMost && known_.find(element) == known_.end()) known_.clear();
   known_.insert_or_assign(element, std::move(state));
+}
+
+std::shared_ptr<const Script> Locks::script_for(const std::string& key, std::string_view element,
+                                                LockClass lock_class) {
+  const util::MutexLock guard(mutex_);
+  const auto at = scripts_.find(key);
+  if (at != scripts_.end()) return at->second;
+  if (scripts_.size() >= kKnownMost * kClasses.size()) scripts_.clear();
+  auto script = std::make_shared<const Script>(take_script(element, lock_class));
+  scripts_.emplace(key, script);
+  return script;
 }
 
 void Locks::forget(const std::string& element) {
@@ -356,7 +405,7 @@ Result<void> Locks::change_locks(std::string_view element, const Decide& decide,
 /// What an earlier call has seen is tried first, and whatever it leads to has been compared with
 /// what is there, also a refusal.
 Result<void> Locks::edit(const std::string& element, const Decide& decide, const Call& call) {
-  std::optional<State> state = known(element);
+  std::optional<State> state = take_known(element);
   bool fresh = false;
   for (int i = 0; i < kTriesMost; ++i) {
     if (!state) {
@@ -370,6 +419,10 @@ Result<void> Locks::edit(const std::string& element, const Decide& decide, const
       continue;
     }
     if (fresh && is_empty(*wanted)) return {};
+    if (is_usual_release(state->rows, *wanted)) {
+      ARTCACHE_TRY(const bool gone, give(element, *state, wanted->remove.front(), call));
+      if (gone) return unregister(element, wanted->remove, call);
+    }
     ARTCACHE_TRY(Swapped swapped, swap(element, &*state, *wanted, call));
     if (swapped.done) return unregister(element, wanted->remove, call);
     state = std::move(swapped.state);
@@ -387,11 +440,8 @@ Result<LockEdit> Locks::mint(const std::string& element, State& state, const Dec
   const auto in_the_index = [&](const LockRows& kept) -> Result<LockEdit> {
     LockEdit own;
     Strangers now;
-    for (const LockRows::Holder& holder : kept.holders) {
-      if (std::ranges::find(state.rows.holders, holder.fence, &LockRows::Holder::fence) ==
-          state.rows.holders.end())
-        now.fences.push_back(holder.fence);
-    }
+    for (const LockRows::Holder& holder : kept.holders)
+      if (!holds(state.rows, holder.fence)) now.fences.push_back(holder.fence);
     now.are_new = !std::ranges::includes(strangers.fences, now.fences);
     strangers = std::move(now);
     if (strangers.are_new) return own;
@@ -403,12 +453,12 @@ Result<LockEdit> Locks::mint(const std::string& element, State& state, const Dec
       if (holder.fence == wanted.minted) own.put.push_back(holder);
     return own;
   };
-  ARTCACHE_CHECK(index_.change_locks(element, in_the_index, Durability::now, call));
+  ARTCACHE_CHECK(index_.change_locks(element, std::ref(in_the_index), Durability::now, call));
   return wanted;
 }
 
 Result<void> Locks::grant(const std::string& element, const Decide& decide, const Call& call) {
-  std::optional<State> state = known(element);
+  std::optional<State> state = take_known(element);
   bool fresh = false;
   Strangers strangers;
   for (int i = 0; i < kTriesMost; ++i) {
@@ -416,16 +466,17 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
       ARTCACHE_TRY(state, read(element, call));
       fresh = true;
     }
-    const auto wanted = mint(element, *state, decide, strangers, call);
+    auto wanted = mint(element, *state, decide, strangers, call);
     if (!wanted && fresh) return wanted.error();
     if (!wanted || strangers.are_new) {
       state.reset();
       continue;
     }
-    auto swapped = strangers.fences.empty() && is_usual_grant(state->rows, *wanted)
-                       ? take(element, *state, *wanted, call)
-                       : swap(element, &*state, *wanted, call);
+    const bool usual = strangers.fences.empty() && is_usual_grant(state->rows, *wanted);
+    auto swapped = usual ? take_or_read(element, *state, *wanted, call)
+                         : swap(element, &*state, *wanted, call);
     const bool done = swapped && swapped->done;
+    if (done && usual) return {};
     if (!done && wanted->minted != 0)
       (void)unregister(element, {wanted->minted}, Call().within(kAfterwards, *deps_.clock));
     if (!swapped) {
@@ -451,9 +502,8 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
 /// it ends with its time.
 void Locks::withdraw(const std::string& element, std::uint64_t fence) {
   const Call call = Call().within(kWithdrawMost, *deps_.clock);
-  LockEdit edit;
-  edit.remove.push_back(fence);
-  if (const auto state = read(element, call)) (void)swap(element, &*state, edit, call);
+  auto state = read(element, call);
+  if (state && holds(state->rows, fence)) (void)give(element, *state, fence, call);
 }
 
 Result<void> Locks::unregister(const std::string& element, std::vector<std::uint64_t> fences,

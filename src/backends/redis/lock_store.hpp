@@ -18,6 +18,7 @@
 #include <artcache/backends.hpp>
 #include <artcache/lock_manager.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,19 +61,26 @@ class Locks final : public LockStore {
   Result<Swapped> swap(const std::string& element, const State* seen, const LockEdit& edit,
                        const Call& call);
   /// swap() in short: a grant where nobody was seen to hold or wait, and nobody is put out; a
-  /// release, false where it was not there.
-  Result<Swapped> take(const std::string& element, const State& seen, const LockEdit& edit,
-                       const Call& call);
-  Result<bool> give(const std::string& element, const State& seen, const LockEdit& edit,
-                    const Call& call);
+  /// release. False, with nothing done, where there is more than was seen, or less. What was seen
+  /// is used up otherwise.
+  Result<bool> take(const std::string& element, State& seen, LockEdit& edit, const Call& call);
+  Result<Swapped> take_or_read(const std::string& element, State& seen, LockEdit& edit,
+                               const Call& call);
+  Result<bool> give(const std::string& element, State& seen, std::uint64_t fence, const Call& call);
   Result<State> read(const std::string& element, const Call& call);
   /// It is later by now.
   void pass_time(State& state) const;
   /// The time by now, as the scripts take it to compare with the server's.
   [[nodiscard]] std::string time_text(const State& state) const;
   [[nodiscard]] std::optional<State> known(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
+  /// For who changes it, and has something else to remember when that is done.
+  [[nodiscard]] std::optional<State> take_known(const std::string& element)
+      ARTCACHE_EXCLUDES(mutex_);
   void remember(const std::string& element, State state) ARTCACHE_EXCLUDES(mutex_);
   void forget(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
+  /// For take(); `key` is that of the class.
+  std::shared_ptr<const Script> script_for(const std::string& key, std::string_view element,
+                                           LockClass lock_class) ARTCACHE_EXCLUDES(mutex_);
 
   Result<void> grant(const std::string& element, const Decide& decide, const Call& call);
   Result<void> edit(const std::string& element, const Decide& decide, const Call& call);
@@ -92,7 +100,8 @@ class Locks final : public LockStore {
   LockStore& index_;
   const Deps deps_;
   util::Mutex mutex_;
-  std::map<std::string, State, std::less<>> known_ ARTCACHE_GUARDED_BY(mutex_);
+  std::map<std::string, std::optional<State>> known_ ARTCACHE_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const Script>> scripts_ ARTCACHE_GUARDED_BY(mutex_);
 };
 
 }  // namespace artcache::redis

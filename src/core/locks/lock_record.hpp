@@ -24,7 +24,7 @@ inline constexpr std::size_t kTextMost = 200;  ///< bytes of host, operation, pr
 /// time: only that it is taken away ends its right to write.
 struct LockRecord {
   LockClass lock_class = LockClass::manual_rebuild;
-  std::string owner;  ///< random, one a grant
+  std::string owner;  ///< no other grant has it
   std::string host;   ///< for people
   std::string place;  ///< where the kernel lock of the holder is (util/owner_lock.hpp); or empty
   std::string operation, progress;

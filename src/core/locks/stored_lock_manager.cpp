@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstring>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -27,18 +30,28 @@ using Durability = LockStore::Durability;
 /// their kernel locks on. There are no more of those than holders.
 constexpr std::uint64_t kFencesSkippedMost = 16 * kHoldersMost;
 
-std::string new_owner() {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::array<std::uint8_t, 16> random{};
-  util::fill_random(random);
-  std::string owner;
-  owner.reserve(2 * random.size());
-  for (const std::uint8_t byte : random) {
-    owner.push_back(kDigits[byte >> 4]);
-    owner.push_back(kDigits[byte & 15]);
+/// No two are the same: the first half is random and of the manager, the second half counts.
+class OwnerNames {
+ public:
+  OwnerNames() {
+    std::array<std::uint8_t, 8> random{};
+    util::fill_random(random);
+    std::memcpy(&random_, random.data(), sizeof random_);
   }
-  return owner;
-}
+  std::string next() {
+    std::string name(32, '0');
+    write(name.data(), random_);
+    write(name.data() + 16, ++count_);
+    return name;
+  }
+
+ private:
+  static void write(char* to, std::uint64_t number) {
+    for (int i = 15; i >= 0; --i, number >>= 4) to[i] = "0123456789abcdef"[number & 15];
+  }
+  std::uint64_t random_ = 0;
+  std::atomic<std::uint64_t> count_ = 0;
+};
 
 Result<ElementLocks> decode(const LockRows& rows) {
   ElementLocks locks;
@@ -116,7 +129,7 @@ class StoredLockManager final : public LockManager {
     util::OwnerLock owner_lock = {};
     Time decided{0};
     Clock::SteadyTime asked{}, sent{};
-    bool granted = false;
+    bool likely_free = false, granted = false;
   };
 
   /// By the clock that the times in these records were read off.
@@ -132,7 +145,7 @@ class StoredLockManager final : public LockManager {
   [[nodiscard]] LivenessOf liveness_in(const LockRows& rows) const {
     return [this, &rows](const LockRecord& record) { return liveness(record, rows); };
   }
-  [[nodiscard]] AcquireRequest wanted_by(const LockRequest& request) const;
+  [[nodiscard]] AcquireRequest wanted_by(const LockRequest& request);
   Result<void> look(Attempt& attempt, const Call& call);
   void see(Attempt& attempt, const LockRows& rows, const ElementLocks& locks) const;
   Result<LockEdit> decide(Attempt& attempt, const LockRows& rows, Durability durability);
@@ -146,6 +159,7 @@ class StoredLockManager final : public LockManager {
   const util::OwnerLocks owners_;
   const std::string host_ = util::host_name();
   const std::string boot_ = util::boot_id();
+  OwnerNames owner_names_;
 
   util::Mutex mutex_;
   std::map<std::uint64_t, util::OwnerLock> held_ ARTCACHE_GUARDED_BY(mutex_);  ///< by fence
@@ -159,10 +173,10 @@ Liveness StoredLockManager::liveness(const LockRecord& record, const LockRows& r
   return *state == util::OwnerLocks::State::held ? Liveness::alive : Liveness::dead;
 }
 
-AcquireRequest StoredLockManager::wanted_by(const LockRequest& request) const {
+AcquireRequest StoredLockManager::wanted_by(const LockRequest& request) {
   AcquireRequest out;
   out.wanted.lock_class = request.lock_class;
-  out.wanted.owner = new_owner();
+  out.wanted.owner = owner_names_.next();
   out.wanted.host = host_;
   out.wanted.operation = request.operation;
   out.wanted.ttl = request.ttl.value_or(default_ttl(request.lock_class));
@@ -190,6 +204,9 @@ void StoredLockManager::see(Attempt& attempt, const LockRows& rows,
 /// What would be decided now, by a read alone; a refusal is never guessed.
 Result<void> StoredLockManager::look(Attempt& attempt, const Call& call) {
   ARTCACHE_TRY(LockRows rows, store_->likely_lock_rows(attempt.request.element, call));
+  // Where nobody is there is nothing to be refused by.
+  attempt.likely_free = rows.likely && rows.holders.empty() && rows.waiters.empty();
+  if (attempt.likely_free) return {};
   if (rows.likely) {
     if (const auto locks = decode(rows)) see(attempt, rows, *locks);
     if (attempt.decision.grant) return {};
@@ -207,13 +224,13 @@ Result<Lease> StoredLockManager::acquire(const LockRequest& request, const Call&
   ARTCACHE_CHECK(look(attempt, call));
   while (!attempt.granted) {
     const auto& seen = attempt.decision;
-    if (!seen.grant && is_empty(edit_of(request.element, seen, attempt.decided)))
+    const bool may_be = seen.grant || std::exchange(attempt.likely_free, false);
+    if (!may_be && is_empty(edit_of(request.element, seen, attempt.decided)))
       return busy_error(request, seen, attempt.decided);
-    const Durability durability = seen.grant ? Durability::now : Durability::relaxed;
+    const Durability durability = may_be ? Durability::now : Durability::relaxed;
     attempt.asked = deps_.clock->steady();
-    ARTCACHE_CHECK(store_->change_locks(
-        request.element, [&](const LockRows& rows) { return decide(attempt, rows, durability); },
-        durability, call));
+    const auto by_rows = [&](const LockRows& rows) { return decide(attempt, rows, durability); };
+    ARTCACHE_CHECK(store_->change_locks(request.element, std::ref(by_rows), durability, call));
     drop(seen.evict);
     if (!seen.grant) return busy_error(request, seen, attempt.decided);
   }
@@ -306,7 +323,7 @@ Result<void> StoredLockManager::release(const Lease& lease, const Call& call) {
       edit.remove.push_back(*fence);
     return edit;
   };
-  auto released = store_->change_locks(lease.element, decide, Durability::relaxed, call);
+  auto released = store_->change_locks(lease.element, std::ref(decide), Durability::relaxed, call);
   // Also when the row could not be taken away: then it is now a dead holder's, and nobody minds it.
   drop({&lease.fence, 1});
   return released;
