@@ -89,6 +89,7 @@ class Kills(Stand):
         self.kinds = ""  # of the moments that count: how they begin
         self.killed_at = None
         self.victim = "ingester"
+        self.deed = lambda: self.stop(self.victim)  # at that moment
         self.children, self.wires = {}, {}
         for name in ("se-11", "se-12"):
             port = free_port()
@@ -119,8 +120,7 @@ class Kills(Stand):
                 return
             self.left = None
             self.killed_at = f"{moment} {path}"
-            self.children[self.victim].kill()
-            self.children[self.victim].wait()
+            self.deed()
 
     def arm(self, moments, kinds=""):
         with self.lock:
@@ -234,6 +234,30 @@ class Kills(Stand):
     def logged(self, words, file_id):
         return [line for line in (self.data / "log").read_text().splitlines()
                 if words in line and file_id in line]
+
+    def test_a_copy_that_is_damaged_before_it_was_compared_does_not_count(self):
+        file_id = self.upload("draft.txt", CONTENT, after=[("tags", "x")])["file_id"]
+
+        def damage():
+            self.damaged = [path for path in (self.data / "elements" / "se-12").rglob("*")
+                            if path.is_file() and path.read_bytes() == CONTENT]
+            self.damaged[0].write_bytes(CONTENT[:-1] + b"!")
+
+        self.deed = damage
+        self.arm(0, kinds="after POST")
+        transaction = self.finalize(file_id)["transaction_id"]
+        done = {}
+        self.until(lambda: done.update(self.call(
+            "GET", "ingester", f"/api/v1/finalize/{transaction}/status", 200)) or
+            done["status"] in ("completed", "failed"), done)
+        self.assertEqual(len(self.damaged), 1, self.killed_at)
+        self.assertEqual(done["status"], "failed", done)
+        self.assertIn("checksum", done["error_message"])
+        self.until(lambda: self.ask("GET", "se-12", f"/api/v1/files/{file_id}")[0] == 404,
+                   "the damaged copy stays")
+        self.assertFalse(self.damaged[0].exists())
+        self.assertEqual(self.content("se-11", file_id), CONTENT)
+        self.expect_whole(file_id)  # the next one
 
     def test_the_copy_stays_when_the_source_has_lost_its_disk(self):
         self.stop("ingester")

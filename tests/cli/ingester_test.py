@@ -231,6 +231,11 @@ class Deaths(WithServers):
         return self.ask("POST", "ingester", "/api/v1/upload", body=b"".join(pieces), headers={
             "Content-Type": f"multipart/form-data; boundary={LINE}"})[0] == 201
 
+    def files(self, name):
+        """Whatever the element has on its disk for its files, under any name."""
+        return {path for path in (self.data / "elements" / name / "files").rglob("*")
+                if path.is_file()}
+
     def test_a_small_file_goes_to_the_next_element_when_one_has_just_died(self):
         first, second = free_port(), free_port()
         elements = [f"http://127.0.0.1:{first}", f"http://127.0.0.1:{second}"]
@@ -272,12 +277,13 @@ class Deaths(WithServers):
         self.ingester([f"http://127.0.0.1:{port}"])
         victim = self.element("se-11", port, 1)
         self.until(self.upload_works)
-        before = self.total("se-11")
+        before, files = self.total("se-11"), self.files("se-11")
         head, content, tail = form("large.bin", b"z" * (16 * MIB))
 
         def pieces():
             yield head
             yield content[:8 * MIB]
+            self.until(lambda: self.files("se-11") != files, "nothing arrives")
             victim.kill()
             victim.wait()
             yield content[8 * MIB:]
@@ -289,6 +295,7 @@ class Deaths(WithServers):
         self.assertIn("se-11 broke off", said["detail"])
         self.element("se-11", port, 1)
         self.assertEqual(self.total("se-11"), before)
+        self.until(lambda: self.files("se-11") == files, "what arrived of it stays on the disk")
         check = self.call("GET", "se-11", "/api/v1/cache/consistency", 200)
         self.assertTrue(check["is_consistent"], check)
         self.until(self.upload_works)
