@@ -345,6 +345,22 @@ class Finalizes(Stand):
         entry = self.entry("se-03", file_id)
         self.assertEqual((entry["tags"], entry["description"]), (["edited"], "given"))
 
+    def test_edits_of_both_copies_are_put_together(self):
+        self.demo(ingester__finalize_cleanup_after="10s")
+        file_id = self.upload("draft.txt", b"draft", before=[("description", "first")])["file_id"]
+        self.assertEqual(self.finalize(file_id)["status"], "completed")
+        for element, edits in (("se-01", {"description": "source", "version": "source"}),
+                               ("se-03", {"tags": ["copy"], "version": "copy"})):
+            self.call("PATCH", element, f"/api/v1/files/{file_id}", 200, body=json.dumps(edits))
+        self.until(lambda: self.ask("GET", "se-01", f"/api/v1/files/{file_id}")[0] == 404)
+        entry = self.entry("se-03", file_id)
+        self.assertEqual((entry["description"], entry["tags"], entry["version"]),
+                         ("source", ["copy"], "copy"))
+        said = (self.data / "log").read_text().splitlines()
+        told = [line for line in said if "Both copies" in line and file_id in line]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn("version: at se-01", told[0])
+
     def test_who_asks_for_what_cannot_be_is_told_so(self):
         self.demo(element_se_03__max_size=1000)
         self.finalize("00000000-0000-4000-8000-000000000001", check=404)
