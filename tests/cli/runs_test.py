@@ -7,11 +7,14 @@ usage: runs_test.py ARTCACHED ARTCACHE
 
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import unittest
 import uuid
 
@@ -183,6 +186,108 @@ class Runs(Demo):
         self.call("DELETE", "locks/manual_check", 404)
         child.send_signal(signal.SIGCONT)
         self.assertNotEqual(child.wait(timeout=60), 0)  # it lost its lock
+
+
+class LazyRefresh(Demo):
+    """What a read sets going, and the rebuild that comes in the middle of it."""
+
+    def expire(self):
+        with self.index:
+            for (table,) in self.index.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' "
+                    "AND name GLOB 'entry_[0-9]*'").fetchall():
+                self.index.execute(f"UPDATE {table} SET refreshed_at = 0")
+
+    def refreshing(self):
+        """The record of a refresh that holds its lock."""
+        for (record,) in self.index.execute("SELECT record FROM holder WHERE class = 3"):
+            if json.loads(record)["operation"] == "refresh":
+                return json.loads(record)
+        return None
+
+    def read_all(self, ids):
+        for file_id in ids:
+            self.daemon.call("GET", "se-01", f"/api/v1/files/{file_id}")
+
+    def stop_in_the_middle(self, ids):
+        """The process stands still, with the lock of a refresh and without one on the index."""
+        for _ in range(300):
+            self.expire()
+            reader = threading.Thread(target=self.read_all, args=(ids,))
+            reader.start()
+            while reader.is_alive():
+                if self.refreshing():
+                    self.daemon.child.send_signal(signal.SIGSTOP)
+                    # Its threads run on until it says that it stands.
+                    _, state = os.waitpid(self.daemon.child.pid, os.WUNTRACED)
+                    self.assertTrue(os.WIFSTOPPED(state))
+                    if self.refreshing() and self.may_write():
+                        return reader
+                    self.daemon.child.send_signal(signal.SIGCONT)
+            reader.join()
+        self.fail("no refresh was met in the middle")
+
+    def may_write(self):
+        try:
+            self.index.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        self.index.rollback()
+        return True
+
+    def rebuild(self, *more):
+        store = self.daemon.data / "se-01"
+        child = subprocess.Popen(
+            [PROGRAM, "rebuild", "--storage", f"file://{store}/files", "--index",
+             f"sqlite://{store}/index.db", "--element", "se-01", "-v", *more],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(child.stderr.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def seen(self, text):
+        """What an operator of the seeds finds in a log."""
+        return re.findall("^.*(?:lock.*skip|lock.*acquired).*$", text,
+                          re.IGNORECASE | re.MULTILINE)
+
+    def test_a_rebuild_lets_a_refresh_go_first_that_is_under_way_and_the_next_are_skipped(self):
+        self.multiply(200)
+        self.call("POST", "rebuild")
+        ids = [one["file_id"] for one in self.daemon.call(
+            "GET", "se-01", "/api/v1/files/?limit=100")["files"]]
+        self.index = sqlite3.connect(self.daemon.data / "se-01/index.db", timeout=0.2)
+        self.addCleanup(self.index.close)
+        reader = self.stop_in_the_middle(ids)
+        rebuild = self.rebuild("--files-per-second", "100")
+        # It has asked for the place, and waits.
+        self.assertTrue(eventually(lambda: self.refreshing()["asked_to_yield"]))
+        self.assertIsNone(rebuild.poll())
+        self.daemon.child.send_signal(signal.SIGCONT)
+        said = ""
+        for line in rebuild.stderr:
+            said += line
+            if self.seen(line):
+                break
+        self.assertRegex(said, "Lock acquired successfully.*manual_rebuild")
+        reader.join()
+        before = len(self.daemon.log.read_text())
+        self.expire()
+        self.read_all(ids)
+        self.assertTrue(eventually(
+            lambda: "skipped due to lock" in self.daemon.log.read_text()[before:]))
+        self.assertIsNone(rebuild.poll())
+        rest = rebuild.stderr.read()
+        self.assertEqual(rebuild.wait(), 0, rest)
+        self.assertNotIn("given up", rest)
+        told = self.seen(self.daemon.log.read_text())
+        self.assertTrue(any("lock_type=lazy_rebuild" in line for line in told), told)
+        self.assertTrue(any("LAZY_REBUILD lock, skipping" in line for line in told), told)
+        # The next read sets a refresh going again.
+        self.expire()
+        self.read_all(ids[:1])
+        self.assertTrue(eventually(lambda: not self.daemon.call(
+            "GET", "se-01", f"/api/v1/files/{ids[0]}")["cache_expired"]))
 
 
 class Schedules(Demo):
