@@ -306,7 +306,7 @@ BEGIN
       digest = mod(mod(h.digest + parts, modulus) + modulus, modulus),
       count = h.count + counts, bytes = h.bytes + sizes, base = h.base, suspect = h.suspect,
       log_bytes = h.log_bytes + logged WHERE one = 1;
-    PERFORM pg_notify('{p}head', '');
+    PERFORM pg_notify('{p}head', lpad(to_hex(h.epoch), 16, '0') || '/' || (h.seq + n));
   END IF;
   DELETE FROM {p}pending WHERE id = NEW.id;
   RETURN NULL;
