@@ -12,6 +12,8 @@ namespace {
 
 /// While the database is away, which is when somebody asks, its part is missing and no more.
 constexpr std::chrono::seconds kTablesMost{2};
+/// In one transaction, so that nobody else waits for long.
+constexpr std::size_t kForgottenAtOnce = 1000;
 
 /// Nothing is missing that somebody would have to be told of.
 bool is_in_step(const FollowStatus& follow) { return follow.in_step && follow.dead_letters == 0; }
@@ -232,6 +234,14 @@ void Following::measure(const TellGauge& tell) const {
   }
 }
 
+namespace {
+
+Error not_followed(const Followed& one) {
+  return {Errc::unavailable, one.element + ": nobody names it any more, and it is not followed"};
+}
+
+}  // namespace
+
 // --- All of them --------------------------------------------------------------------------------
 
 void Fleet::update(const std::vector<Owner>& elements) {
@@ -273,8 +283,6 @@ void Fleet::update(const std::vector<Owner>& elements) {
 void Fleet::let_go() {
   for (const auto& one : all()) {
     if (!one->gone_for(kGoneFor)) continue;
-    one->stop();
-    one->end_gauges();
     const std::string& id = one->element().element;
     const LogField fields[]{{"storage_element_id", std::string_view(id)}};
     deps_.logger->log({.level = LogLevel::warning,
@@ -282,11 +290,60 @@ void Fleet::let_go() {
                        .message = "A storage element is gone for good and not followed any more",
                        .fields = fields,
                        .request_id = {}});
-    const auto since = one->status().gone_since;
-    const util::MutexLock lock(mutex_);
-    gone_[id] = since.value_or(made_at_);
-    elements_.erase(id);
+    end(*one);
   }
+}
+
+void Fleet::end(Following& one) {
+  one.stop();
+  one.end_gauges();
+  const auto since = one.status().gone_since;
+  const std::string& id = one.element().element;
+  const util::MutexLock lock(mutex_);
+  gone_[id] = since.value_or(made_at_);
+  elements_.erase(id);
+}
+
+Result<std::uint64_t> Fleet::forget(std::string_view element, const Call& call) {
+  const util::MutexLock nobody_names_one_meanwhile(updating_);
+  if (const auto followed = find(element)) {
+    if (!followed->status().gone_since)
+      return Error{Errc::conflict, "Storage element " + std::string(element) +
+                                       " is still named, by the registry, by discovery or by "
+                                       "`elements`: remove it there first"};
+    end(*followed);
+  }
+  const Tables& tables = *replica_.tables;
+  std::uint64_t removed = 0;
+  bool known = false;
+  while (true) {
+    ARTCACHE_TRY(
+        const std::size_t done,
+        replica_.database->write(call, [&](Session& session) -> Result<std::size_t> {
+          const Standings& standings = tables.standings();
+          ARTCACHE_TRY(const auto all, standings.list(session));
+          known = known || std::ranges::find(all, element, &Followed::element) != all.end();
+          if (!known) return std::size_t{0};
+          // Should this be cut short, it is behind, and not at a position whose files are not
+          // there.
+          ARTCACHE_CHECK(standings.store(session, element, {}, deps_.clock->now()));
+          ARTCACHE_TRY(const auto keys, tables.first_keys(session, element, kForgottenAtOnce));
+          if (keys.empty()) {
+            ARTCACHE_CHECK(standings.forget(session, element));
+            return std::size_t{0};
+          }
+          ARTCACHE_TRY(const auto held, tables.find_held(session, element, keys));
+          ARTCACHE_CHECK(tables.remove_files(session, element, keys, held));
+          return keys.size();
+        }));
+    if (!known)
+      return Error{Errc::not_found, "Storage element " + std::string(element) + " not found"};
+    removed += done;
+    if (done == 0) break;
+  }
+  const util::MutexLock lock(mutex_);
+  if (const auto at = gone_.find(element); at != gone_.end()) gone_.erase(at);
+  return removed;
 }
 
 void Fleet::stop() {
@@ -356,16 +413,38 @@ std::string Fleet::status_json(const Call& call) const {
   return std::move(json).str();
 }
 
+Result<std::vector<Followed>> Fleet::unfollowed(const Call& call) const {
+  ARTCACHE_TRY(auto kept, replica_.database->read(call, [&](Session& session) {
+    return replica_.tables->standings().list(session);
+  }));
+  std::erase_if(kept, [this](const Followed& one) { return find(one.element) != nullptr; });
+  return kept;
+}
+
 Result<void> Fleet::await(const ReadBound& bound, std::string_view element,
                           const Call& call) const {
+  ARTCACHE_TRY(std::vector<Followed> left, unfollowed(call));
   std::vector<std::shared_ptr<Following>> asked = all();
   if (!element.empty()) {
-    asked.assign(1, find(element));
-    if (!asked.front())
+    const auto is_another = [&](const std::string& id) { return id != element; };
+    std::erase_if(asked, [&](const auto& one) { return is_another(one->element().element); });
+    std::erase_if(left, [&](const Followed& one) { return is_another(one.element); });
+    if (asked.empty() && left.empty())
       return Error{Errc::not_found, "Storage element " + std::string(element) + " not found"};
   }
-  if (bound.min_position) ARTCACHE_CHECK(await_position(asked, *bound.min_position, call));
+  if (bound.min_position) {
+    const auto same_log = [&](const Followed& one) {
+      return one.position.epoch == bound.min_position->epoch;
+    };
+    const auto at = std::ranges::find_if(left, same_log);
+    if (at == left.end()) {
+      ARTCACHE_CHECK(await_position(asked, *bound.min_position, call));
+    } else if (at->position.seq < bound.min_position->seq) {
+      return not_followed(*at);
+    }
+  }
   if (!bound.max_staleness) return {};
+  if (!left.empty()) return not_followed(left.front());
   for (const auto& one : asked)
     if (auto kept = one->await({.max_staleness = bound.max_staleness}, call); !kept)
       return Error{kept.error().code, one->element().element + ": " + kept.error().message};
@@ -397,6 +476,12 @@ void Fleet::wake() {
 
 void Fleet::measure() const {
   for (const auto& one : all()) one->measure();
+}
+
+std::string forgotten_json(std::string_view element, std::uint64_t files) {
+  JsonWriter json;
+  json.begin_object().member("storage_element_id", element).member("removed", files).end_object();
+  return std::move(json).str();
 }
 
 }  // namespace artcache::replica

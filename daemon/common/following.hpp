@@ -134,10 +134,16 @@ class Fleet {
   /// that has dead letters, but for those that were dropped. Takes two seconds at most.
   [[nodiscard]] std::string status_json(const Call& call) const;
   /// Waits until a read of the tables that begins then keeps the bound, for not longer than the
-  /// call lasts: `min_position` by the element whose log it is of, `max_staleness` by all that are
-  /// followed, or both by the one that is named. Errors: gone (a position of none of these logs),
-  /// unavailable (not yet), not_found (no such element), cancelled, those of the elements.
+  /// call lasts: `min_position` by the element whose log it is of, `max_staleness` by all of which
+  /// files are kept, or both by the one that is named. Where an element is not followed any more a
+  /// position is kept that was reached before, and nothing else. Errors: gone (a position of none
+  /// of these logs), unavailable (not yet), not_found (no such element), cancelled, those of the
+  /// elements and of the tables.
   Result<void> await(const ReadBound& bound, std::string_view element, const Call& call) const;
+  /// Removes what is kept of an element that nobody names any more: its files, its dead letters,
+  /// and how far this was with it. How many files these were. May be repeated after any error.
+  /// Errors: conflict (somebody names it), not_found (nothing is kept of it), those of the tables.
+  Result<std::uint64_t> forget(std::string_view element, const Call& call);
   /// All of them ask their elements for news.
   void wake();
   /// As Following::measure(), each of them.
@@ -146,7 +152,11 @@ class Fleet {
  private:
   /// Those that are gone for good.
   void let_go() ARTCACHE_REQUIRES(updating_);
+  /// Stops, and keeps in mind since when nobody names it.
+  void end(Following& one) ARTCACHE_REQUIRES(updating_);
   [[nodiscard]] std::vector<FollowingStatus> followed() const;
+  /// Those of which the tables know alone.
+  Result<std::vector<Followed>> unfollowed(const Call& call) const;
   static Result<void> await_position(const std::vector<std::shared_ptr<Following>>& asked,
                                      const Position& position, const Call& call);
 
@@ -163,5 +173,8 @@ class Fleet {
   std::map<std::string, Timestamp, std::less<>> gone_ ARTCACHE_GUARDED_BY(mutex_);
   bool stopped_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };
+
+/// What is said of Fleet::forget().
+std::string forgotten_json(std::string_view element, std::uint64_t files);
 
 }  // namespace artcache::replica

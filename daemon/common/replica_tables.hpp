@@ -78,6 +78,8 @@ class Standings {
   /// there is none.
   Result<bool> drop_dead(Session& session, std::string_view element, std::string_view key,
                          Timestamp now) const;
+  /// As if it had never been followed.
+  Result<void> forget(Session& session, std::string_view element) const;
 
  private:
   std::string_view standing_, dead_;
@@ -107,6 +109,9 @@ class Tables {
   virtual Result<void> remove_files(Session& session, std::string_view element,
                                     std::span<const std::string> keys,
                                     std::span<const Held> held) const = 0;
+  /// The first of its keys, in their order.
+  virtual Result<std::vector<std::string>> first_keys(Session& session, std::string_view element,
+                                                      std::size_t most) const = 0;
   /// All keys of an element with their hashes, by key. A row of the original has a hash of zeros,
   /// which no content has.
   virtual Result<void> scan_files(

@@ -172,4 +172,11 @@ Result<bool> Standings::drop_dead(Session& session, std::string_view element, st
   return changed > 0;
 }
 
+Result<void> Standings::forget(Session& session, std::string_view element) const {
+  for (const std::string_view table : {dead_, standing_})
+    ARTCACHE_CHECK(session.run(
+        "DELETE FROM " + std::string(table) + " WHERE storage_element_id = $1", element));
+  return {};
+}
+
 }  // namespace artcache::replica

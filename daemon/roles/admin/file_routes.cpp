@@ -171,6 +171,16 @@ http::Reply sync_status(Parts& parts, http::Request& request) {
                                               : R"({"elements":[],"in_step":false})");
 }
 
+/// What is left in the registry of an element that is gone for good.
+http::Reply forget_element(Parts& parts, http::Request& request, Deed& deed) {
+  const std::string element(request.values.find("element").value_or(""));
+  deed.target = element;
+  if (!parts.fleet) return not_found("Storage element " + element);
+  const auto removed = parts.fleet->forget(element, request.call);
+  if (!removed) return removed.error();
+  return http::json_response(200, replica::forgotten_json(element, *removed));
+}
+
 }  // namespace
 
 std::variant<FileId, http::Problem> path_file(const http::Request& request) {
@@ -228,6 +238,9 @@ Result<void> add_file_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(look(one, "What is known of a file", show, kShowQuery));
   ARTCACHE_CHECK(
       look(all + "/sync-status", "How far the registry is with each element", sync_status));
+  ARTCACHE_CHECK(act(Method::del, all + "/sync-status/{element}", "storage_element.forget",
+                     "Removes what is kept of an element that nobody names any more", admins,
+                     forget_element));
   const char* const changes = "Changes description, version, metadata, tags, retention";
   ARTCACHE_CHECK(act(Method::patch, one, "file.update", changes, writers, edit_file));
   ARTCACHE_CHECK(act(Method::put, one, "file.update", changes, writers, edit_file));

@@ -160,6 +160,14 @@ Result<void> FileTables::remove_files(Session& session, std::string_view element
   return {};
 }
 
+Result<std::vector<std::string>> FileTables::first_keys(Session& session, std::string_view element,
+                                                        std::size_t most) const {
+  return session.all(
+      "SELECT file_id FROM files WHERE storage_element_id = $1 AND content_hash IS NOT NULL "
+      "ORDER BY file_id LIMIT $2",
+      [](Row row) { return row.text(); }, element, most);
+}
+
 Result<void> FileTables::scan_files(
     Session& session, std::string_view element,
     const std::function<void(std::string_view, const ContentHash&)>& visit) const {

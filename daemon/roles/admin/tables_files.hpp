@@ -42,6 +42,8 @@ class FileTables final : public replica::Tables {
   Result<void> remove_files(Session& session, std::string_view element,
                             std::span<const std::string> keys,
                             std::span<const replica::Held> held) const override;
+  Result<std::vector<std::string>> first_keys(Session& session, std::string_view element,
+                                              std::size_t most) const override;
   Result<void> scan_files(
       Session& session, std::string_view element,
       const std::function<void(std::string_view, const ContentHash&)>& visit) const override;

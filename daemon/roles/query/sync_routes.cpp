@@ -91,6 +91,14 @@ Reply sync_full(Parts& parts, Request& request) {
   return response;
 }
 
+/// What is left of one that is gone for good.
+Reply forget_element(Parts& parts, Request& request) {
+  const std::string element(request.values.find("element").value_or(""));
+  const auto removed = parts.fleet->forget(element, request.call);
+  if (!removed) return removed.error();
+  return http::json_response(200, replica::forgotten_json(element, *removed));
+}
+
 // --- Dead letters -------------------------------------------------------------------------------
 
 void append_letter(JsonWriter& json, const BuriedLetter& letter) {
@@ -175,6 +183,8 @@ Result<void> add_sync_routes(http::Site& site, Parts& parts) {
   };
   const auth::Rule admins{.roles = {"admin", "super_admin"}, .denial = "Admin access required"};
   const auth::Rule readers{.roles = {"admin", "super_admin", "operator", "auditor", "readonly"}};
+  ARTCACHE_CHECK(add(Method::del, "elements/{element}", forget_element,
+                     "Removes what is kept of an element that nobody names any more", admins));
   const std::string_view letter = "dead-letters/{element}/{id}";
   ARTCACHE_CHECK(add(Method::post, "full", sync_full, "Compares everything with the elements",
                      admins, kElementQuery));

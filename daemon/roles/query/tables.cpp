@@ -101,6 +101,8 @@ class QueryTables final : public replica::Tables {
   Result<void> remove_files(Session& session, std::string_view element,
                             std::span<const std::string> keys,
                             std::span<const Held> held) const override;
+  Result<std::vector<std::string>> first_keys(Session& session, std::string_view element,
+                                              std::size_t most) const override;
   Result<void> scan_files(
       Session& session, std::string_view element,
       const std::function<void(std::string_view, const ContentHash&)>& visit) const override;
@@ -142,6 +144,13 @@ Result<void> QueryTables::remove_files(Session& session, std::string_view elemen
     if (const Held* one = held_of(held, key))
       ARTCACHE_CHECK(sqlite::remove_files(session, {one, 1}));
   return {};
+}
+
+Result<std::vector<std::string>> QueryTables::first_keys(Session& session, std::string_view element,
+                                                         std::size_t most) const {
+  return session.all(
+      "SELECT id FROM file_metadata_cache WHERE storage_element_id = $1 ORDER BY id LIMIT $2",
+      [](Row row) { return row.text(); }, element, most);
 }
 
 Result<void> QueryTables::scan_files(

@@ -96,6 +96,45 @@ TEST_SUITE("following") {
       CHECK(status->follow.snapshots == 0);
       CHECK(crew.bench.count("file_metadata_cache") == 3);
     }
+
+    SUBCASE("and reads that ask for more than it had are refused") {
+      const ReadBound fresh{.max_staleness = 1h};
+      CHECK(crew.fleet.await(fresh, {}, {}).error().code == Errc::unavailable);
+      CHECK(crew.fleet.await(fresh, "se-02", {}).error().code == Errc::unavailable);
+      must(crew.fleet.await(fresh, "se-01", {}));
+      Position position = crew.status("se-02")->follow.position;
+      must(crew.fleet.await({.min_position = position}, {}, {}));
+      must(crew.fleet.await({.min_position = position}, "se-02", {}));
+      ++position.seq;
+      CHECK(crew.fleet.await({.min_position = position}, {}, {}).error().code == Errc::unavailable);
+      CHECK(crew.fleet.await({.min_position = position}, "se-09", {}).error().code ==
+            Errc::not_found);
+    }
+
+    SUBCASE("until somebody has it forgotten") {
+      CHECK(must(crew.fleet.forget("se-02", {})) == 1);
+      CHECK_FALSE(crew.status("se-02"));
+      CHECK(crew.bench.count("file_metadata_cache") == 1);
+      must(crew.fleet.await({.max_staleness = 1h}, {}, {}));
+      CHECK(crew.fleet.forget("se-02", {}).error().code == Errc::not_found);
+      // Should it come back after all, it begins anew.
+      crew.away = false;
+      crew.fleet.update({crew.kFirst, crew.kSecond});
+      crew.until_in_step("se-02", true);
+      CHECK(crew.bench.count("file_metadata_cache") == 2);
+    }
+  }
+
+  TEST_CASE("an element that nobody names is forgotten at once when that is asked for") {
+    Crew crew;
+    CHECK(crew.fleet.forget("se-02", {}).error().code == Errc::conflict);
+    for (std::size_t i = 10; i < 1500; ++i) crew.sources["se-02"]->put(sample_entry(i));
+    must(crew.fleet.find("se-02")->sync_full({}));
+    crew.fleet.update({crew.kFirst});
+    CHECK(must(crew.fleet.forget("se-02", {})) == 1491);
+    CHECK(crew.fleet.find("se-02") == nullptr);
+    CHECK(crew.bench.count("file_metadata_cache") == 1);
+    CHECK(crew.bench.count("file_metadata_sync") == 1);
   }
 
   TEST_CASE("an element that nobody names and that answers is still followed") {

@@ -39,6 +39,10 @@ class BusyTables final : public replica::Tables {
                             std::span<const replica::Held> held) const override {
     return tables_.remove_files(session, element, keys, held);
   }
+  Result<std::vector<std::string>> first_keys(db::Session& session, std::string_view element,
+                                              std::size_t most) const override {
+    return tables_.first_keys(session, element, most);
+  }
   Result<void> scan_files(
       db::Session& session, std::string_view element,
       const std::function<void(std::string_view, const ContentHash&)>& visit) const override {
