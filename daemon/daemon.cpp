@@ -30,7 +30,9 @@ void configure(http::Site& site, const config::Settings& settings) {
   site.limits.connections_most = settings.number("connections");
   site.limits.header_most = settings.number("header_bytes");
   site.limits.header_timeout = settings.duration("header_timeout");
+  site.limits.first_byte_timeout = settings.duration("first_byte_timeout");
   site.limits.body_timeout = settings.duration("body_timeout");
+  site.limits.body_rate = settings.number("body_rate");
   site.limits.write_timeout = settings.duration("write_timeout");
   site.limits.idle_timeout = settings.duration("idle_timeout");
   if (settings.was_said("cors_origins")) site.cors.origins = split(settings.text("cors_origins"));
@@ -98,6 +100,7 @@ Result<void> Daemon::open(const Call& call) {
       http::ServerSettings{.io_threads = plan_.daemon.number("io_threads"),
                            .workers = plan_.daemon.number("workers"),
                            .queue_most = plan_.daemon.number("queue"),
+                           .lasting_most = plan_.daemon.number("lasting"),
                            .grace = plan_.daemon.duration("grace")},
       deps_);
   for (std::size_t i = 0; i < roles_.size(); ++i) {

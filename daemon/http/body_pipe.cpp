@@ -10,6 +10,7 @@ namespace {
 
 // What one upload keeps in memory at most, but for the piece that is on its way in.
 constexpr std::size_t kBytesMost = 512 * 1024;
+constexpr std::size_t kJoinMost = 16 * std::size_t{1024};
 
 }  // namespace
 
@@ -99,7 +100,11 @@ void BodyPipe::put(std::string piece) {
       pieces_.clear();
     } else {
       waiting_ += piece.size();
-      pieces_.push_back(std::move(piece));
+      // What comes byte by byte must not take the room of a piece for each.
+      if (!pieces_.empty() && pieces_.back().size() + piece.size() <= kJoinMost)
+        pieces_.back().append(piece);
+      else
+        pieces_.push_back(std::move(piece));
     }
   }
   changed_.notify_one();
@@ -124,6 +129,11 @@ void BodyPipe::fail(Error error) {
 std::optional<Error> BodyPipe::failure() const {
   const std::scoped_lock held(mutex_);
   return failure_;
+}
+
+std::uint64_t BodyPipe::received() const {
+  const std::scoped_lock held(mutex_);
+  return total_;
 }
 
 void BodyPipe::expect_taps() {

@@ -48,6 +48,8 @@ class BodyPipe final : public BodyReader {
   /// What the reader is told from now on. The first failure counts.
   void fail(Error error);
   [[nodiscard]] std::optional<Error> failure() const;
+  /// So many bytes have come so far.
+  [[nodiscard]] std::uint64_t received() const;
 
   /// Taps will be lent: nothing has to be read ahead. Before the first read.
   void expect_taps();

@@ -19,7 +19,6 @@ namespace {
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFirstRoom = 4 * 1024;
-constexpr std::size_t kBodyRoom = 256 * 1024;
 // So much of a body that nobody read is thrown away to keep the connection.
 constexpr std::uint64_t kDrainMost = 64 * 1024;
 // A client that still sends while it is refused gets so long to notice, so that its unread bytes
@@ -27,7 +26,15 @@ constexpr std::uint64_t kDrainMost = 64 * 1024;
 constexpr std::chrono::milliseconds kLinger{2000};
 
 // Of a target that is longer, the rest does not help whoever reads the log.
+constexpr std::size_t kMethodLogged = 20;
 constexpr std::size_t kTargetLogged = 200;
+
+/// As it was sent, for the access log, also where it is nothing that we know.
+std::string asked(const RequestParser& parser) {
+  const auto or_dash = [](std::string_view text) { return text.empty() ? "-" : text; };
+  return std::string(or_dash(parser.method().substr(0, kMethodLogged))) + " " +
+         std::string(or_dash(std::string_view(parser.target()).substr(0, kTargetLogged)));
+}
 
 /// What there is to know of a request before it has an Exchange.
 struct Understood {
@@ -44,11 +51,11 @@ Understood understand(const RequestParser& parser, const Site& site) {
     understood.problem = Problem{.status = status, .detail = std::move(detail)};
     return std::move(understood);
   };
+  const auto method = parse_method(parser.method());
+  understood.method = method.value_or(Method::get);
   if (parser.refusal()) return refuse(parser.refusal()->status, parser.refusal()->reason);
   if (!parser.head_done()) return refuse(408, "The header took too long");
-  const auto method = parse_method(parser.method());
   if (!method) return refuse(501, "Method Not Implemented");
-  understood.method = *method;
   auto target = parse_target(parser.target());
   if (!target) return refuse(400, target.error().message);
   understood.target = *std::move(target);
@@ -58,15 +65,6 @@ Understood understand(const RequestParser& parser, const Site& site) {
   understood.match = site.find(*method, understood.target.raw_path);
   return understood;
 }
-
-/// What was lent ends with its scope, also when that ends because the server does.
-struct TakenBack {
-  explicit TakenBack(std::shared_ptr<Exchange> its) : exchange(std::move(its)) {}
-  ~TakenBack() { exchange->body.take_back(); }
-  TakenBack(const TakenBack&) = delete;
-  TakenBack& operator=(const TakenBack&) = delete;
-  const std::shared_ptr<Exchange> exchange;
-};
 
 std::string peer_of(const Socket& socket) {
   boost::system::error_code error;
@@ -109,7 +107,8 @@ Connection::Connection(Common& common, Loop& loop, const Site& site, std::unique
       site_(site),
       wire_(std::move(wire)),
       peer_(peer_of(wire_->socket())),
-      signal_(loop.io, asio::steady_timer::time_point::max()) {
+      signal_(loop.io, asio::steady_timer::time_point::max()),
+      pace_(site.limits) {
   loop_.connections.insert(this);
   boost::system::error_code ignored;
   wire_->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -150,7 +149,12 @@ asio::awaitable<Connection::Next> Connection::serve_one() {
   began_ = common_.deps.clock->steady();
   sent_ = 0;
   continue_said_ = watching_ = late_ = false;
-  begin(parser);
+  pace_ = BodyPace(site_.limits);
+  Share ahead(common_.read_ahead);
+  if (begin(parser)) {
+    if (!parser.body_done()) co_await read_ahead(parser, ahead);
+    if (!cut_ && !exchange_->answered()) call_handler();
+  }
   co_await until_answered(parser);
   if (!exchange_->answered()) co_return Next::close;
   co_return co_await send(parser);
@@ -201,13 +205,14 @@ asio::awaitable<bool> Connection::read_more(Limit limit, std::size_t most) {
   co_return true;
 }
 
-void Connection::begin(RequestParser& parser) {
+bool Connection::begin(RequestParser& parser) {
   const auto wake = [weak = weak_from_this(), executor = loop_.io.get_executor()] {
     asio::post(executor, [weak] {
       if (const auto self = weak.lock()) self->on_wake();
     });
   };
   Understood understood = understand(parser, site_);
+  asked_ = asked(parser);
   const Route* route = understood.match.route;
   exchange_ = std::make_shared<Exchange>(site_, parser.head_done() ? parser.length() : 0,
                                          route == nullptr ? 0 : route->body_most, wake);
@@ -228,102 +233,56 @@ void Connection::begin(RequestParser& parser) {
   else if (route == nullptr)
     exchange_->answer(without_route(site_, request, understood.match));
   else
-    dispatch(parser);
+    return dispatch(parser);
+  return false;
 }
 
-void Connection::dispatch(RequestParser& parser) {
+bool Connection::dispatch(const RequestParser& parser) {
   const Route& route = *exchange_->route;
   try {
     if (route.guard)
       if (auto problem = route.guard(exchange_->request)) {
         exchange_->answer(*std::move(problem));
-        return;
+        return false;
       }
   } catch (const std::exception& thrown) {
     exchange_->answer(Problem{.status = 500,
                               .detail = "Internal Server Error",
                               .cause = std::string("the guard threw: ") + thrown.what()});
-    return;
+    return false;
   }
   if (parser.length().value_or(0) > route.body_most) {
     exchange_->answer(Problem{.status = 413,
                               .detail = "The body is longer than the " +
                                         std::to_string(route.body_most) + " bytes that are taken"});
-    return;
+    return false;
   }
-  // Whoever reads a small body finds it there, and need not wait for this thread.
-  if (!parser.body_done() && !inbox_.empty()) feed(parser);
-  if (route.late) {
-    late_ = true;
-    if (common_.stopping) exchange_->stop.request_stop();
-    exchange_->run_late();
-  } else if (exchange_->run_quick()) {
-    return;
-  } else if (!common_.pool.submit([exchange = exchange_] { exchange->run_handler(); })) {
+  if (!route.late) return !exchange_->run_quick();
+  late_ = true;
+  if (common_.stopping) exchange_->stop.request_stop();
+  exchange_->run_late();
+  return false;
+}
+
+void Connection::call_handler() {
+  const auto refuse = [&](std::string detail, std::string later) {
     exchange_->answer(Problem{.status = 503,
-                              .detail = "Too many requests are waiting; try again",
-                              .headers = {{"Retry-After", "1"}}});
-  }
-}
-
-asio::awaitable<void> Connection::until_answered(RequestParser& parser) {
-  SocketTap tap(parser, wire_->socket().native_handle());
-  const TakenBack in_the_end{exchange_};
-  while (!exchange_->answered() && !cut_) {
-    if (!parser.body_done() && exchange_->body.wants()) {
-      co_await pump(parser);
-      continue;
+                              .detail = std::move(detail),
+                              .headers = {{"Retry-After", std::move(later)}}});
+  };
+  if (exchange_->route->threads == Threads::lasting) {
+    exchange_->seat = std::make_shared<Share>(common_.seats_taken);
+    if (exchange_->seat->grow_to(1) > common_.seats) {
+      refuse("Too many requests that last are under way; try again", "5");
+      return;
     }
-    // Before the whole body was read it is the reading that meets the end, after what was sent.
-    if (parser.body_done())
-      watch_client();
-    else
-      lend(tap);
-    co_await woken();
-    take_back(tap);
   }
-  stop_watching();  // it must not see what the next request sends
+  if (!pool().submit([exchange = exchange_] { exchange->run_handler(); }))
+    refuse("Too many requests are waiting; try again", "1");
 }
 
-void Connection::feed(RequestParser& parser) {
-  BodyPipe& body = exchange_->body;
-  RequestParser::Pieces pieces;
-  const std::size_t used = parser.give(inbox_.view(), pieces);
-  std::string all;
-  for (const std::string_view piece : pieces) all.append(piece);
-  inbox_.use(used);
-  body.put(std::move(all));
-  if (parser.body_done())
-    body.end();
-  else if (parser.refusal())
-    body.fail({Errc::invalid_argument, "body: " + parser.refusal()->reason});
-}
-
-asio::awaitable<void> Connection::pump(RequestParser& parser) {
-  BodyPipe& body = exchange_->body;
-  if (inbox_.empty() && parser.expects_continue() && !std::exchange(continue_said_, true))
-    co_await write("HTTP/1.1 100 Continue\r\n\r\n");
-  feed(parser);
-  if (!body.wants()) co_return;
-  pumping_ = true;
-  const bool more = co_await read_more(site_.limits.body_timeout, kBodyRoom);
-  pumping_ = false;
-  if (more || exchange_->answered()) co_return;
-  if (timed_out_) {
-    body.fail({Errc::timed_out, "body: nothing came for too long"});
-    co_return;
-  }
-  body.fail({Errc::cancelled, "body: the client went away"});
-  exchange_->stop.request_stop();
-}
-
-void Connection::lend(SocketTap& tap) {
-  if (wire_->is_plain() && inbox_.empty()) exchange_->body.lend(tap);
-}
-
-void Connection::take_back(SocketTap& tap) {
-  exchange_->body.take_back();
-  inbox_.put(tap.take_rest());
+Pool& Connection::pool() const {
+  return exchange_->route->threads == Threads::lasting ? common_.lasting : common_.pool;
 }
 
 asio::awaitable<void> Connection::woken() {
@@ -390,7 +349,7 @@ asio::awaitable<Connection::Next> Connection::send(RequestParser& parser) {
 }
 
 asio::awaitable<bool> Connection::send_stream(Finished& finished, std::string head, bool chunked) {
-  const auto feed = std::make_shared<Feed>(exchange_, common_.pool);
+  const auto feed = std::make_shared<Feed>(exchange_, pool());
   const auto failed = [&](std::string why) {
     finished.cause = std::move(why);
     return false;
@@ -432,16 +391,6 @@ asio::awaitable<bool> Connection::write(std::string_view a, std::string_view b,
   const auto [error, size] = co_await wire_->write(pieces);
   deadline_ = Clock::SteadyTime::max();
   co_return !error;
-}
-
-asio::awaitable<void> Connection::drain(RequestParser& parser) {
-  RequestParser::Pieces dropped;
-  for (;;) {
-    dropped.clear();
-    inbox_.use(parser.give(inbox_.view(), dropped));
-    if (parser.body_done() || parser.refusal()) co_return;
-    if (!co_await read_more(site_.limits.body_timeout, kBodyRoom)) co_return;
-  }
 }
 
 asio::awaitable<void> Connection::linger() {
@@ -502,18 +451,18 @@ void Connection::report(const Finished& finished) {
                                 seconds);
   Logger& logger = *common_.deps.logger;
   if (logger.enabled(LogLevel::info)) {
-    const std::string message =
-        std::string(method) + " " + request.target.substr(0, kTargetLogged) + " " + status;
+    const std::string message = asked_ + " " + status;
     const LogField fields[] = {{"site", std::string_view(site_.name())},
                                {"bytes", static_cast<std::int64_t>(sent_)},
                                {"seconds", seconds},
                                {"peer", std::string_view(peer_)},
                                {"user", request.identity ? std::string_view(request.identity->name)
-                                                         : std::string_view("-")}};
+                                                         : std::string_view("-")},
+                               {"reason", std::string_view(finished.reason)}};
     logger.log({.level = LogLevel::info,
                 .logger = "access",
                 .message = message,
-                .fields = fields,
+                .fields = std::span(fields).first(finished.reason.empty() ? 5 : 6),
                 .request_id = request.call.request_id});
   }
   if (finished.cause.empty()) return;

@@ -15,9 +15,11 @@
 #include <unordered_set>
 #include <vector>
 
+#include "http/body_pace.hpp"
 #include "http/exchange.hpp"
 #include "http/parser.hpp"
 #include "http/pool.hpp"
+#include "http/share.hpp"
 #include "http/site.hpp"
 #include "http/socket_tap.hpp"
 #include "http/wire.hpp"
@@ -34,10 +36,17 @@ struct Loop {
 
 /// What all connections of a server have in common.
 struct Common {
-  Deps deps;
-  Pool pool;
+  Common(const Deps& its, std::size_t workers, std::size_t queue_most, std::size_t its_seats)
+      : deps(its), seats(its_seats), pool(workers, queue_most), lasting(seats, seats) {}
+
+  const Deps deps;
+  const std::size_t seats;  ///< for requests of Threads::lasting
+  std::atomic<std::size_t> seats_taken = 0;
+  std::atomic<std::size_t> read_ahead = 0;  ///< bytes of bodies that wait for their handlers
   std::atomic<std::size_t> connections = 0;
   std::atomic<bool> stopping = false;  ///< no more requests: what is under way is the last one
+  Pool pool;
+  Pool lasting;  ///< a thread for each seat
 };
 
 /// What was read and not used yet.
@@ -87,12 +96,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<Next> serve_one();
   asio::awaitable<bool> read_head(RequestParser& parser);
   asio::awaitable<bool> read_more(Limit limit, std::size_t most);
-  void begin(RequestParser& parser);
-  void dispatch(RequestParser& parser);
+  /// Whether it is one for the handler of its route: all others have got their answer, or will.
+  bool begin(RequestParser& parser);
+  bool dispatch(const RequestParser& parser);
+  /// Before a thread is taken: the whole body, or as much as shows that it comes.
+  asio::awaitable<void> read_ahead(RequestParser& parser, Share& share);
+  void call_handler();
+  [[nodiscard]] Pool& pool() const;
   asio::awaitable<void> until_answered(RequestParser& parser);
   /// What was received of the body goes into its pipe.
   void feed(RequestParser& parser);
   asio::awaitable<void> pump(RequestParser& parser);
+  /// Waits for more of the body, as long as its pace allows; false: there is none, and why is in
+  /// the pipe.
+  asio::awaitable<bool> more_body(RequestParser& parser);
+  asio::awaitable<bool> keep_pace(std::uint64_t received);
   /// Lets the worker read on by itself, where that can be.
   void lend(SocketTap& tap);
   void take_back(SocketTap& tap);
@@ -112,11 +130,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Loop& loop_;
   const Site& site_;
   std::unique_ptr<Wire> wire_;
-  std::string peer_;
+  std::string peer_, asked_;
   Inbox inbox_;
   asio::steady_timer signal_;
   Clock::SteadyTime deadline_ = Clock::SteadyTime::max(), began_{};
   std::shared_ptr<Exchange> exchange_;
+  BodyPace pace_;
   std::uint64_t sent_ = 0;  // bytes of the body of this answer
   bool idle_ = false, woken_ = false, pumping_ = false, watching_ = false, late_ = false;
   bool timed_out_ = false, cut_ = false, continue_said_ = false;

@@ -15,6 +15,7 @@
 #include "http/finish.hpp"
 #include "http/message.hpp"
 #include "http/pool.hpp"
+#include "http/share.hpp"
 #include "http/site.hpp"
 
 namespace artcache::http {
@@ -31,6 +32,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   BodyPipe body;
   std::stop_source stop;
   const Route* route = nullptr;
+  std::shared_ptr<Share> seat = {};  ///< among those that last, until nobody works for it
 
   /// Tries the route's quick handler here; false: there is none, or it leaves it to the handler.
   bool run_quick();

@@ -14,6 +14,7 @@ namespace artcache::http {
 namespace {
 
 constexpr std::size_t kIdMost = 64;
+constexpr std::size_t kReasonMost = 300;
 constexpr int kGzipWindow = 15 + 16;  // the largest, with gzip's own frame
 constexpr int kGzipMemory = 8;
 
@@ -38,6 +39,19 @@ void add_line(std::string& head, std::string_view name, std::string_view value) 
   // A value that came from outside must not begin a line of its own.
   for (const char c : value) head += c == '\r' || c == '\n' || c == '\0' ? ' ' : c;
   head.append("\r\n");
+}
+
+/// One line, whatever of the request stands in it.
+std::string reason_of(const Problem& problem) {
+  std::string reason = problem.detail;
+  if (!problem.fields.empty()) {
+    reason.clear();
+    for (const std::string& part : problem.fields.front().where)
+      reason.append(reason.empty() ? "" : ".").append(part);
+    reason.append(": ").append(problem.fields.front().message);
+  }
+  if (reason.size() > kReasonMost) reason.resize(kReasonMost);
+  return reason;
 }
 
 bool origin_is_allowed(const Cors& cors, std::string_view origin) {
@@ -93,6 +107,7 @@ Finished finish(Reply reply, const Request& request, const Site& site) {
   Finished finished;
   if (const Problem* problem = reply.problem()) {
     finished.cause = problem->cause;
+    finished.reason = reason_of(*problem);
     reply = site.render(*problem, request);
   }
   Response& response = *reply.response();

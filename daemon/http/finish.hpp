@@ -20,6 +20,7 @@ struct Finished {
   std::string body = {};
   std::unique_ptr<BodySource> stream = {};   ///< instead of `body`
   std::optional<std::uint64_t> length = {};  ///< of the stream; nothing: in chunks
+  std::string reason = {};                   ///< what the client is told is wrong; for the log
   std::string cause = {};                    ///< for the log, where something went wrong here
 };
 

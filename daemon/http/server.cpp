@@ -100,7 +100,8 @@ void log(const Common& common, LogLevel level, const std::string& message,
 class Server::Impl {
  public:
   Impl(const ServerSettings& settings, const Deps& deps)
-      : settings_(settings), common_{deps, Pool(settings.workers, settings.queue_most)} {
+      : settings_(settings),
+        common_(deps, settings.workers, settings.queue_most, settings.lasting_most) {
     std::size_t threads = settings.io_threads;
     if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
     for (std::size_t i = 0; i < threads; ++i) loops_.push_back(std::make_unique<Loop>());
@@ -220,6 +221,7 @@ Result<void> Server::Impl::run(const Call& call) {
   run_loop(*loops_.front());
   for (std::thread& thread : threads) thread.join();
   common_.pool.stop();
+  common_.lasting.stop();
   return {};
 }
 

@@ -23,6 +23,7 @@ struct ServerSettings {
   std::size_t io_threads = 0;     ///< 0: as many as there are cores
   std::size_t workers = 32;       ///< handlers that run at the same time
   std::size_t queue_most = 1024;  ///< requests that wait for one; beyond that 503
+  std::size_t lasting_most = 16;  ///< requests of Threads::lasting; beyond that 503
   /// How long stop() lets requests that are under way go on.
   std::chrono::milliseconds grace{30'000};
 };

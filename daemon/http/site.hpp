@@ -39,6 +39,15 @@ struct QueryField {
   std::string_view name, type, meaning;  ///< type: "string", "number", …
 };
 
+/// Whose threads a handler and the stream that it answers with run on.
+enum class Threads : std::uint8_t {
+  workers,
+  lasting,  ///< a share of their own, for what lasts by design; 503 when all of them are taken
+};
+
+/// A route that takes no longer body gets it whole: until then its sender occupies no thread.
+inline constexpr std::uint64_t kReadWhole = 1024 * 1024;
+
 struct Route {
   Method method = Method::get;
   /// `/api/v1/files/{id}`; `{name}` is one part of the path. A last `/` is as good as none.
@@ -47,6 +56,8 @@ struct Route {
   QuickHandler quick = {};  ///< tried before it; alone when it always answers
   LateHandler late = {};    ///< or this one alone
   Guard guard = {};         ///< none: open to everybody
+  Threads threads = Threads::workers;
+  /// Up to kReadWhole the body is there before the handler is called.
   std::uint64_t body_most = 1024 * 1024;
   std::string summary = {};  ///< one line for people: the OpenAPI document and --routes
   std::span<const QueryField> query = {};  ///< of a lasting array: those that need a word
@@ -57,10 +68,12 @@ struct Limits {
   std::size_t header_most = 16 * 1024;  ///< bytes of request line and header
   std::size_t header_fields_most = 100;
   std::size_t connections_most = 10'000;
-  std::chrono::milliseconds header_timeout{10'000};  ///< from the first byte to the end of them
-  std::chrono::milliseconds body_timeout{60'000};    ///< between two pieces of a body
-  std::chrono::milliseconds write_timeout{60'000};   ///< until a piece of an answer is taken
-  std::chrono::milliseconds idle_timeout{75'000};    ///< between two requests of a connection
+  std::chrono::milliseconds header_timeout{10'000};      ///< from the first byte to the end of them
+  std::chrono::milliseconds first_byte_timeout{15'000};  ///< until an announced body begins
+  std::chrono::milliseconds body_timeout{60'000};        ///< between two pieces of a body
+  std::uint64_t body_rate = 500;  ///< bytes a second of a body, averaged over body_timeout
+  std::chrono::milliseconds write_timeout{60'000};  ///< until a piece of an answer is taken
+  std::chrono::milliseconds idle_timeout{75'000};   ///< between two requests of a connection
   std::size_t gzip_from = 1024;  ///< JSON of so many bytes is compressed if the client takes it
 };
 

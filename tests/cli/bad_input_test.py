@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import json
 import pathlib
+import select
 import socket
 import sqlite3
 import subprocess
@@ -23,7 +24,10 @@ from artcached import Artcached, eventually, form  # noqa: E402
 
 DAEMON = ""
 UPLOAD = "/api/v1/files/upload"
-IMPATIENT = ("--set", "element.se-02.header_timeout=1s", "--set", "element.se-02.body_timeout=1s")
+WORKERS = 4
+IMPATIENT = [word for said in (
+    f"daemon.workers={WORKERS}", "element.se-02.header_timeout=1s",
+    "element.se-02.body_timeout=1s", "element.se-02.body_rate=50000") for word in ("--set", said)]
 
 
 def base64url(content):
@@ -48,12 +52,13 @@ class BadInput(unittest.TestCase):
         path = f"/api/v1/files/{self.sent['file_id']}/download"
         self.assertEqual(self.daemon.ask("GET", "se-01", path)[::2], (200, b"good"))
 
-    def wire(self, raw, role="se-01"):
+    def wire(self, raw, role="se-01", more_may_come=False):
         """Status and body of what is sent as it stands, until the other side has said all."""
         with socket.create_connection(("127.0.0.1", self.daemon.ports[role]), timeout=100) as one:
             try:
                 one.sendall(raw)
-                one.shutdown(socket.SHUT_WR)
+                if not more_may_come:
+                    one.shutdown(socket.SHUT_WR)
             except OSError:
                 pass  # answered and closed before all was sent
             said = b""
@@ -229,6 +234,66 @@ class BadInput(unittest.TestCase):
         self.assertTrue(any("408" in line for line in self.logged("slow-body-1")))
         self.assertEqual(self.daemon.call("GET", "se-02", "/api/v1/files/")["total"], 0)
 
+    def test_more_slow_bodies_than_workers_keep_nobody_waiting(self):
+        body = json.dumps({"description": "slow"}).encode()
+        head = self.head("PATCH", f"/api/v1/files/{self.sent['file_id']}",
+                         "Content-Type: application/json", f"Content-Length: {len(body)}")
+        upload, headers = form("slow.txt", b"x" * 1000)
+        upload_head = self.head("POST", UPLOAD, f"Content-Type: {headers['Content-Type']}",
+                                f"Content-Length: {len(upload)}")
+        with contextlib.ExitStack() as stack:
+            slow = []
+            for sent in [head + body[:-1]] * (WORKERS + 1) + [upload_head + upload[:-1]]:
+                slow.append(stack.enter_context(socket.create_connection(
+                    ("127.0.0.1", self.daemon.ports["se-01"]), timeout=100)))
+                slow[-1].sendall(sent)
+            other = self.daemon.upload("meanwhile.txt", b"meanwhile")
+            self.daemon.call("DELETE", "se-01", f"/api/v1/files/{other['file_id']}", 204)
+            # None of them has been answered so far.
+            self.assertEqual(select.select(slow, [], [], 0)[0], [])
+            for one in slow:
+                one.sendall(b"}" if one is not slow[-1] else upload[-1:])
+            said = [one.recv(65536) for one in slow]
+        self.assertEqual({answer.split()[1] for answer in said[:-1]}, {b"200"})
+        self.assertEqual(said[-1].split()[1], b"201")
+        made = json.loads(said[-1].split(b"\r\n\r\n")[1])["file_id"]
+        self.daemon.call("DELETE", "se-01", f"/api/v1/files/{made}", 204)
+
+    def test_a_trickled_upload_is_cut_and_leaves_nothing(self):
+        """As much of it at first as brings it to its handler, and then a byte at a time."""
+        files = self.daemon.data / "se-02"
+
+        def stored():
+            return {path for path in (files / "files").rglob("*") if path.is_file()}
+
+        before = stored()
+        body, headers = form("slow.txt", b"x" * 2_000_000)
+        head = self.head("POST", UPLOAD, f"Content-Type: {headers['Content-Type']}",
+                         f"Content-Length: {len(body)}", "X-Request-ID: trickle-1")
+        with socket.create_connection(("127.0.0.1", self.daemon.ports["se-02"]),
+                                      timeout=100) as one:
+            one.sendall(head + body[:500_000])
+            self.assertTrue(eventually(lambda: stored() != before))
+            one.settimeout(0.02)
+            said = b""
+            for byte in body[500_000:]:
+                try:
+                    said = one.recv(65536)
+                    break
+                except TimeoutError:
+                    one.sendall(bytes([byte]))
+            self.assertEqual(said.split()[1], b"408")
+            self.assertIn(b"slower than 50000 bytes a second", said)
+        self.assertTrue(eventually(lambda: self.logged("trickle-1")))
+        [line] = self.logged("trickle-1")
+        self.assertIn(f"POST {UPLOAD} 408", line)
+        self.assertIn("slower than 50000 bytes a second", line)
+        self.assertIn("127.0.0.1", line)
+        self.assertEqual(stored(), before)
+        self.assertEqual(self.daemon.call("GET", "se-02", "/api/v1/files/")["total"], 0)
+        report = self.daemon.call("GET", "se-02", "/api/v1/cache/consistency")
+        self.assertEqual((report["is_consistent"], report["orphan_data_count"]), (True, 0))
+
     def test_tokens_that_do_not_count(self):
         path = f"/api/v1/files/{self.sent['file_id']}"
         now = int(time.time())
@@ -277,6 +342,52 @@ class BadInput(unittest.TestCase):
                     b"GET / HTTP/1.1\r\nHost x\r\n\r\n"):
             with self.subTest(raw=raw[:30]):
                 self.assertIn(self.wire(raw)[0], (400, 505))
+
+    def test_each_refusal_leaves_one_line_with_status_peer_and_reason(self):
+        body, headers = form("a", b"x" * 1000)
+        kind, last = f"Content-Type: {headers['Content-Type']}", "Connection: close"
+        size, chunked = f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"
+        file = f"/api/v1/files/{uuid.uuid4()}"
+        post = f"POST {UPLOAD}"
+        cases = [  # what is sent, status, what was asked, the reason
+            (self.head("POST", UPLOAD, last, kind, size, size) + body, 400, post, ""),
+            (self.head("POST", UPLOAD, last, kind, size, chunked) + body, 400, post, ""),
+            (self.head("POST", UPLOAD, last, kind, size + "9") + body, 499, post, "went away"),
+            (self.head("POST", UPLOAD, last, kind, "Content-Length: x") + body, 400, post, ""),
+            (self.head("POST", UPLOAD, last, kind, chunked) + b"zz\r\n", 400, post, "body: "),
+            (self.head("POST", UPLOAD, last, "Transfer-Encoding: gzip"), 501, post, "chunked"),
+            (self.head("POST", UPLOAD, last, size) + body, 422, post, ""),
+            (self.head("PATCH", file, last, size) + body, 422, f"PATCH {file}", "body"),
+            (self.head("GET", file, last), 404, f"GET {file}", "not found"),
+            (self.head("GET", "/api/v1/files/x", last), 422, "GET /api/v1/files/x", "valid UUID"),
+            (self.head("GET", "/nowhere", last), 404, "GET /nowhere", "Not Found"),
+            (self.head("PUT", file, last), 405, f"PUT {file}", "Method Not Allowed"),
+            (self.head("GET", "/a/../b", last), 400, "GET /a/../b", ".."),
+            (self.head("GET", "/%zz", last), 400, "GET /%zz", "hexadecimal"),
+            (self.head("BREW", file, last), 501, f"BREW {file}", "Not Implemented"),
+            (self.head("GET", "/", last, *(f"X-{i}: y" for i in range(10_000))), 431, "GET /", ""),
+            (self.head("GET", "/", last, "X: " + "y" * 100_000), 431, "", "header is too long"),
+            (b"GET /\r\n\r\n", 400, "", ""),
+            (b"\x00\x01\x02\r\n\r\n", 400, "- -", ""),
+            (b"GET / HTTP/9.9\r\n\r\n", 505, "", "HTTP/1"),
+            (b"GET / HTTP/1.1\r\nHost x\r\n\r\n", 400, "GET /", ""),
+            (f"GET {file} HTTP/1.1\r\nHost: x\r\n{last}\r\n\r\n".encode(), 401, f"GET {file}", "")]
+
+        def told():  # what others ask of this element is in order
+            return [line for line in self.logged("site=se-03")
+                    if "logger=access" in line and "reason=" in line]
+
+        for count, (raw, status, asked, reason) in enumerate(cases):
+            with self.subTest(raw=raw[:60], status=status):
+                self.assertEqual(len(told()), count)
+                got, said = self.wire(raw, "se-03", more_may_come=status != 499)
+                self.assertEqual(got, status, said[:300])
+                self.assertTrue(json.loads(said)["detail"])
+                self.assertTrue(eventually(lambda: len(told()) > count))  # behind the answer
+                line = told()[count]
+                self.assertTrue(line.startswith(f"INFO: {asked}"), line)
+                self.assertRegex(line, f" {status} \\| .*peer=127.0.0.1 .*reason=.*{reason}")
+        self.assertEqual(len(told()), len(cases))
 
     def test_a_refusal_stands_in_the_log_with_its_request(self):
         self.daemon.ask("GET", "se-01", "/api/v1/files/not-a-uuid",

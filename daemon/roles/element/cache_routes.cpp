@@ -181,6 +181,7 @@ Result<void> add_cache_routes(Element& element, http::Site& site) {
     http::Route route{.method = operation.method, .pattern = std::string(operation.path)};
     route.summary = operation.summary;
     route.query = kRunFields;
+    route.threads = http::Threads::lasting;
     route.handler = [&element, &operation](Request& request) {
       return answer(element, operation, request);
     };

@@ -14,7 +14,7 @@ using http::Method;
 using http::Reply;
 using http::Request;
 
-// Each holds a worker while it waits.
+// Each holds a thread of those for requests that last, of which others want some, too.
 constexpr int kStreamsMost = 8;
 constexpr std::chrono::seconds kHeartbeat{15};
 
@@ -132,6 +132,7 @@ Result<void> add_job_routes(Element& element, http::Site& site) {
       {.method = Method::get,
        .pattern = "/api/v1/cache/jobs/{job_id}/events",
        .handler = [&element, streams](Request& r) { return follow_job(element, streams, r); },
+       .threads = http::Threads::lasting,
        .summary = "The progress of a run as server-sent events"});
   for (http::Route& route : routes) {
     auto added = site.add(element.parts().gate->protect(std::move(route), rule));

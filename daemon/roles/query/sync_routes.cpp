@@ -177,6 +177,7 @@ Result<void> add_sync_routes(http::Site& site, Parts& parts) {
         {.method = method,
          .pattern = "/api/v1/admin/sync/" + std::string(pattern),
          .handler = [&parts, handler](Request& request) { return handler(parts, request); },
+         .threads = handler == sync_full ? http::Threads::lasting : http::Threads::workers,
          .summary = std::move(summary),
          .query = query},
         rule));

@@ -62,18 +62,22 @@ TEST_SUITE("http server") {
     Site site("s");
     std::binary_semaphore begun{0}, cut{0};
     std::optional<Errc> got;
-    add(site,
-        {.method = Method::post, .pattern = "/late", .handler = [&](Request& request) -> Reply {
-           begun.release();
-           cut.acquire();
-           std::byte into[16];
-           const auto read = request.body->read(into);
-           if (!read) got = read.error().code;
-           return Response{};
-         }});
+    add(site, {.method = Method::post,
+               .pattern = "/late",
+               .handler = [&](Request& request) -> Reply {
+                 begun.release();
+                 cut.acquire();
+                 std::byte into[16];
+                 const auto read = request.body->read(into);
+                 if (!read) got = read.error().code;
+                 return Response{};
+               },
+               .body_most = 2 * kReadWhole});
     Serving serving(site, {.grace = 10ms});
     auto client = serving.client();
-    REQUIRE(client.send("POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"));
+    REQUIRE(
+        client.send("POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+                    "Expect: 100-continue\r\n\r\n"));
     begun.acquire();
     serving.begin_stop();
     while (serving.server().status().connections > 0) std::this_thread::yield();
