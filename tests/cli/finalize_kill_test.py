@@ -61,7 +61,7 @@ class Passing(http.server.BaseHTTPRequestHandler):
         onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         with contextlib.closing(onward):
             kept = {key: value for key, value in self.headers.items()
-                    if key in ("Authorization", "Content-Type", "X-Request-ID")}
+                    if key in ("Authorization", "Content-Type", "Range", "X-Request-ID")}
             onward.request(self.command, self.path, body=body or None, headers=kept)
             answer = onward.getresponse()
             content = answer.read()
@@ -260,6 +260,12 @@ class Kills(Stand):
         self.expect_whole(file_id)  # the next one
 
     def test_the_copy_stays_when_the_source_has_lost_its_disk(self):
+        self.expect_the_copy_stays(404, lambda folder: shutil.rmtree(folder))
+
+    def test_the_copy_stays_when_the_source_has_lost_its_files_and_has_an_index(self):
+        self.expect_the_copy_stays(200, lambda folder: shutil.rmtree(folder / "files"))
+
+    def expect_the_copy_stays(self, said, lose):
         self.stop("ingester")
         self.start("ingester", **{"ingester.finalize_attempts": "1"})
         self.wait_for_elements(2)
@@ -271,10 +277,10 @@ class Kills(Stand):
                    "WHERE file_id = ? AND element = 'se-12'")
         self.until(lambda: self.rows(cleanup, file_id), "the finalize does not fail")
         self.assertEqual(self.ask("GET", "se-12", f"/api/v1/files/{file_id}")[0], 200)
-        shutil.rmtree(self.data / "elements" / "se-11")
+        lose(self.data / "elements" / "se-11")
         self.start("se-11")
         self.wait_for_elements(2)
-        self.assertEqual(self.ask("GET", "se-11", f"/api/v1/files/{file_id}")[0], 404)
+        self.assertEqual(self.ask("GET", "se-11", f"/api/v1/files/{file_id}")[0], said)
         lost = ("a finalize that failed and lost its source",)
         self.until(lambda: self.rows(cleanup, file_id)[0][:1] == lost, "the loss is not noticed")
         attempts = self.rows(cleanup, file_id)[0][1]

@@ -90,9 +90,14 @@ Result<void> Finalizer::collect(const Cleanup& cleanup, const Call& call) {
 Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call) {
   ARTCACHE_TRY(const ElementView keeper, reachable(cleanup.keeper));
   ARTCACHE_TRY(const auto kept, parts_.client->find(keeper.url, cleanup.file, call));
-  if (!kept && cleanup.reason != kFinalized) return removal_known(cleanup, keeper, call);
-  if (!kept)
+  bool whole = false;
+  if (kept) {
+    ARTCACHE_TRY(whole, parts_.client->has_bytes(keeper.url, cleanup.file, kept->size, call));
+  }
+  if (!whole && cleanup.reason == kFinalized)
     return Error{Errc::not_found, "storage element " + cleanup.keeper + " has no such file"};
+  if (!kept && cleanup.reason == kFinalizeFailed) return removal_known(cleanup, keeper, call);
+  if (!whole) return source_lost(cleanup);
   if (cleanup.reason != kFinalized) return {};
   ARTCACHE_TRY(auto job, parts_.database->read(call, [&](db::Session& s) {
     return last_finalize(s, cleanup.file, cleanup.element, cleanup.keeper);
@@ -116,6 +121,15 @@ Result<void> Finalizer::carry_edits(Finalize job, const FileFacts& source, const
                                 [&](db::Session& s) { return store_base(s, job); });
 }
 
+/// From then on nothing but the file itself counts: whoever finds the disk empty has the index
+/// forget its files, and then the log tells of removals, too.
+Error Finalizer::source_lost(const Cleanup& cleanup) {
+  return {Errc::gone, "storage element " + cleanup.keeper +
+                          " has no such file any more, and nothing tells of a removal; storage "
+                          "element " +
+                          cleanup.element + " has a copy"};
+}
+
 /// A copy that never counted goes also when its source was removed meanwhile: it would bring back
 /// what somebody has removed. But that the source has no such file is no proof of it: with another
 /// disk it has none either. What was deleted in the registry needs no look there: the admin removes
@@ -130,11 +144,7 @@ Result<void> Finalizer::removal_known(const Cleanup& cleanup, const ElementView&
     ARTCACHE_TRY(
         known, parts_.client->removed_since(source.url, cleanup.file, *job->source_position, call));
   }
-  if (known) return {};
-  return Error{Errc::gone, "storage element " + cleanup.keeper +
-                               " has no such file any more, and nothing tells of a removal; "
-                               "storage element " +
-                               cleanup.element + " has a copy"};
+  return known ? Result<void>() : source_lost(cleanup);
 }
 
 }  // namespace artcache::ingester

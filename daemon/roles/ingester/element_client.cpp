@@ -26,7 +26,7 @@ constexpr std::size_t kLogMost = 64 * std::size_t{1024} * 1024;
 struct LogPiece {
   Position end = {};
   std::optional<LogRow::Kind> last = {};  ///< of the rows of the file
-  bool vouches = true;                    ///< nothing in it says that more may have happened
+  bool vouches = true;                    ///< no reset: more happened than it lists
 };
 
 Result<LogPiece> parse_log_piece(std::string_view body, const std::string& key) {
@@ -38,7 +38,8 @@ Result<LogPiece> parse_log_piece(std::string_view body, const std::string& key) 
     if (!frame) return Error{Errc::unavailable, "the element broke off while it told of its log"};
     if (frame->kind == frames::Kind::head) {
       ARTCACHE_TRY(const IndexHead head, frames::parse_head(frame->body));
-      out.vouches &= head.suspect_reason.empty();
+      if (!head.suspect_reason.empty())
+        return Error{Errc::unavailable, "the element's index: " + head.suspect_reason};
     } else if (frame->kind == frames::Kind::row) {
       ARTCACHE_TRY(const LogRow row, frames::parse_row(frame->body));
       if (row.kind == LogRow::Kind::reset) out.vouches = false;
@@ -119,6 +120,24 @@ Result<std::optional<FileFacts>> ElementClient::find(const std::string& element,
   ARTCACHE_TRY(FileFacts facts, parse_file_facts(reply.body));
   facts.position = reply.head.header("x-artcache-position");
   return std::optional(std::move(facts));
+}
+
+Result<bool> ElementClient::has_bytes(const std::string& element, const FileId& id,
+                                      std::uint64_t size, const Call& call) {
+  if (size == 0) return true;
+  ARTCACHE_TRY(const std::string token, token_.get(call));
+  web::HttpRequest request{.url = file_url(element, id) + "/download"};
+  request.headers.emplace_back("Authorization", "Bearer " + token);
+  request.headers.emplace_back("Range", "bytes=" + std::to_string(size - 1) + "-");
+  // Not taken whole: an element that knows no ranges sends all of it.
+  ARTCACHE_TRY(const auto stream, http_.open(request, call));
+  const int status = stream->head().status;
+  if (status == 401) token_.reject(token);
+  if (status == 404) return false;
+  if (status != 200 && status != 206) return strange(status);
+  std::byte byte{};
+  ARTCACHE_TRY(const std::size_t read, stream->read(std::span(&byte, 1), call));
+  return read > 0;
 }
 
 Result<bool> ElementClient::removed_since(const std::string& element, const FileId& id,

@@ -46,9 +46,13 @@ class ElementClient {
   /// Nothing when it has no such file.
   Result<std::optional<FileFacts>> find(const std::string& element, const FileId& id,
                                         const Call& call);
+  /// Whether it has the bytes of a file of which it tells, by the last of them: what is told comes
+  /// from an index, which may outlive the disk.
+  Result<bool> has_bytes(const std::string& element, const FileId& id, std::uint64_t size,
+                         const Call& call);
   /// Whether the log of the element tells that somebody has removed the file since that position.
   /// No where it cannot vouch for that: it was made anew with what stood in it, was put back, has
-  /// forgotten, or there is none.
+  /// forgotten, or there is none. Errors besides: unavailable, while the index is not trusted.
   Result<bool> removed_since(const std::string& element, const FileId& id,
                              const std::string& position, const Call& call);
   /// The bytes of a file. Errors besides: not_found.

@@ -75,6 +75,7 @@ class Finalizer {
   void clean_one(const Cleanup& cleanup, const Call& call);
   Result<void> collect(const Cleanup& cleanup, const Call& call);
   Result<void> may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call);
+  static Error source_lost(const Cleanup& cleanup);
   Result<void> removal_known(const Cleanup& cleanup, const ElementView& source, const Call& call);
   Result<void> carry_edits(Finalize job, const FileFacts& source, const FileFacts& copy,
                            const ElementView& target, const Call& call);

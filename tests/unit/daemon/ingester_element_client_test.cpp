@@ -35,7 +35,7 @@ LogRow row(LogRow::Kind kind, const FileId& file, std::uint64_t seq) {
 class Stand {
  public:
   /// The pieces of its log behind position 1, in their order; each ends where the next begins.
-  bool removed(const std::vector<std::vector<LogRow>>& pieces, const std::string& suspect = {}) {
+  void set_log(const std::vector<std::vector<LogRow>>& pieces, const std::string& suspect = {}) {
     std::uint64_t seq = 1;
     for (const auto& rows : pieces) {
       std::string body;
@@ -48,10 +48,16 @@ class Stand {
       frames::append_end(body, at(seq += rows.size()));
       say(from, http_answer(200, body));
     }
+  }
+  Result<bool> ask() {
+    return client_.removed_since(server_.origin(), kFile, to_string(at(1)), {});
+  }
+  bool removed(const std::vector<std::vector<LogRow>>& pieces) {
+    set_log(pieces);
     return removed();
   }
   bool removed() {
-    const auto said = client_.removed_since(server_.origin(), kFile, to_string(at(1)), {});
+    const auto said = ask();
     REQUIRE(said);
     return *said;
   }
@@ -111,13 +117,20 @@ TEST_SUITE("ingester element client") {
     Stand stand;
     const std::vector<std::vector<LogRow>> gone{{row(LogRow::Kind::remove, kFile, 2)}, {}};
     CHECK(stand.removed(gone));
-    CHECK_FALSE(stand.removed(gone, "it was put back"));
     CHECK_FALSE(stand.removed(
         {{row(LogRow::Kind::remove, kFile, 2)}, {row(LogRow::Kind::reset, kFile, 3)}, {}}));
     for (const int status : {404, 410}) {
       stand.log_answers(status);
       CHECK_FALSE(stand.removed());
     }
+  }
+
+  TEST_CASE("while its index is not trusted an element is asked again later") {
+    Stand stand;
+    stand.set_log({{row(LogRow::Kind::remove, kFile, 2)}, {}}, "it was put back");
+    const auto said = stand.ask();
+    REQUIRE_FALSE(said);
+    CHECK(said.error().code == Errc::unavailable);
   }
 
   TEST_CASE("what an element refuses is told apart from what it may do the next time") {
