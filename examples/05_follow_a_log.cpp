@@ -50,6 +50,7 @@ Result<void> run(const std::string& address, const char* token, const Call& call
 
 // usage: 05_follow_a_log ADDRESS [TOKEN [SECONDS]]
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // each line as it comes, also into a pipe
   const auto seconds = std::chrono::seconds(argc > 3 ? std::atol(argv[3]) : 1);
   const auto done =
       run(argc > 1 ? argv[1] : "mem:", argc > 2 ? argv[2] : nullptr, Call{}.within(seconds));

@@ -11,6 +11,7 @@
 
 #include "cli/place.hpp"
 #include "cli/verbs.hpp"
+#include "common/follow_json.hpp"
 #include "common/s3_environment.hpp"
 
 namespace artcache::cli {
@@ -88,26 +89,14 @@ struct SyncOptions : CommonOptions {
   double audit_seconds = 3600;
 };
 
-void append_status(JsonWriter& json, const FollowStatus& status) {
-  json.member("state", to_string(status.state))
-      .member("position", to_string(status.position))
-      .member("source_position", to_string(status.source))
-      .member("lag_events", status.lag)
-      .member("proven", status.proven)
-      .member("applied", status.applied)
-      .member("snapshots", status.snapshots)
-      .member("mendings", status.mendings)
-      .member("mended", status.mended)
-      .member("failures", status.failures)
-      .member("last_error", status.last_error);
-}
-
 void print_status(const SyncOptions& options, const FollowStatus& status,
-                  const std::vector<DeadLetter>& dead) {
+                  const std::vector<DeadLetter>& dead, Timestamp now) {
   if (options.as_json) {
     JsonWriter json;
     json.begin_object();
-    append_status(json, status);
+    append_follow(json, status, now);
+    // The same as digest_matches, under its older name.
+    json.member("proven", status.proven);
     json.key("dead_letters").begin_array();
     for (const DeadLetter& letter : dead)
       json.begin_object()
@@ -148,23 +137,23 @@ Result<void> refuse_to_overwrite(LogSource& source, MetadataStore& copy, Replica
 }
 
 /// Follows until Ctrl-C or --timeout; a line whenever what can be told has changed.
-int follow(const SyncOptions& options, Follower& follower, const Call& call) {
+int follow(const SyncOptions& options, Follower& follower, const Place& place) {
   std::jthread teller([&](const std::stop_token& ended) {
     std::optional<Position> told;
     std::optional<FollowState> state;
     while (!ended.stop_requested()) {
       const FollowStatus now = follower.status();
       if (now.proven && (told != now.position || state != now.state)) {
-        print_status(options, now, follower.dead_letters());
+        print_status(options, now, follower.dead_letters(), place.deps.clock->now());
         told = now.position;
       } else if (state != now.state && now.state == FollowState::waiting) {
-        print_status(options, now, follower.dead_letters());
+        print_status(options, now, follower.dead_letters(), place.deps.clock->now());
       }
       state = now.state;
       std::this_thread::sleep_for(50ms);
     }
   });
-  const auto ended = follower.run(call);
+  const auto ended = follower.run(place.call);
   if (!ended && (ended.error().code == Errc::cancelled || ended.error().code == Errc::timed_out))
     return kDone;
   return ended ? kDone : fail(ended.error());
@@ -187,11 +176,11 @@ int run_sync(const SyncOptions& options) {
       std::chrono::duration<double>(options.audit_seconds));
   settings.patience = 1s;
   Follower follower(*source->log, *sink, settings, place->deps);
-  if (options.follow) return follow(options, follower, place->call);
+  if (options.follow) return follow(options, follower, *place);
   const auto status = follower.catch_up(place->call);
   if (!status) return fail_at_source(status.error());
   const auto dead = follower.dead_letters();
-  print_status(options, *status, dead);
+  print_status(options, *status, dead, place->deps.clock->now());
   return dead.empty() ? kDone : kInconsistent;
 }
 

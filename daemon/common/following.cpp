@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/following.hpp"
-#include "util/here.hpp"
 
 #include <algorithm>
 #include <array>
 #include <limits>
 #include <utility>
+
+#include "common/follow_json.hpp"
+#include "util/here.hpp"
 
 namespace artcache::replica {
 namespace {
@@ -15,45 +17,18 @@ constexpr std::chrono::seconds kTablesMost{2};
 /// In one transaction, so that nobody else waits for long.
 constexpr std::size_t kForgottenAtOnce = 1000;
 
-/// Nothing is missing that somebody would have to be told of.
-bool is_in_step(const FollowStatus& follow) { return follow.in_step && follow.dead_letters == 0; }
-
 /// As of `now`.
 void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now) {
-  const FollowStatus& follow = status.follow;
   json.begin_object()
       .member("storage_element_id", status.element.element)
-      .member("storage_element_url", status.element.url)
-      .member("state", to_string(follow.state))
-      .member("in_step", is_in_step(follow))
-      .member("position", to_string(follow.position))
-      .member("source_position", to_string(follow.source))
-      .member("lag_events", follow.lag)
-      .member("lag_seconds", std::chrono::duration<double>(follow.age).count())
-      .member("digest_matches", follow.proven)
-      .key("digest_checked_at");
-  if (follow.proven_at)
-    json.value(to_string(*follow.proven_at));
-  else
-    json.null();
-  json.key("digest_age_seconds");
-  if (follow.proven_at)
-    json.value(std::chrono::duration<double>(now - *follow.proven_at).count());
-  else
-    json.null();
+      .member("storage_element_url", status.element.url);
+  append_follow(json, status.follow, now);
   json.key("gone_since");
   if (status.gone_since)
     json.value(to_string(*status.gone_since));
   else
     json.null();
-  json.member("source_suspect", follow.source_suspect)
-      .member("last_error", follow.last_error)
-      .member("dead_letters", std::uint64_t{follow.dead_letters})
-      .member("applied", follow.applied)
-      .member("snapshots", follow.snapshots)
-      .member("mendings", follow.mendings)
-      .member("mended", follow.mended)
-      .member("failures", follow.failures)
+  json.member("dead_letters", std::uint64_t{status.follow.dead_letters})
       .member("added", status.counts.added)
       .member("updated", status.counts.updated)
       .member("deleted", status.counts.deleted)
@@ -130,9 +105,6 @@ FollowingStatus Following::status() const {
                       .follow = follower_.status(),
                       .counts = sink_.counts(),
                       .gone_since = {}};
-  // Never in step so far: then it is as old as this.
-  if (!out.follow.in_step && out.follow.age.count() == 0)
-    out.follow.age = deps_.clock->steady() - made_at_;
   const util::MutexLock lock(naming_);
   out.gone_since = gone_since_;
   return out;
@@ -407,7 +379,7 @@ std::string Fleet::status_json(const Call& call) const {
   // What nobody can say is not so: with no element found yet, or one that is not asked.
   const bool in_step = whole && !elements.empty() &&
                        std::ranges::all_of(elements, [](const FollowingStatus& status) {
-                         return is_in_step(status.follow);
+                         return is_whole(status.follow);
                        });
   json.end_array().member("in_step", in_step).end_object();
   return std::move(json).str();

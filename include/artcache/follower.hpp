@@ -168,7 +168,8 @@ struct FollowStatus {
   /// Proven to be where the source is, dead letters excepted; the source has answered since the
   /// last error and not longer ago than FollowSettings::patience and kAnswerMost.
   bool in_step = false;
-  std::chrono::nanoseconds age{0};  ///< since it last was in step; 0 while it is
+  /// Since it last was in step, or since the follower was made; 0 while it is in step.
+  std::chrono::nanoseconds age{0};
   /// The replica's digest, with its dead letters made good, was that of `position` when both were
   /// last compared.
   bool proven = false;

@@ -383,6 +383,11 @@ class Syncing(unittest.TestCase):
         first = json.loads(run("sync", *self.copy, "--json", check=0).stdout)
         self.assertTrue(first["proven"])
         self.assertEqual((first["snapshots"], first["dead_letters"]), (1, []))
+        self.assertEqual((first["in_step"], first["lag_events"], first["lag_seconds"]),
+                         (True, 0, 0))
+        self.assertEqual((first["state"], first["digest_matches"]), ("tailing", True))
+        self.assertGreaterEqual(first["digest_age_seconds"], 0)
+        self.assertRegex(first["digest_checked_at"], "^[0-9]{4}-.*T.*[+]00:00$")
         self.change(3)
         second = json.loads(run("sync", *self.copy, "--json", check=0).stdout)
         self.assertEqual((second["applied"], second["snapshots"], second["mendings"]), (3, 0, 0))

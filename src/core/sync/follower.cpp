@@ -25,7 +25,12 @@ using sync::Step;
 class Follower::Impl {
  public:
   Impl(LogSource& source, ReplicaSink& replica, const FollowSettings& settings, const Deps& deps)
-      : source_(source), replica_(replica), settings_(settings), deps_(deps), machine_(settings) {}
+      : source_(source),
+        replica_(replica),
+        settings_(settings),
+        deps_(deps),
+        machine_(settings),
+        in_step_at_(deps_.clock->steady()) {}
 
   Result<void> run(const Call& call) {
     ARTCACHE_CHECK(claim());
@@ -101,8 +106,7 @@ class Follower::Impl {
     FollowStatus status = machine_.status();
     status.running = running_;
     status.in_step = machine_.in_step() && is_fresh();
-    if (!status.in_step && in_step_at_ != Clock::SteadyTime())
-      status.age = deps_.clock->steady() - in_step_at_;
+    if (!status.in_step) status.age = deps_.clock->steady() - in_step_at_;
     return status;
   }
 
@@ -415,7 +419,7 @@ class Follower::Impl {
   std::vector<DeadLetter> dead_;  // guarded by mutex_
   Clock::SteadyTime retry_at_;    // guarded by mutex_: when the dead letters are tried again
   std::chrono::nanoseconds retry_pause_{0};  // guarded by mutex_: behind that
-  Clock::SteadyTime in_step_at_;             // guarded by mutex_
+  Clock::SteadyTime in_step_at_;             // guarded by mutex_; at first: when it was made
   // Guarded by mutex_: before the source was asked what it was last heard of; and a moment of which
   // the replica holds all that the source had.
   Clock::SteadyTime asked_at_, current_at_;
