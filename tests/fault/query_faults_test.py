@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Search follows elements while it is stopped, and while its database and Redis are killed.
+"""Search follows elements while it is stopped, while its database and Redis are killed, and while
+the element loses what it knows.
 
-Each replica ends with the digest of its element without a hand, and says meanwhile how it is. The
-query role is a process of its own, which finds the element in Redis alone.
+Each replica ends with the digest of its element without a hand, and says meanwhile how it is: a
+witness looks all the time whether one says to be in step that is not. The query role is a process
+of its own, which finds the element in Redis alone.
 
 usage: query_faults_test.py ARTCACHED, run by on_servers.sh
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,7 +27,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 
 from artcached import ACCOUNT, Artcached, eventually, scale  # noqa: E402
-from log_faults_test import Link  # noqa: E402
+from log_faults_test import Link, describe_by_hand, spoil_log  # noqa: E402
+from witness import Witness  # noqa: E402
 
 DAEMON = ""
 REDIS, POSTGRES = (os.environ.get("ARTCACHE_TEST_" + name, "") for name in ("REDIS", "POSTGRES"))
@@ -110,6 +116,11 @@ class Query:
             raise AssertionError(f"{method} {path}: {status}: {body[:2000]!r}")
         return json.loads(body)
 
+    def told(self, path):
+        """For a Witness."""
+        status, _, body = self.ask(path)
+        return json.loads(body) if status == 200 else None
+
     def status(self, element="se-01"):
         """Of that element; nothing while it is not known."""
         whole = self.call("/api/v1/admin/sync/status")
@@ -167,6 +178,9 @@ class Faults(unittest.TestCase):
                        and query.status()["position"] == end, "it did not come into step")
             self.assertTrue(query.status()["digest_matches"])
 
+    def watch(self, *queries, **more):
+        return Witness(self.demo, {query.name: query.told for query in queries}, **more)
+
     def holds(self, query, count):
         found = query.call("/api/v1/files/search?limit=1")
         self.assertEqual(found["total"], count)
@@ -195,9 +209,10 @@ class Faults(unittest.TestCase):
         ids += self.upload(500)
         for file_id in ids[:200]:
             self.demo.call("DELETE", "se-01", "/api/v1/files/" + file_id, 204)
-        query.start()
-        ids += self.upload(300)
-        self.in_step(query)
+        with self.watch(query, fresh=True):
+            query.start()
+            ids += self.upload(300)
+            self.in_step(query)
         self.assertEqual(query.status()["snapshots"], 0)
         self.holds(query, len(ids) - 200)
 
@@ -205,15 +220,17 @@ class Faults(unittest.TestCase):
         query = Query(self, "tables", database=self.database("artstore_query_faults")).start()
         self.upload(20)
         self.in_step(query)
-        server("postgres-nofsync", "kill")
-        ids = self.upload(50)
-        self.until(lambda: query.status()["state"] == "waiting", "it does not say so")
-        self.assertFalse(query.status()["in_step"])
-        self.assertNotEqual(query.status()["last_error"], "")
-        status, _, _ = query.ask("/health/ready")
-        self.assertEqual(status, 503)
-        server("postgres-nofsync", "restart")
-        self.in_step(query)
+        with self.watch(query):
+            server("postgres-nofsync", "kill")
+            ids = self.upload(50)
+            self.until(lambda: query.status()["state"] == "waiting", "it does not say so")
+            self.assertFalse(query.status()["in_step"])
+            self.assertFalse(query.call("/api/v1/admin/sync/status")["in_step"])
+            self.assertNotEqual(query.status()["last_error"], "")
+            status, _, _ = query.ask("/health/ready")
+            self.assertEqual(status, 503)
+            server("postgres-nofsync", "restart")
+            self.in_step(query)
         self.holds(query, 20 + len(ids))
         self.assertEqual(query.status()["snapshots"], 1)
 
@@ -222,29 +239,43 @@ class Faults(unittest.TestCase):
         self.upload(2)
         self.in_step(query)
         self.until(lambda: query.connected(True), "it does not say that it listens")
-        server("redis", "kill")
-        self.until(lambda: query.connected(False), "it does not say that Redis is away")
-        self.upload(20)
-        self.in_step(query)  # by the long poll
-        self.assertIsNone(query.status()["gone_since"])
+        with self.watch(query):
+            server("redis", "kill")
+            self.until(lambda: query.connected(False), "it does not say that Redis is away")
+            self.upload(20)
+            self.in_step(query)  # by the long poll
+            self.assertIsNone(query.status()["gone_since"])
         query.end("kill")
         server("redis", "restart")
         self.upload(5)
-        query.start()
-        self.in_step(query)
+        with self.watch(query, fresh=True):
+            query.start()
+            self.in_step(query)
         self.until(lambda: query.connected(True), "it does not listen again")
         self.holds(query, 27)
 
-    def test_a_redis_that_is_flushed_and_a_stream_that_is_trimmed_lose_nothing(self):
+    def test_a_stream_that_is_trimmed_loses_nothing(self):
+        query = Query(self, "trimmed-stream").start()
+        self.upload(10)
+        self.in_step(query)
+        with self.watch(query):
+            for _ in range(5):
+                redis("XTRIM", "file-events", "MAXLEN", 0)
+                self.upload(5)
+            self.in_step(query)
+        self.holds(query, 35)
+        self.assertEqual(query.status()["mendings"], 0)
+
+    def test_a_redis_that_is_flushed_loses_nothing(self):
         query = Query(self, "flushed").start()
         self.upload(10)
         self.in_step(query)
-        redis("XTRIM", "file-events", "MAXLEN", 0)
-        self.upload(10)
-        redis("FLUSHALL")
-        self.upload(10)
-        self.in_step(query)
-        self.holds(query, 30)
+        with self.watch(query):
+            for _ in range(5):
+                redis("FLUSHALL")
+                self.upload(5)
+            self.in_step(query)
+        self.holds(query, 35)
         self.assertEqual(query.status()["mendings"], 0)
         self.until(lambda: redis("EXISTS", "artstore:storage-elements:se-01") == "1",
                    "the element does not say again where it is")
@@ -258,20 +289,21 @@ class Faults(unittest.TestCase):
         self.upload(2)
         self.in_step(query)
         self.until(lambda: query.connected(True), "it does not listen")
-        link.free.clear()  # nothing comes through, and nothing is closed
-        self.until(lambda: query.connected(False), "it does not notice")
-        ends = time.monotonic() + CUT_SECONDS
-        uploaded = 2
-        while time.monotonic() < ends or uploaded == 2:
-            self.upload(10)
-            uploaded += 10
+        with self.watch(query):
+            link.free.clear()  # nothing comes through, and nothing is closed
+            self.until(lambda: query.connected(False), "it does not notice")
+            ends = time.monotonic() + CUT_SECONDS
+            uploaded = 2
+            while time.monotonic() < ends or uploaded == 2:
+                self.upload(10)
+                uploaded += 10
+                self.in_step(query)
+                self.assertTrue(query.connected(False))
+                time.sleep(min(2, CUT_SECONDS))
+            link.free.set()
+            self.until(lambda: query.connected(True), "it does not listen again")
+            self.upload(3)
             self.in_step(query)
-            self.assertTrue(query.connected(False))
-            time.sleep(min(2, CUT_SECONDS))
-        link.free.set()
-        self.until(lambda: query.connected(True), "it does not listen again")
-        self.upload(3)
-        self.in_step(query)
         self.holds(query, uploaded + 3)
 
     def test_tables_that_are_emptied_by_hand_are_filled_by_the_next_comparison(self):
@@ -351,30 +383,112 @@ class Faults(unittest.TestCase):
         quick = Query(self, "quick").start()
         self.upload(5)
         self.in_step(slow, quick)
-        link.free.clear()
-        self.upload(50)
-        self.in_step(quick)
-        self.assertNotEqual(slow.status()["position"], quick.status()["position"])
-        self.holds(slow, 5)
-        link.free.set()
-        self.in_step(slow, quick)
+        with self.watch(slow, quick):
+            link.free.clear()
+            self.upload(50)
+            self.in_step(quick)
+            self.assertNotEqual(slow.status()["position"], quick.status()["position"])
+            self.holds(slow, 5)
+            self.until(lambda: not slow.status()["in_step"], "it vouches for who is silent")
+            time.sleep(Witness.VOUCHES / 4)  # so that the witness would see it, too
+            self.assertTrue(quick.status()["in_step"])
+            link.free.set()
+            self.in_step(slow, quick)
         self.holds(slow, 55)
 
-    def test_what_is_told_in_redis_ends_the_pause_after_an_error(self):
-        link = Gate()
-        self.addCleanup(link.close)
-        link.target = self.demo.ports["se-01"]
-        query = Query(self, "pausing", elements="se-01=" + link.url, retry_delay="1h",
-                      retry_delay_most="1h").start()
-        self.upload(1)
+    def index(self):
+        return next(self.demo.data.rglob("se-01/index.db"))
+
+    def copy(self, source, target):
+        with contextlib.closing(sqlite3.connect(source)) as one, \
+                contextlib.closing(sqlite3.connect(target, timeout=30)) as other:
+            one.backup(other)
+
+    def listed(self):
+        page = self.demo.call("GET", "se-01", "/api/v1/files?limit=1000")
+        return sorted(one["file_id"] for one in page["files"])
+
+    def test_an_element_whose_index_is_put_back_has_its_files_again_and_so_has_search(self):
+        query = Query(self, "put-back").start()
+        ids = self.upload(6)
         self.in_step(query)
-        link.break_all()
-        self.until(lambda: query.status()["state"] == "waiting", "it does not notice")
-        self.assertFalse(query.status()["in_step"])
-        link.target = self.demo.ports["se-01"]
-        self.upload(1)
+        older = self.demo.data / "older.db"
+        self.copy(self.index(), older)
+        ids += self.upload(5)
+        # Else the log would come to the same positions again.
+        self.demo.call("DELETE", "se-01", "/api/v1/files/" + ids.pop(), 204)
         self.in_step(query)
-        self.holds(query, 2)
+        before = query.status()["position"]
+        self.assertEqual(self.demo.end(), 0)
+        self.until(lambda: not query.status()["in_step"], "it vouches for who is away")
+        for rest in self.index().parent.glob("index.db-*"):
+            rest.unlink()
+        shutil.copy(older, self.index())
+        with self.watch(query):
+            self.demo.start()
+            self.until(lambda: self.listed() == sorted(ids), "the element has not found its files")
+            self.in_step(query)
+            self.until(lambda: query.status()["source_suspect"] == "", "it is not whole again")
+        self.assertNotEqual(query.status()["position"], before)
+        self.assertGreaterEqual(query.status()["mendings"], 1)
+        self.holds(query, len(ids))
+
+    def test_a_log_that_was_trimmed_below_search_costs_a_comparison(self):
+        self.demo.end()
+        self.demo.arguments += ("--set", "element.se-01.index=sqlite://" +
+                                str(self.demo.data / "short.db") + "?log_rows=20")
+        self.demo.start()
+        query = Query(self, "behind").start()
+        self.upload(10)
+        self.in_step(query)
+        query.end("kill")
+        self.upload(150)
+        with self.watch(query, fresh=True):
+            query.start()
+            self.in_step(query)
+        self.assertEqual((query.status()["mendings"], query.status()["snapshots"]), (1, 0))
+        self.holds(query, 160)
+
+    def test_a_record_that_is_poisoned_in_the_log_alone_heals_by_itself(self):
+        query = Query(self, "poisoned-log").start()
+        self.upload(5)
+        self.in_step(query)
+        query.end("kill")
+        poison = self.upload(2)
+        self.upload(3)
+        spoil_log(self.index(), poison)
+        with self.watch(query, fresh=True):
+            query.start()
+            self.in_step(query)
+        self.assertEqual(query.status()["dead_letters"], 0)
+        self.assertEqual(query.call("/api/v1/admin/sync/dead-letters?all=1")["total"], 0)
+        self.assertEqual(query.status()["mendings"], 0)
+        self.holds(query, 10)
+
+    def test_a_record_that_is_poisoned_at_its_element_is_told_of_until_it_is_whole(self):
+        query = Query(self, "poisoned").start()
+        self.upload(5)
+        self.in_step(query)
+        query.end("kill")
+        [poison] = self.upload(1)
+        self.upload(3)
+        spoil_log(self.index(), [poison])
+        describe_by_hand(self.index(), poison, "poison")
+        with self.watch(query, fresh=True):
+            query.start()
+            self.until(lambda: query.status().get("dead_letters") == 1, "it is not told of")
+            self.until(lambda: query.status()["position"] == query.status()["source_position"],
+                       "it holds up others")
+            self.assertFalse(query.status()["in_step"])
+            self.holds(query, 8)
+            [letter] = query.call("/api/v1/admin/sync/dead-letters")["dead_letters"]
+            self.assertEqual(letter["file_id"], poison)
+            self.until(lambda: query.metric("artstore_query_sync_dead_letters"
+                                            '{storage_element_id="se-01"} 1'), "no gauge tells")
+            describe_by_hand(self.index(), poison, None)
+            self.in_step(query)
+        self.assertEqual(query.status()["dead_letters"], 0)
+        self.holds(query, 9)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Witness:
       vouches, or, with `fresh`, not since the witness is there;
     - with another number of files than the element had at that position.
     """
-    VOUCHES = 10.5  # FollowSettings::patience and kAnswerMost, and some time on the way
+    VOUCHES = 12  # FollowSettings::patience and kAnswerMost, and some time on the way
 
     def __init__(self, demo, followers, element="se-01", fresh=False):
         self.demo, self.followers, self.element = demo, followers, element
@@ -86,7 +86,7 @@ class Witness:
         total = self.files_at(ask, position)
         if total is not None and total not in self.counts_at(position, total):
             # It has committed a change and is about to say so, or else has not told the truth.
-            time.sleep(1)
+            time.sleep(3)
             total = self.files_at(ask, position)
         self.claims.append((began, name, position, total))
 
