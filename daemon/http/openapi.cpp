@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/openapi.hpp"
 
+#include <algorithm>
 #include <artcache/json_writer.hpp>
 #include <artcache/version.hpp>
 #include <cstddef>
@@ -37,9 +38,63 @@ std::string operation_id(const Route& route) {
   return id;
 }
 
-bool takes_body(const Route& route) {
-  return route.method == Method::post || route.method == Method::put ||
-         route.method == Method::patch;
+using Media = BodyShape::Media;
+
+bool takes_body(const Route& route) { return route.body.media != Media::none; }
+
+std::vector<std::string_view> names_of(Media media) {
+  switch (media) {
+    case Media::none:
+      return {};
+    case Media::json:
+      return {"application/json"};
+    case Media::json_or_form:
+      return {"application/json", "application/x-www-form-urlencoded"};
+    case Media::form_data:
+      return {"multipart/form-data"};
+    case Media::frames:
+      break;
+  }
+  return {"application/octet-stream"};
+}
+
+void append_type(JsonWriter& json, std::string_view type) {
+  json.begin_object();
+  if (type == "strings") {
+    json.member("type", "array").key("items").begin_object().member("type", "string").end_object();
+  } else if (type == "date-time" || type == "file") {
+    json.member("type", "string").member("format", type == "file" ? "binary" : type);
+  } else {
+    json.member("type", type);
+  }
+  json.end_object();
+}
+
+void append_schema(JsonWriter& json, const BodyShape& body) {
+  json.key("schema").begin_object();
+  if (body.media == Media::frames) {
+    json.member("type", "string").member("format", "binary").end_object();
+    return;
+  }
+  json.member("type", "object").key("properties").begin_object();
+  for (const BodyField& field : body.fields) append_type(json.key(field.name), field.type);
+  json.end_object();
+  std::vector<std::string_view> needed;
+  for (const BodyField& field : body.fields)
+    if (field.need == BodyField::Need::needed) needed.push_back(field.name);
+  if (!needed.empty()) {  // an empty list is none that OpenAPI knows
+    json.key("required").begin_array();
+    for (const std::string_view name : needed) json.value(name);
+    json.end_array();
+  }
+  json.end_object();
+}
+
+bool is_needed(const BodyShape& body) {
+  return body.media == Media::frames ||
+         std::ranges::any_of(body.fields, [](const BodyField& field) {
+           return field.need == BodyField::Need::needed;
+         });
 }
 
 void append_parameters(JsonWriter& json, const Route& route) {
@@ -53,20 +108,21 @@ void append_parameters(JsonWriter& json, const Route& route) {
   for (const QueryField& field : route.query) {
     json.begin_object().member("name", field.name).member("in", "query").member("required", false);
     json.member("description", field.meaning);
-    json.key("schema").begin_object();
-    const bool moment = field.type == "date-time";
-    json.member("type", moment ? "string" : field.type);
-    if (moment) json.member("format", field.type);
-    json.end_object().end_object();
+    append_type(json.key("schema"), field.type);
+    json.end_object();
   }
   json.end_array();
 }
 
-/// Which media it takes, the handler decides, and answers 422 to the others.
-void append_body(JsonWriter& json) {
-  json.key("requestBody").begin_object().member("required", false).key("content").begin_object();
-  json.key("*/*").begin_object().key("schema").begin_object();
-  json.end_object().end_object().end_object().end_object();
+void append_body(JsonWriter& json, const BodyShape& body) {
+  json.key("requestBody").begin_object().member("required", is_needed(body));
+  json.key("content").begin_object();
+  for (const std::string_view media : names_of(body.media)) {
+    json.key(media).begin_object();
+    append_schema(json, body);
+    json.end_object();
+  }
+  json.end_object().end_object();
 }
 
 void append_refusal(JsonWriter& json, std::string_view status, std::string_view why) {
@@ -95,7 +151,7 @@ void append_operation(JsonWriter& json, const Route& route) {
   json.key(lower(to_string(route.method))).begin_object();
   json.member("operationId", operation_id(route)).member("summary", route.summary);
   append_parameters(json, route);
-  if (takes_body(route)) append_body(json);
+  if (takes_body(route)) append_body(json, route.body);
   json.key("security").begin_array();
   if (route.guard) json.begin_object().key("token").begin_array().end_array().end_object();
   json.end_array();

@@ -11,8 +11,8 @@ namespace artcache::http {
 
 inline constexpr std::string_view kOpenApiPath = "/openapi.json";
 
-/// Every route of the site but this document itself is in it, with the names in its path, whether
-/// it takes a body, whether it needs a token, and which refusals that makes possible.
+/// Every route of the site but this document itself is in it, with the names in its path and its
+/// query, what is in its body, whether it needs a token, and which refusals that makes possible.
 std::string openapi(const Site& site);
 
 }  // namespace artcache::http

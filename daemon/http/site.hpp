@@ -39,6 +39,27 @@ struct QueryField {
   std::string_view name, type, meaning;  ///< type: "string", "number", …
 };
 
+/// A member of a body, for the OpenAPI document. The handler reads it.
+struct BodyField {
+  enum class Need : std::uint8_t { optional, needed };
+  /// type: "string", "integer", "boolean", "date-time", "object", "strings" (a list), "file"
+  std::string_view name, type;
+  Need need = Need::optional;
+};
+
+/// What a handler reads.
+struct BodyShape {
+  enum class Media : std::uint8_t {
+    none,  ///< it reads no body
+    json,
+    json_or_form,  ///< application/x-www-form-urlencoded, too
+    form_data,     ///< multipart/form-data
+    frames,        ///< those of the log
+  };
+  Media media = Media::none;
+  std::span<const BodyField> fields = {};  ///< of a lasting array
+};
+
 /// Whose threads a handler and the stream that it answers with run on.
 enum class Threads : std::uint8_t {
   workers,
@@ -61,6 +82,7 @@ struct Route {
   std::uint64_t body_most = 1024 * 1024;
   std::string summary = {};  ///< one line for people: the OpenAPI document and --routes
   std::span<const QueryField> query = {};  ///< of a lasting array: those that need a word
+  BodyShape body = {};
 };
 
 /// What a site allows its clients. A value of 0 means no limit.

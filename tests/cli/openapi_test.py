@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """/openapi.json of every role against its routes and against what the routes answer."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import uuid
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "support")]
 
-from artcached import Artcached  # noqa: E402
+from artcached import Artcached, eventually, form  # noqa: E402
 
 DAEMON = ""
 PATH = "/openapi.json"
@@ -111,6 +112,81 @@ class OpenApi(unittest.TestCase):
                     self.assertIn(field["name"].encode(), body)
                     asked += 1
         self.assertGreater(asked, 40)
+
+    WRONG = {"string": 7, "integer": "x", "boolean": "x", "object": [], "array": "x"}
+
+    def bodies(self):
+        """Of each operation with a JSON body the fields, by name, and which of them are needed."""
+        for role, path, method, operation in self.operations():
+            for media, body in operation.get("requestBody", {"content": {}})["content"].items():
+                if media == "application/json":
+                    schema = body["schema"]
+                    yield (role, path, method, schema["properties"],
+                           set(schema.get("required", [])))
+
+    def test_who_takes_a_body_tells_of_it_and_nobody_else(self):
+        """One that reads none does not mind what is in it; one that does minds."""
+        without = ("/sync", "/retry", "/rotate", "/logout", "/restore", "/cache/")
+        for role, path, method, operation in self.operations():
+            with self.subTest(role=role, path=path, method=method):
+                if method in {"POST", "PUT", "PATCH"}:
+                    self.assertEqual("requestBody" in operation,
+                                     not any(word in path for word in without))
+                self.assertEqual("413" in operation["responses"], "requestBody" in operation)
+
+    def test_a_field_of_a_body_that_is_told_is_read(self):
+        """One that is of another type than it is told to be is refused by its name, and one that is
+        needed is missed."""
+        login = {"username": "admin", "password": "Test-Password123"}
+        token = self.daemon.call("POST", "admin", "/api/v1/admin-auth/login", json_body=login)
+        person = {"Authorization": f"Bearer {token['access_token']}"}
+        file_id = self.daemon.upload("told.txt", b"told")["file_id"]
+        self.assertTrue(eventually(lambda: self.daemon.ask(
+            "GET", "admin", f"/api/v1/files/{file_id}")[0] == 200))
+
+        def refused(role, path, method, body):
+            target = path.replace("{id}", file_id).replace("{file_id}", file_id)
+            status, _, said = self.daemon.ask(method, role, target, json_body=body)
+            if status == 403:  # that is for people
+                status, _, said = self.daemon.ask(method, role, target, json_body=body,
+                                                  headers=person)
+            self.assertEqual(status, 422, said)
+            return {one["loc"][1] for one in json.loads(said)["detail"] if len(one["loc"]) > 1}
+
+        asked = 0
+        for role, path, method, fields, needed in self.bodies():
+            if needed:
+                with self.subTest(role=role, path=path, method=method):
+                    self.assertEqual(refused(role, path, method, {}), needed)
+            for name, schema in fields.items():
+                with self.subTest(role=role, path=path, method=method, name=name):
+                    wrong = self.WRONG[schema["type"]]
+                    body = {"page": 1, name: wrong} if name == "page_size" else {name: wrong}
+                    self.assertIn(name, refused(role, path, method, body))
+                    asked += 1
+        self.assertGreater(asked, 60)
+
+    def test_a_field_of_a_form_that_is_told_is_read(self):
+        """A text can be anything; a number, a moment and the file cannot."""
+        asked = 0
+        for role, path, _, operation in self.operations():
+            schema = operation.get("requestBody", {"content": {}})["content"].get(
+                "multipart/form-data", {"schema": {"properties": {}}})["schema"]
+            for name, field in schema["properties"].items():
+                body, headers = form("a.txt", b"x", **{name: "x"})
+                if name == "file":
+                    self.assertEqual((schema["required"], field["format"]), ([name], "binary"))
+                    body, headers = form("a.txt", b"x")
+                    body = body.replace(b'name="file"', b'name="other"')
+                elif field["type"] == "string" and field.get("format") != "date-time":
+                    continue
+                with self.subTest(role=role, path=path, name=name):
+                    status, _, said = self.daemon.ask("POST", role, path, body=body,
+                                                      headers=headers)
+                    self.assertEqual(status, 422, said)
+                    self.assertIn(name, {one["loc"][1] for one in json.loads(said)["detail"]})
+                    asked += 1
+        self.assertGreater(asked, 10)
 
     def test_lists_and_runs_tell_their_parameters(self):
         told = {(role, path): {one["name"] for one in operation.get("parameters", [])

@@ -41,6 +41,11 @@ std::optional<std::string> role_in(BodyFields& body) {
   return body.word("role", {"ADMIN", "USER", "AUDITOR", "READONLY", "OPERATOR"});
 }
 
+constexpr http::BodyField kCreateBody[] = {{"name", "string", http::BodyField::Need::needed},
+                                           {"description", "string"},
+                                           {"role", "string"},
+                                           {"rate_limit", "integer"}};
+
 http::Reply create(Parts& parts, http::Request& request, Deed& deed) {
   auto body = BodyFields::read(request);
   if (!body) return body.error();
@@ -102,6 +107,12 @@ http::Reply show(const Parts& parts, http::Request& request) {
   return answer(parts.database->read(
       request.call, [&](Session& s) { return needed(s, id_of(request), Intent::look); }));
 }
+
+constexpr http::BodyField kChangeBody[] = {{"name", "string"},
+                                           {"description", "string"},
+                                           {"role", "string"},
+                                           {"status", "string"},
+                                           {"rate_limit", "integer"}};
 
 http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
   deed.target = id_of(request);
@@ -223,7 +234,8 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
-                       Act what) {
+                       Act what, std::span<const http::BodyField> body = {}) {
+    using Media = http::BodyShape::Media;
     return site.add(
         parts.gate->protect({.method = method,
                              .pattern = pattern,
@@ -232,7 +244,8 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
                                                   return what(parts, request, deed);
                                                 }),
                              .body_most = 64 * 1024,
-                             .summary = action},
+                             .summary = action,
+                             .body = {body.empty() ? Media::none : Media::json_or_form, body}},
                             people_who_change()));
   };
   ARTCACHE_CHECK(read(
@@ -240,8 +253,8 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
       [&parts](http::Request& request) { return list(parts, request); }, http::kPageFields));
   ARTCACHE_CHECK(read(one, "One service account",
                       [&parts](http::Request& request) { return show(parts, request); }));
-  ARTCACHE_CHECK(act(http::Method::post, all, "service_account.create", create));
-  ARTCACHE_CHECK(act(http::Method::put, one, "service_account.update", change));
+  ARTCACHE_CHECK(act(http::Method::post, all, "service_account.create", create, kCreateBody));
+  ARTCACHE_CHECK(act(http::Method::put, one, "service_account.update", change, kChangeBody));
   ARTCACHE_CHECK(act(http::Method::del, one, "service_account.delete", remove));
   return act(http::Method::post, one + "/rotate-secret", "service_account.rotate_secret",
              rotate_secret);

@@ -79,6 +79,9 @@ http::Reply internal_one(const Parts& parts, http::Request& request) {
   return http::json_response(200, std::move(json).str());
 }
 
+// Beside it, the members of its /api/v1/info.
+constexpr http::BodyField kRegisterBody[] = {{"api_url", "string", http::BodyField::Need::needed}};
+
 /// What an element tells of itself: the members of /api/v1/info, and where it is reached.
 http::Reply register_itself(Parts& parts, http::Request& request) {
   const auto body = http::read_all(*request.body, 64 * 1024);
@@ -141,6 +144,9 @@ http::Reply summary(const Parts& parts, http::Request& request) {
   return http::json_response(200, std::move(json).str());
 }
 
+constexpr http::BodyField kDiscoverBody[] = {{"api_url", "string", http::BodyField::Need::needed},
+                                             {"name", "string"}};
+
 /// The address in the body, asked what it is.
 std::optional<http::Problem> discover_at(const Parts& parts, http::Request& request,
                                          StorageElement& said) {
@@ -193,6 +199,11 @@ http::Reply show(const Parts& parts, http::Request& request) {
     return needed(s, id_of(request), Intent::look);
   }));
 }
+
+constexpr http::BodyField kChangeBody[] = {{"name", "string"},
+                                           {"api_url", "string"},
+                                           {"retention_days", "integer"},
+                                           {"client_id", "string"}};
 
 http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
   deed.target = std::to_string(id_of(request));
@@ -269,7 +280,8 @@ Result<void> add_internal_routes(http::Site& site, Parts& parts) {
        .pattern = base + "/register",
        .handler = [&parts](http::Request& r) { return register_itself(parts, r); },
        .body_most = 64 * 1024,
-       .summary = "An element says that it is there, and how it is"},
+       .summary = "An element says that it is there, and how it is",
+       .body = {http::BodyShape::Media::json, kRegisterBody}},
       {.callers = auth::Callers::service_accounts, .roles = {"admin", "operator"}})));
   return site.add(
       parts.gate->protect({.pattern = base + "/{element_id}",
@@ -284,22 +296,28 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(add_internal_routes(site, parts));
   const std::string all = "/api/v1/storage-elements";
   const std::string one = all + "/{id}";
+  using Media = http::BodyShape::Media;
+  const auto shape = [](std::span<const http::BodyField> body) {
+    return http::BodyShape{body.empty() ? Media::none : Media::json_or_form, body};
+  };
   using Look = http::Reply (*)(const Parts&, http::Request&);
   // Seed 001 reads with the token of a service account.
   const auto look = [&](http::Method method, const std::string& pattern, const char* summary,
-                        Look what, std::span<const http::QueryField> query = {}) {
+                        Look what, std::span<const http::QueryField> query = {},
+                        std::span<const http::BodyField> body = {}) {
     return site.add(
         parts.gate->protect({.method = method,
                              .pattern = pattern,
                              .handler = [&parts, what](http::Request& r) { return what(parts, r); },
                              .body_most = 64 * 1024,
                              .summary = summary,
-                             .query = query},
+                             .query = query,
+                             .body = shape(body)},
                             method == http::Method::get ? auth::Rule{} : people_who_change()));
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
-                       Act what) {
+                       Act what, std::span<const http::BodyField> body = {}) {
     return site.add(parts.gate->protect(
         {.method = method,
          .pattern = pattern,
@@ -307,18 +325,20 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
              audited(parts, action,
                      [&parts, what](http::Request& r, Deed& d) { return what(parts, r, d); }),
          .body_most = 64 * 1024,
-         .summary = action},
+         .summary = action,
+         .body = shape(body)},
         people_who_change()));
   };
   using http::Method;
   ARTCACHE_CHECK(look(Method::get, all, "All storage elements", list, http::kPageFields));
   ARTCACHE_CHECK(look(Method::get, all + "/stats/summary", "All of them together", summary));
   ARTCACHE_CHECK(look(Method::get, one, "One storage element", show));
-  ARTCACHE_CHECK(look(Method::post, all + "/discover", "What is at an address", discover));
-  ARTCACHE_CHECK(act(Method::post, all, "storage_element.create", create));
+  ARTCACHE_CHECK(
+      look(Method::post, all + "/discover", "What is at an address", discover, {}, kDiscoverBody));
+  ARTCACHE_CHECK(act(Method::post, all, "storage_element.create", create, kDiscoverBody));
   ARTCACHE_CHECK(act(Method::post, all + "/sync/{id}", "storage_element.sync", sync_one));
   ARTCACHE_CHECK(act(Method::post, all + "/sync-all", "storage_element.sync_all", sync_all));
-  ARTCACHE_CHECK(act(Method::put, one, "storage_element.update", change));
+  ARTCACHE_CHECK(act(Method::put, one, "storage_element.update", change, kChangeBody));
   return act(Method::del, one, "storage_element.delete", remove);
 }
 

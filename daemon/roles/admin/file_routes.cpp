@@ -206,6 +206,13 @@ http::Response file_response(int status, const RegisteredFile& file) {
   return http::json_response(status, std::move(json).str());
 }
 
+// As edit_file() reads them.
+constexpr http::BodyField kEditBody[] = {
+    {"description", "string"},  {"version", "string"},           {"tags", "strings"},
+    {"metadata", "object"},     {"user_metadata", "object"},     {"retention_policy", "string"},
+    {"ttl_days", "integer"},    {"ttl_expires_at", "date-time"}, {"storage_element_id", "string"},
+    {"storage_path", "string"}, {"finalized_at", "date-time"}};
+
 Result<void> add_file_routes(http::Site& site, Parts& parts) {
   const std::string all = "/api/v1/files", one = all + "/{id}";
   const auto look = [&](const std::string& pattern, const char* summary,
@@ -229,7 +236,9 @@ Result<void> add_file_routes(http::Site& site, Parts& parts) {
              audited(parts, action,
                      [&parts, what](http::Request& r, Deed& d) { return what(parts, r, d); }),
          .summary = summary,
-         .query = query},
+         .query = query,
+         .body = what == edit_file ? http::BodyShape{http::BodyShape::Media::json, kEditBody}
+                                   : http::BodyShape{}},
         rule));
   };
   const auth::Rule writers{.roles = {"admin", "super_admin", "operator", "user"}};

@@ -74,6 +74,9 @@ http::Reply tokens_for(const Parts& parts, const AdminUser& user) {
   return token_response(parts, *pair);
 }
 
+constexpr http::BodyField kLoginBody[] = {{"username", "string", http::BodyField::Need::needed},
+                                          {"password", "string", http::BodyField::Need::needed}};
+
 http::Reply enter(Parts& parts, http::Request& request, Deed& deed) {
   const auto allowed = parts.requests->take(request.peer, parts.options.token_requests_per_minute);
   if (!allowed.allowed) return auth::too_many(allowed);
@@ -113,6 +116,9 @@ http::Problem no_refresh() {
           .detail = "Invalid or expired token",
           .headers = {{"WWW-Authenticate", "Bearer"}}};
 }
+
+constexpr http::BodyField kRefreshBody[] = {
+    {"refresh_token", "string", http::BodyField::Need::needed}};
 
 http::Reply refresh(Parts& parts, http::Request& request, Deed& deed) {
   const auto allowed = parts.requests->take(request.peer, parts.options.token_requests_per_minute);
@@ -165,6 +171,10 @@ http::Problem wrong_password() {
   return {.status = 400, .detail = "Current password is incorrect"};
 }
 
+constexpr http::BodyField kPasswordBody[] = {
+    {"current_password", "string", http::BodyField::Need::needed},
+    {"new_password", "string", http::BodyField::Need::needed}};
+
 http::Reply change_password(Parts& parts, http::Request& request, Deed& deed) {
   deed.target = request.identity->id;
   auto body = BodyFields::read(request);
@@ -201,7 +211,9 @@ http::Reply change_password(Parts& parts, http::Request& request, Deed& deed) {
 Result<void> add_login_routes(http::Site& site, Parts& parts) {
   const std::string base = "/api/v1/admin-auth/";
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
-  const auto route = [&](const std::string& name, const char* action, Act what) {
+  const auto route = [&](const std::string& name, const char* action, Act what,
+                         std::span<const http::BodyField> body = {}) {
+    using Media = http::BodyShape::Media;
     return http::Route{.method = http::Method::post,
                        .pattern = base + name,
                        .handler = audited(parts, action,
@@ -209,14 +221,16 @@ Result<void> add_login_routes(http::Site& site, Parts& parts) {
                                             return what(parts, request, deed);
                                           }),
                        .body_most = 64 * 1024,
-                       .summary = action};
+                       .summary = action,
+                       .body = {body.empty() ? Media::none : Media::json_or_form, body}};
   };
-  ARTCACHE_CHECK(site.add(route("login", "admin.login", login)));
-  ARTCACHE_CHECK(site.add(route("refresh", "admin.refresh", refresh)));
+  ARTCACHE_CHECK(site.add(route("login", "admin.login", login, kLoginBody)));
+  ARTCACHE_CHECK(site.add(route("refresh", "admin.refresh", refresh, kRefreshBody)));
   ARTCACHE_CHECK(
       site.add(parts.gate->protect(route("logout", "admin.logout", logout), people_who_read())));
   ARTCACHE_CHECK(site.add(parts.gate->protect(
-      route("change-password", "admin.change_password", change_password), people_who_read())));
+      route("change-password", "admin.change_password", change_password, kPasswordBody),
+      people_who_read())));
   return site.add(
       parts.gate->protect({.pattern = base + "me",
                            .handler = [&parts](http::Request& r) { return me(parts, r); },

@@ -34,6 +34,11 @@ std::optional<std::string> role_in(BodyFields& body) {
   return body.word("role", {"super_admin", "admin", "readonly"});
 }
 
+constexpr http::BodyField kCreateBody[] = {{"username", "string", http::BodyField::Need::needed},
+                                           {"email", "string"},
+                                           {"role", "string"},
+                                           {"password", "string", http::BodyField::Need::needed}};
+
 http::Reply create(Parts& parts, http::Request& request, Deed& deed) {
   auto body = BodyFields::read(request);
   if (!body) return body.error();
@@ -68,6 +73,9 @@ http::Reply show(const Parts& parts, http::Request& request) {
   return answer(parts.database->read(
       request.call, [&](Session& s) { return needed(s, id_of(request), Intent::look); }));
 }
+
+constexpr http::BodyField kChangeBody[] = {
+    {"email", "string"}, {"role", "string"}, {"enabled", "boolean"}};
 
 http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
   deed.target = id_of(request);
@@ -106,6 +114,9 @@ http::Reply remove(Parts& parts, http::Request& request, Deed& deed) {
     return http::Problem{.status = 403, .detail = "System users cannot be deleted"};
   return http::Response{.status = 204};
 }
+
+constexpr http::BodyField kResetBody[] = {
+    {"new_password", "string", http::BodyField::Need::needed}};
 
 http::Reply reset_password(Parts& parts, http::Request& request, Deed& deed) {
   deed.target = id_of(request);
@@ -207,7 +218,8 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
-                       Act what) {
+                       Act what, std::span<const http::BodyField> body = {}) {
+    using Media = http::BodyShape::Media;
     return site.add(
         parts.gate->protect({.method = method,
                              .pattern = pattern,
@@ -216,7 +228,8 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
                                                   return what(parts, request, deed);
                                                 }),
                              .body_most = 64 * 1024,
-                             .summary = action},
+                             .summary = action,
+                             .body = {body.empty() ? Media::none : Media::json_or_form, body}},
                             changes));
   };
   ARTCACHE_CHECK(read(
@@ -224,11 +237,11 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
       [&parts](http::Request& request) { return list(parts, request); }, http::kPageFields));
   ARTCACHE_CHECK(
       read(one, "One of them", [&parts](http::Request& request) { return show(parts, request); }));
-  ARTCACHE_CHECK(act(http::Method::post, all, "admin_user.create", create));
-  ARTCACHE_CHECK(act(http::Method::put, one, "admin_user.update", change));
+  ARTCACHE_CHECK(act(http::Method::post, all, "admin_user.create", create, kCreateBody));
+  ARTCACHE_CHECK(act(http::Method::put, one, "admin_user.update", change, kChangeBody));
   ARTCACHE_CHECK(act(http::Method::del, one, "admin_user.delete", remove));
   return act(http::Method::post, one + "/reset-password", "admin_user.reset_password",
-             reset_password);
+             reset_password, kResetBody);
 }
 
 }  // namespace artcache::admin

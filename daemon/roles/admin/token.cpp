@@ -39,6 +39,11 @@ auth::Claims claims_of(const ServiceAccount& account) {
   return out;
 }
 
+constexpr http::BodyField kTokenBody[] = {
+    {"client_id", "string", http::BodyField::Need::needed},
+    {"client_secret", "string", http::BodyField::Need::needed},
+    {"grant_type", "string"}};
+
 http::Reply give_token(Parts& parts, http::Request& request, Deed& deed) {
   const auto allowed = parts.requests->take(request.peer, parts.options.token_requests_per_minute);
   if (!allowed.allowed) return auth::too_many(allowed);
@@ -143,7 +148,8 @@ Result<void> add_token_routes(http::Site& site, Parts& parts) {
                                                     give_token(parts, request, deed));
                                               }),
                            .body_most = 64 * 1024,
-                           .summary = "A token for a service account"}));
+                           .summary = "A token for a service account",
+                           .body = {http::BodyShape::Media::json_or_form, kTokenBody}}));
   const auto keys = [&parts](http::Request&) -> http::Reply {
     http::Response out = http::json_response(200, auth::key_set(*parts.ring.keys()));
     out.headers.set("Cache-Control", "public, max-age=60");

@@ -152,6 +152,13 @@ std::optional<std::optional<std::string>> clearable(JsonObject& body, std::strin
   return body.text(name);
 }
 
+// As read_changes() reads them.
+constexpr http::BodyField kChangesBody[] = {
+    {"description", "string"},       {"version", "string"},
+    {"retention_policy", "string"},  {"metadata", "object"},
+    {"custom_attributes", "object"}, {"tags", "strings"},
+    {"ttl_days", "integer"},         {"retention_expires_at", "date-time"}};
+
 FileChanges read_changes(JsonObject& body) {
   FileChanges changes;
   changes.description = clearable(body, "description");
@@ -294,6 +301,8 @@ Reply search(Element& element, Request& request) {
 
 // --- The garbage collector ----------------------------------------------------------------------
 
+constexpr http::BodyField kCollectBody[] = {{"reason", "string"}};
+
 /// Whatever the mode: the registry has let go of the file already.
 Reply collect(Element& element, const FileId& id, Request& request) {
   auto text = http::read_all(*request.body, kBodyMost);
@@ -393,7 +402,8 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
       {{.method = Method::patch,
         .pattern = one,
         .handler = positioned(element, of_file(element, update)),
-        .summary = "Changes description, version, metadata, tags, retention"},
+        .summary = "Changes description, version, metadata, tags, retention",
+        .body = {http::BodyShape::Media::json, kChangesBody}},
        any},
       {{.method = Method::del,
         .pattern = one,
@@ -403,7 +413,8 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
       {{.method = Method::del,
         .pattern = "/api/v1/gc/{id}",
         .handler = of_file(element, collect),
-        .summary = "Removes a file that the registry has let go of"},
+        .summary = "Removes a file that the registry has let go of",
+        .body = {http::BodyShape::Media::json, kCollectBody}},
        collectors},
       {{.method = Method::get,
         .pattern = "/api/v1/gc/{id}/exists",

@@ -248,6 +248,7 @@ Result<void> add_log_routes(Element& element, http::Site& site) {
     route.handler = std::move(handler);
     route.late = std::move(late);
     route.query = query;
+    if (method == Method::post) route.body.media = http::BodyShape::Media::frames;
     return site.add(element.parts().gate->protect(
         std::move(route),
         {.callers = auth::Callers::service_accounts, .roles = {"admin", "operator", "auditor"}}));

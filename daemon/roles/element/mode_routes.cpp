@@ -34,6 +34,10 @@ Reply show(Element& element, Request&) {
   return http::json_response(200, std::move(json).str());
 }
 
+constexpr http::BodyField kChangeBody[] = {{"target_mode", "string", http::BodyField::Need::needed},
+                                           {"confirm", "boolean"},
+                                           {"reason", "string"}};
+
 Reply change(Element& element, Request& request) {
   auto text = http::read_all(*request.body, kBodyMost);
   if (!text) return text.error();
@@ -86,6 +90,7 @@ Result<void> add_mode_routes(Element& element, http::Site& site) {
   http::Route route{.method = http::Method::post, .pattern = "/api/v1/mode/transition"};
   route.summary = "rw to ro, ro to ar, or with confirm back from ro to rw";
   route.handler = [&element](Request& request) { return change(element, request); };
+  route.body = {http::BodyShape::Media::json, kChangeBody};
   return site.add(element.parts().gate->protect(std::move(route), {.roles = {"admin"}}));
 }
 

@@ -21,6 +21,23 @@ using http::Request;
 constexpr std::uint64_t kFormMost = 1024 * std::uint64_t{1024};
 constexpr std::size_t kFieldMost = 64 * std::size_t{1024};
 
+// As UploadForm reads them.
+constexpr http::BodyField kUploadBody[] = {{"file", "file", http::BodyField::Need::needed},
+                                           {"file_id", "string"},
+                                           {"file_size", "integer"},
+                                           {"checksum", "string"},
+                                           {"uploaded_by_id", "string"},
+                                           {"uploaded_by_username", "string"},
+                                           {"uploaded_by_fullname", "string"},
+                                           {"description", "string"},
+                                           {"version", "string"},
+                                           {"retention_policy", "string"},
+                                           {"ttl_days", "integer"},
+                                           {"ttl_expires_at", "date-time"},
+                                           {"tags", "string"},
+                                           {"metadata", "string"},
+                                           {"custom_attributes", "string"}};
+
 /// A form while it is read: what was said so far, and what was wrong with it.
 class UploadForm final : public ByteSource {
  public:
@@ -252,6 +269,7 @@ Result<void> add_upload_route(Element& element, http::Site& site) {
   route.summary = "Stores a file: multipart/form-data with a part `file`";
   route.handler =
       positioned(element, [&element](Request& request) { return upload(element, request); });
+  route.body = {http::BodyShape::Media::form_data, kUploadBody};
   return site.add(element.parts().gate->protect(std::move(route), {}));
 }
 

@@ -71,6 +71,9 @@ Reply refused(const Error& error) {
   return problem;
 }
 
+constexpr http::BodyField kFinalizeBody[] = {
+    {"target_storage_element_id", "string"}, {"description", "string"}, {"metadata", "object"}};
+
 Reply finalize(Finalizer& finalizer, Request& request) {
   const auto file = FileId::parse(request.values.find("file_id").value_or(""));
   if (!file)
@@ -106,6 +109,7 @@ Result<void> add_finalize_routes(http::Site& site, Parts& parts, Finalizer& fina
   http::Route begin{.method = http::Method::post, .pattern = "/api/v1/finalize/{file_id}"};
   begin.body_most = kBodyMost;
   begin.summary = "Makes a temporary file permanent";
+  begin.body = {http::BodyShape::Media::json, kFinalizeBody};
   begin.handler = [&finalizer](Request& request) { return finalize(finalizer, request); };
   if (auto added = site.add(parts.gate->protect(std::move(begin), {})); !added) return added;
   http::Route look{.pattern = "/api/v1/finalize/{transaction_id}/status"};

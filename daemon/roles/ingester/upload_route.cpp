@@ -13,6 +13,16 @@ using http::Reply;
 using http::Request;
 
 // Fields, headers and boundaries beside the file.
+// As UploadForm reads them.
+constexpr http::BodyField kUploadBody[] = {{"file", "file", http::BodyField::Need::needed},
+                                           {"retention_policy", "string"},
+                                           {"ttl_days", "integer"},
+                                           {"retention_days", "integer"},
+                                           {"tags", "string"},
+                                           {"metadata", "string"},
+                                           {"custom_attributes", "string"},
+                                           {"description", "string"},
+                                           {"version", "string"}};
 constexpr std::uint64_t kFormMost = 1024 * std::uint64_t{1024};
 
 Reply upload(Parts& parts, Request& request) {
@@ -42,6 +52,7 @@ Result<void> add_upload_routes(http::Site& site, Parts& parts) {
     route.body_most = parts.options.upload_most + kFormMost;
     route.summary = "Stores a file on the element that is filled next";
     route.handler = [&parts](Request& request) { return upload(parts, request); };
+    route.body = {http::BodyShape::Media::form_data, kUploadBody};
     if (auto added = site.add(parts.gate->protect(std::move(route), {})); !added) return added;
   }
   return {};

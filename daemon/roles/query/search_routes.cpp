@@ -44,6 +44,16 @@ constexpr std::array kSearchFields{
     http::QueryField{"page", "integer", "or by pages, from 1"},
     http::QueryField{"page_size", "integer", "files a page"}};
 constexpr auto kSearchQuery = http::joined(kSearchFields, kBoundFields);
+// A body says the same as a URL; only a list needs no commas there.
+constexpr auto kSearchBody = [] {
+  std::array<http::BodyField, kSearchFields.size()> body{};
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    const http::QueryField& field = kSearchFields[i];
+    body[i] = {field.name, field.name == "tags" ? "strings" : field.type};
+  }
+  return body;
+}();
+constexpr http::BodyShape kSearchShape{http::BodyShape::Media::json, kSearchBody};
 
 constexpr std::size_t kBodyMost = 256 * 1024;
 /// The rank of a file whose id was asked for, which is as well as a file can fit.
@@ -172,13 +182,15 @@ Result<void> add_search_routes(http::Site& site, Parts& parts) {
   const auto add = [&](Method method, std::string pattern, http::Handler handler,
                        std::string summary,
                        std::span<const http::QueryField> query = kBoundFields) {
-    return site.add(parts.gate->protect({.method = method,
-                                         .pattern = std::move(pattern),
-                                         .handler = bounded(parts, std::move(handler)),
-                                         .body_most = kBodyMost,
-                                         .summary = std::move(summary),
-                                         .query = query},
-                                        {}));
+    return site.add(
+        parts.gate->protect({.method = method,
+                             .pattern = std::move(pattern),
+                             .handler = bounded(parts, std::move(handler)),
+                             .body_most = kBodyMost,
+                             .summary = std::move(summary),
+                             .query = query,
+                             .body = method == Method::post ? kSearchShape : http::BodyShape{}},
+                            {}));
   };
   const http::Handler by_url = [&parts](Request& request) {
     return answer(parts, search_of_url(request.query), request);
