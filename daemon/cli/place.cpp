@@ -2,6 +2,7 @@
 #include "cli/place.hpp"
 
 #include <CLI/CLI.hpp>
+#include <artcache/element.hpp>
 #include <artcache/url.hpp>
 #include <chrono>
 #include <utility>
@@ -27,6 +28,15 @@ Console::Chatter chatter_of(const CommonOptions& options) {
 /// An index that lies inside the storage must not show in its listings.
 void hide_index(StorageBackend& storage, const Url& index) {
   if (index.scheme() == "sqlite") storage.hide(index.path());
+}
+
+/// Who only looks at an index leaves it as it is, and may ask for locks of whatever name.
+Result<void> find_element(Place& place, Needs needs, const CommonOptions& options) {
+  const bool looks = needs == Needs::index;
+  auto found = settle_element(*place.index, looks ? "" : options.element, place.call);
+  if (!found) return std::move(found).error().in("--element");
+  place.element = looks && !options.element.empty() ? options.element : std::move(*found);
+  return {};
 }
 
 Result<void> open_locks(Place& place, const Backends& backends, const CommonOptions& options) {
@@ -60,7 +70,7 @@ Result<void> open_service(Place& place, const Backends& backends, const CommonOp
   place.storage = std::move(*storage);
   hide_index(*place.storage, index);
   RebuildSettings settings;
-  settings.element = options.element;
+  settings.element = place.element;
   settings.mode = parse_element_mode(options.mode).value_or(ElementMode::edit);
   place.service = std::make_unique<CacheRebuildService>(*place.storage, *place.index, *place.locks,
                                                         settings, place.deps);
@@ -109,8 +119,8 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
   }
   verb.add_option("--locks", options.locks, "Address of the locks; the index keeps them otherwise")
       ->envname("ARTCACHE_LOCKS");
-  verb.add_option("--element", options.element, "Name of the storage element, for its locks")
-      ->capture_default_str()
+  verb.add_option("--element", options.element,
+                  "Name of the storage element, for its locks; as the index keeps it otherwise")
       ->envname("ARTCACHE_ELEMENT");
   verb.add_option("--timeout", options.timeout_seconds,
                   "Gives up after so many seconds; 0 for never")
@@ -163,6 +173,7 @@ Result<Place> open_place(const CommonOptions& options, Needs needs, IfMissing if
                                                : backends.open_index(url, place.deps, place.call);
   if (!index) return std::move(index).error().in("--index");
   place.index = std::move(*index);
+  if (auto found = find_element(place, needs, options); !found) return found.error();
   if (auto opened = open_locks(place, backends, options); !opened) return opened.error();
   if (needs == Needs::index_and_storage)
     if (auto opened = open_service(place, backends, options, url); !opened) return opened.error();

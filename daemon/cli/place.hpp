@@ -19,8 +19,7 @@ namespace artcache::cli {
 
 /// The options that verbs have in common.
 struct CommonOptions {
-  std::string storage, index, locks, config;
-  std::string element = "default";
+  std::string storage, index, locks, config, element;
   std::string mode = "edit";
   double timeout_seconds = 0;
   bool as_json = false, quiet = false, verbose = false;
@@ -43,6 +42,7 @@ struct Place {
   Call call;
   std::unique_ptr<StorageBackend> storage;  ///< null unless it was needed
   std::unique_ptr<MetadataStore> index;
+  std::string element;                  ///< that was named, or that the index keeps
   std::unique_ptr<LockManager> locks;   ///< of operations
   std::unique_ptr<LockManager> claims;  ///< of files under change: in the index, as for everybody
   std::unique_ptr<CacheRebuildService> service;  ///< null without a storage

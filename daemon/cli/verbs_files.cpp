@@ -166,7 +166,7 @@ Result<void> write_all(Download& download, std::FILE* file, const std::string& n
 FileService make_file_service(const Place& place, const CommonOptions& options,
                               std::optional<std::uint64_t> capacity) {
   FileSettings settings;
-  settings.element = options.element;
+  settings.element = place.element;
   settings.mode = parse_element_mode(options.mode).value_or(ElementMode::edit);
   settings.capacity_bytes = capacity;
   return {*place.storage, *place.index, *place.claims, std::move(settings), place.deps};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // get, list, search, locks: what an index holds.
 #include <CLI/CLI.hpp>
+#include <artcache/element.hpp>
 #include <artcache/json_writer.hpp>
 #include <cstdio>
 #include <optional>
@@ -175,7 +176,7 @@ void add_search(CLI::App& app, int& code) {
 // --- locks --------------------------------------------------------------------------------------
 
 struct LockOptions : CommonOptions {
-  std::string class_name;
+  std::string class_name, new_name;
 };
 
 int run_locks_list(const LockOptions& options) {
@@ -203,7 +204,7 @@ int run_locks_list(const LockOptions& options) {
 
 /// The lock of another element is what one meets who leaves --element out.
 Error not_held(const Place& place, const LockOptions& options) {
-  std::string text = "locks: nobody holds " + options.class_name + " of '" + options.element + "'";
+  std::string text = "locks: nobody holds " + options.class_name + " of '" + place.element + "'";
   if (const auto holders = place.locks->list("", place.call))
     for (const LockHolder& holder : *holders)
       if (to_string(holder.lock_class) == options.class_name)
@@ -215,10 +216,25 @@ int run_locks_break(const LockOptions& options) {
   auto place = open_place(options, Needs::index);
   if (!place) return fail(place.error());
   const auto lock_class = parse_lock_class(options.class_name);
-  const auto broken = place->locks->force_break(options.element, *lock_class, place->call);
+  const auto broken = place->locks->force_break(place->element, *lock_class, place->call);
   if (!broken) return fail(broken.error());
   if (!*broken) return fail(not_held(*place, options));
   print_line("taken away; whoever held it changes nothing any more");
+  return kDone;
+}
+
+/// Whoever worked under the old name would not be met any more.
+int run_locks_rename(const LockOptions& options) {
+  auto place = open_place(options, Needs::index);
+  if (!place) return fail(place.error());
+  const auto holders = place->locks->list("", place->call);
+  if (!holders) return fail(holders.error());
+  if (!holders->empty())
+    return fail({Errc::busy, "locks: '" + holders->front().operation + "' of '" +
+                                 holders->front().element + "' holds one"});
+  const auto renamed = rename_element(*place->index, options.new_name, place->call);
+  if (!renamed) return fail(renamed.error());
+  print_line("the index is of element '" + options.new_name + "'");
   return kDone;
 }
 
@@ -238,6 +254,11 @@ void add_locks(CLI::App& app, int& code) {
           CLI::IsMember({"manual_rebuild", "manual_check", "lazy_rebuild", "background_cleanup"}));
   add_common(*take, *break_options, Needs::index);
   take->callback([break_options, &code] { code = run_locks_break(*break_options); });
+  auto* rename = verb->add_subcommand("rename", "Gives the element of an index another name");
+  auto rename_options = std::make_shared<LockOptions>();
+  rename->add_option("NAME", rename_options->new_name, "The new one")->required();
+  add_common(*rename, *rename_options, Needs::index);
+  rename->callback([rename_options, &code] { code = run_locks_rename(*rename_options); });
 }
 
 }  // namespace

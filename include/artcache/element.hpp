@@ -6,9 +6,13 @@
 #include <artcache/result.hpp>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace artcache {
+
+struct Call;
+class MetadataStore;
 
 /// What an element allows, from most to least.
 enum class ElementMode : std::uint8_t {
@@ -29,5 +33,16 @@ ARTCACHE_EXPORT std::int32_t default_ttl_hours(ElementMode mode);
 [[nodiscard]] constexpr bool may_write_files(ElementMode mode) {
   return mode == ElementMode::edit || mode == ElementMode::rw;
 }
+
+/// The name of the element whose index this is: all who work on it must use one, or their locks do
+/// not meet. `named`, which the index keeps from then on; where that is empty what it keeps, and
+/// "default" while it keeps none.
+/// Errors: conflict (it keeps another one), and those of MetadataStore::note() and set_note().
+ARTCACHE_EXPORT Result<std::string> settle_element(MetadataStore& index, std::string_view named,
+                                                   const Call& call);
+/// Makes the index keep another one. Nobody may work on it meanwhile.
+/// Errors: those of MetadataStore::set_note().
+ARTCACHE_EXPORT Result<void> rename_element(MetadataStore& index, std::string_view name,
+                                            const Call& call);
 
 }  // namespace artcache

@@ -93,13 +93,36 @@ class Meetings(unittest.TestCase):
             self.assertEqual(refused.returncode, 3, refused.stderr)
             self.assertIn("manual_rebuild is held by", refused.stderr)
         # Whoever forgets whose lock it is learns that.
-        wrong = run("locks", "break", "manual_rebuild", *self.index[:2])
+        wrong = run("locks", "break", "manual_rebuild", *self.index[:2], "--element", "other")
         self.assertEqual(wrong.returncode, 4, wrong.stderr)
         self.assertIn("it is held for 'se-01': --element se-01", wrong.stderr)
         rest = slow.stderr.read()
         self.assertEqual(slow.wait(), 0, rest)
         self.assertNotIn(GIVEN_UP, rest)
         self.assertEqual(run("check", *self.both, "-q").returncode, 0)
+
+    def test_who_names_no_element_uses_that_of_the_index_and_who_names_another_is_refused(self):
+        nameless = self.both[:-2]
+        slow = self.begin("rebuild", "--files-per-second", "1000")
+        refused = run("check", *nameless)
+        self.assertEqual(refused.returncode, 3, refused.stderr)
+        self.assertIn("manual_rebuild is held by", refused.stderr)
+        for verb in ("check", "rebuild", "cleanup"):
+            other = run(verb, *nameless, "--element", "other")
+            self.assertNotEqual(other.returncode, 0)
+            self.assertIn("this is the index of element 'se-01', not of 'other'", other.stderr)
+            self.assertIn("artcache locks rename other", other.stderr)
+        self.assertEqual(run("locks", "rename", "other", *self.index[:2]).returncode, 3)
+        rest = slow.stderr.read()
+        self.assertEqual(slow.wait(), 0, rest)
+        bad = run("locks", "rename", "not a name", *self.index[:2])
+        self.assertIn("letters, digits", bad.stderr)
+        self.assertEqual(run("locks", "rename", "other", *self.index[:2]).returncode, 0)
+        self.assertIn("not of 'se-01'", run("check", *self.both).stderr)
+        self.assertEqual(run("check", *nameless, "--element", "other", "-q").returncode, 0)
+        told = run("check", *nameless, "-v")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("element_id=other", told.stderr)
 
 
 if __name__ == "__main__":

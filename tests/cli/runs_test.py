@@ -358,6 +358,24 @@ class Modes(Demo):
         self.change("rw", confirm=True)
         self.daemon.call("PATCH", "se-03", path, json_body={"description": "x"})
 
+    def test_an_index_of_another_element_is_refused_and_told_how_to_take(self):
+        self.assertEqual(self.daemon.end(), 0)
+        self.daemon.arguments = ("--set", "element.se-03.element_id=se-30")
+        with self.assertRaises(AssertionError):
+            self.daemon.start()
+        self.daemon.child.stdout.close()
+        self.assertNotEqual(self.daemon.child.wait(timeout=60), 0)
+        self.daemon.child = None
+        self.assertIn("this is the index of element 'se-03', not of 'se-30'",
+                      self.daemon.log.read_text())
+        renamed = subprocess.run(
+            [PROGRAM, "locks", "rename", "se-30", "--index",
+             f"sqlite://{self.daemon.data}/se-03/index.db"],
+            stdout=subprocess.DEVNULL, check=False)
+        self.assertEqual(renamed.returncode, 0)
+        self.daemon.start()
+        self.assertEqual(self.daemon.call("GET", "se-03", "/api/v1/info")["element_id"], "se-30")
+
 
 if __name__ == "__main__":
     DAEMON = sys.argv.pop(1)

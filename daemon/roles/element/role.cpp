@@ -3,6 +3,7 @@
 #include "roles/role.hpp"
 
 #include <array>
+#include <artcache/element.hpp>
 #include <artcache/url.hpp>
 #include <utility>
 
@@ -216,6 +217,8 @@ Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
   ARTCACHE_CHECK(check_element(*context.settings));
   ARTCACHE_TRY(Opened opened, open_parts(context));
   auto settings = settings_of(context, opened);
+  if (auto settled = settle_element(*opened.index, settings.id, context.call); !settled)
+    return std::move(settled).error().in("element_id");
   auto role = std::make_unique<ElementRole>(context, std::move(opened), std::move(settings));
   ARTCACHE_CHECK(role->open(context));
   return std::unique_ptr<Role>(std::move(role));
