@@ -131,6 +131,8 @@ class Audit(unittest.TestCase):
         self.done("storage_element.delete", "DELETE", f"{all_of_them}/{first}", 204, target=first)
         self.done("storage_element.delete", "DELETE", f"{all_of_them}/999999", 404,
                   target=999999)
+        self.done("storage_element.forget", "DELETE", "files/sync-status/se-99", 404,
+                  target="se-99")
 
     def files(self):
         sent = self.daemon.upload("a.txt", b"a", role="se-02")["file_id"]

@@ -17,7 +17,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
-from ingester_stand import Stand, free_port  # noqa: E402
+from ingester_stand import LINE, Stand, form, free_port  # noqa: E402
 
 CONTENT = b"0123456789" * 5_000
 POLLED = "/api/v1/info"  # asked all the time, and of no finalize
@@ -168,11 +168,21 @@ class Kills(Stand):
         self.assertEqual((entry["original_filename"], entry["retention_policy"], entry["tags"]),
                          ("draft.txt", "permanent", ["x"]))
 
+    def sent_draft(self):
+        """A connection of the killed one that breaks late may still keep it from being asked."""
+        pieces = form("draft.txt", CONTENT, after=[("tags", "x")])
+        answers = []
+        self.until(lambda: answers.append(self.ask(
+            "POST", "ingester", "/api/v1/upload", body=b"".join(pieces),
+            headers={"Content-Type": f"multipart/form-data; boundary={LINE}"})) or
+            answers[-1][0] == 201, "no element takes a file")
+        return json.loads(answers[-1][1])["file_id"]
+
     def run_through(self, victim):
         """Kills at the first moment, at the second, and so on, until none is left."""
         self.victim, moments, states = victim, 0, set()
         while True:
-            file_id = self.upload("draft.txt", CONTENT, after=[("tags", "x")])["file_id"]
+            file_id = self.sent_draft()
             self.arm(moments)
             self.until(lambda: self.finalize(file_id) and False or self.killed_at or
                        self.is_over(file_id))
