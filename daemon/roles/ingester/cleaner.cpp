@@ -96,7 +96,6 @@ Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, co
   }
   if (!whole && cleanup.reason == kFinalized)
     return Error{Errc::not_found, "storage element " + cleanup.keeper + " has no such file"};
-  if (!kept && cleanup.reason == kFinalizeFailed) return removal_known(cleanup, keeper, call);
   if (!whole) return source_lost(cleanup);
   if (cleanup.reason != kFinalized) return {};
   ARTCACHE_TRY(auto job, parts_.database->read(call, [&](db::Session& s) {
@@ -121,30 +120,12 @@ Result<void> Finalizer::carry_edits(Finalize job, const FileFacts& source, const
                                 [&](db::Session& s) { return store_base(s, job); });
 }
 
-/// From then on nothing but the file itself counts: whoever finds the disk empty has the index
-/// forget its files, and then the log tells of removals, too.
+/// Nor does a row in the log of the source prove that somebody removed the file there: whoever
+/// finds the disk empty has the index forget its files, and logs the same.
 Error Finalizer::source_lost(const Cleanup& cleanup) {
   return {Errc::gone, "storage element " + cleanup.keeper +
-                          " has no such file any more, and nothing tells of a removal; storage "
-                          "element " +
-                          cleanup.element + " has a copy"};
-}
-
-/// A copy that never counted goes also when its source was removed meanwhile: it would bring back
-/// what somebody has removed. But that the source has no such file is no proof of it: with another
-/// disk it has none either. What was deleted in the registry needs no look there: the admin removes
-/// every copy of it, and the log of the source tells of that, too.
-Result<void> Finalizer::removal_known(const Cleanup& cleanup, const ElementView& source,
-                                      const Call& call) {
-  ARTCACHE_TRY(const auto job, parts_.database->read(call, [&](db::Session& s) {
-    return last_finalize(s, cleanup.file, cleanup.keeper, cleanup.element);
-  }));
-  bool known = false;
-  if (job && job->source_position) {
-    ARTCACHE_TRY(
-        known, parts_.client->removed_since(source.url, cleanup.file, *job->source_position, call));
-  }
-  return known ? Result<void>() : source_lost(cleanup);
+                          " has no such file any more; storage element " + cleanup.element +
+                          " has a copy"};
 }
 
 }  // namespace artcache::ingester

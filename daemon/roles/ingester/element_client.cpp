@@ -2,7 +2,6 @@
 #include "roles/ingester/element_client.hpp"
 
 #include <artcache/json_writer.hpp>
-#include <artcache/log_frames.hpp>
 #include <utility>
 
 #include "common/json_read.hpp"
@@ -17,38 +16,6 @@ Error strange(int status) {
 
 std::string file_url(const std::string& element, const FileId& id) {
   return element + "/api/v1/files/" + to_string(id);
-}
-
-/// Answers of the log are short: of one file alone. But it may have been edited often.
-constexpr std::size_t kLogMost = 64 * std::size_t{1024} * 1024;
-
-/// What a piece of the log tells of one file.
-struct LogPiece {
-  Position end = {};
-  std::optional<LogRow::Kind> last = {};  ///< of the rows of the file
-  bool vouches = true;                    ///< no reset: more happened than it lists
-};
-
-Result<LogPiece> parse_log_piece(std::string_view body, const std::string& key) {
-  frames::Reader reader;
-  reader.add(body);
-  LogPiece out;
-  for (;;) {
-    ARTCACHE_TRY(const auto frame, reader.next());
-    if (!frame) return Error{Errc::unavailable, "the element broke off while it told of its log"};
-    if (frame->kind == frames::Kind::head) {
-      ARTCACHE_TRY(const IndexHead head, frames::parse_head(frame->body));
-      if (!head.suspect_reason.empty())
-        return Error{Errc::unavailable, "the element's index: " + head.suspect_reason};
-    } else if (frame->kind == frames::Kind::row) {
-      ARTCACHE_TRY(const LogRow row, frames::parse_row(frame->body));
-      if (row.kind == LogRow::Kind::reset) out.vouches = false;
-      if (row.record.key == key) out.last = row.kind;
-    } else if (frame->kind == frames::Kind::end) {
-      ARTCACHE_TRY(out.end, frames::parse_end(frame->body));
-      return out;
-    }
-  }
 }
 
 }  // namespace
@@ -118,7 +85,6 @@ Result<std::optional<FileFacts>> ElementClient::find(const std::string& element,
   if (reply.head.status == 404) return std::optional<FileFacts>();
   if (reply.head.status != 200) return strange(reply.head.status);
   ARTCACHE_TRY(FileFacts facts, parse_file_facts(reply.body));
-  facts.position = reply.head.header("x-artcache-position");
   return std::optional(std::move(facts));
 }
 
@@ -138,26 +104,6 @@ Result<bool> ElementClient::has_bytes(const std::string& element, const FileId& 
   std::byte byte{};
   ARTCACHE_TRY(const std::size_t read, stream->read(std::span(&byte, 1), call));
   return read > 0;
-}
-
-Result<bool> ElementClient::removed_since(const std::string& element, const FileId& id,
-                                          const std::string& position, const Call& call) {
-  const std::string key = to_string(id);
-  std::optional<LogRow::Kind> last;
-  for (std::string after = position;;) {
-    const std::string url =
-        element + "/api/v1/log/rows?limit=10000&prefix=" + key + "&after=" + after;
-    ARTCACHE_TRY(const auto reply, send({.url = url, .most = kLogMost}, call));
-    const int status = reply.head.status;
-    if (status == 404 || status == 410) return false;
-    if (status != 200) return strange(status);
-    ARTCACHE_TRY(const LogPiece piece, parse_log_piece(reply.body, key));
-    if (!piece.vouches) return false;
-    if (piece.last) last = piece.last;
-    std::string end = to_string(piece.end);
-    if (end == after) return last == LogRow::Kind::remove;
-    after = std::move(end);
-  }
 }
 
 Result<std::unique_ptr<web::HttpStream>> ElementClient::download(const std::string& element,

@@ -25,7 +25,6 @@ struct FileFacts {
   std::string created_by_fullname = {};
   Editable said = {};
   std::uint64_t size = 0;
-  std::string position = {};  ///< of the element's log as of which it says so; empty: it tells none
 };
 /// Errors: corrupt.
 Result<FileFacts> parse_file_facts(std::string_view json);
@@ -50,11 +49,6 @@ class ElementClient {
   /// from an index, which may outlive the disk.
   Result<bool> has_bytes(const std::string& element, const FileId& id, std::uint64_t size,
                          const Call& call);
-  /// Whether the log of the element tells that somebody has removed the file since that position.
-  /// No where it cannot vouch for that: it was made anew with what stood in it, was put back, has
-  /// forgotten, or there is none. Errors besides: unavailable, while the index is not trusted.
-  Result<bool> removed_since(const std::string& element, const FileId& id,
-                             const std::string& position, const Call& call);
   /// The bytes of a file. Errors besides: not_found.
   Result<std::unique_ptr<web::HttpStream>> download(const std::string& element, const FileId& id,
                                                     const Call& call);

@@ -96,7 +96,6 @@ Result<Finalize> Finalizer::begin(const FinalizeWish& wish, const Call& call) {
                 .metadata = wish.metadata,
                 .requested_by = wish.requested_by,
                 .created_at = parts_.deps.clock->now()};
-  if (!place.facts.position.empty()) made.source_position = place.facts.position;
   const auto added =
       parts_.database->write(call, [&](db::Session& s) { return add_finalize(s, made); });
   if (!added && added.error().code != Errc::conflict) return added.error();

@@ -20,7 +20,7 @@ namespace artcache::ingester {
 /// failed.
 inline constexpr std::string_view kFinalized = "finalized";
 inline constexpr std::string_view kFinalizeFailed = "a finalize that failed";
-/// That of one that failed whose source has the file no more, and nobody knows why: it may be the
+/// That of one that failed whose source has the file no more, for whatever reason: it may be the
 /// last there is, and stays until the source has the file again.
 inline constexpr std::string_view kSourceLost = "a finalize that failed and lost its source";
 
@@ -76,7 +76,6 @@ class Finalizer {
   Result<void> collect(const Cleanup& cleanup, const Call& call);
   Result<void> may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call);
   static Error source_lost(const Cleanup& cleanup);
-  Result<void> removal_known(const Cleanup& cleanup, const ElementView& source, const Call& call);
   Result<void> carry_edits(Finalize job, const FileFacts& source, const FileFacts& copy,
                            const ElementView& target, const Call& call);
   void log(LogLevel level, std::string_view message, const std::string& file,

@@ -24,20 +24,14 @@ CREATE TABLE ingester_cleanups(
 CREATE INDEX ingester_cleanups_due ON ingester_cleanups(due_at);
 )";
 
-// Where the log of the source stood when it was known to have the file; null where it said nothing
-// of it, or before this was written down.
-constexpr std::string_view kVersion2 =
-    "ALTER TABLE ingester_finalizes ADD COLUMN source_position TEXT;";
-
 // What the source said when the copy was verified; null before that, or before this was kept.
-constexpr std::string_view kVersion3 = "ALTER TABLE ingester_finalizes ADD COLUMN base TEXT;";
+constexpr std::string_view kVersion2 = "ALTER TABLE ingester_finalizes ADD COLUMN base TEXT;";
 
 }  // namespace
 
 Result<void> migrate(sql::Connection& connection, db::Engine engine, const Call& call) {
   const std::string version1 = db::in_words_of(engine, kVersion1);
-  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, kVersion2},
-                         sql::Migration{3, kVersion3}};
+  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, kVersion2}};
   return sql::migrate(connection, {.name = "ingester", .migrations = steps}, call);
 }
 

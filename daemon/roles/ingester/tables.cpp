@@ -11,7 +11,7 @@ using db::Session;
 
 constexpr std::string_view kFinalizes =
     "SELECT id, file_id, source, target, status, attempts, verified, error, description, "
-    "metadata, requested_by, created_at, completed_at, cleanup_at, source_position, base "
+    "metadata, requested_by, created_at, completed_at, cleanup_at, base "
     "FROM ingester_finalizes ";
 
 std::string finalizes(std::string_view rest) { return std::string(kFinalizes).append(rest); }
@@ -34,7 +34,6 @@ Finalize read_finalize(Row row) {
   out.created_at = row.time();
   out.completed_at = row.maybe_time();
   out.cleanup_at = row.maybe_time();
-  out.source_position = row.maybe_text();
   if (auto base = row.maybe_text()) {
     JsonObject said(*std::move(base));
     out.base = read_editable(said);
@@ -63,11 +62,11 @@ Result<void> add_finalize(Session& session, const Finalize& f) {
   ARTCACHE_CHECK(session.run(
       "INSERT INTO ingester_finalizes(id, file_id, source, target, status, attempts, verified, "
       "error, description, metadata, requested_by, created_at, completed_at, cleanup_at, "
-      "source_position, base) "
-      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+      "base) "
+      "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
       f.id, to_string(f.file), f.source, f.target, to_string(f.state.status), f.state.attempts,
       f.state.checksum_verified, f.state.error, f.description, f.metadata, f.requested_by,
-      f.created_at, f.completed_at, f.cleanup_at, f.source_position, base_of(f)));
+      f.created_at, f.completed_at, f.cleanup_at, base_of(f)));
   return {};
 }
 

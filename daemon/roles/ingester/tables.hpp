@@ -28,8 +28,6 @@ struct Finalize {
   Timestamp created_at = {};
   std::optional<Timestamp> completed_at = {};
   std::optional<Timestamp> cleanup_at = {};  ///< when the source is removed
-  /// Of the source's log, when it was known to have the file.
-  std::optional<std::string> source_position = {};
   /// What the source said when the copy was verified, or told of its edits last.
   std::optional<Editable> base = {};
 };
