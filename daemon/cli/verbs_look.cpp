@@ -227,11 +227,14 @@ int run_locks_break(const LockOptions& options) {
 int run_locks_rename(const LockOptions& options) {
   auto place = open_place(options, Needs::index);
   if (!place) return fail(place.error());
-  const auto holders = place->locks->list("", place->call);
-  if (!holders) return fail(holders.error());
-  if (!holders->empty())
-    return fail({Errc::busy, "locks: '" + holders->front().operation + "' of '" +
-                                 holders->front().element + "' holds one"});
+  // The index has those who write files, a server of locks of its own those of other indexes, too.
+  for (const auto& holders :
+       {place->claims->list("", place->call), place->locks->list(place->element, place->call)}) {
+    if (!holders) return fail(holders.error());
+    if (!holders->empty())
+      return fail({Errc::busy, "locks: '" + holders->front().operation + "' of '" +
+                                   holders->front().element + "' holds one; stop who it is"});
+  }
   const auto renamed = rename_element(*place->index, options.new_name, place->call);
   if (!renamed) return fail(renamed.error());
   print_line("the index is of element '" + options.new_name + "'");

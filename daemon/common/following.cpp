@@ -16,6 +16,9 @@ namespace {
 constexpr std::chrono::seconds kTablesMost{2};
 /// In one transaction, so that nobody else waits for long.
 constexpr std::size_t kForgottenAtOnce = 1000;
+/// Within which everybody who is alive has been named: elements tell of themselves every half
+/// minute.
+constexpr std::chrono::minutes kNamedWithin{5};
 
 /// As of `now`.
 void append_status(JsonWriter& json, const FollowingStatus& status, Timestamp now) {
@@ -74,6 +77,8 @@ void Following::stop() {
 template <class Work>
 auto Following::alone(Work work) -> decltype(work()) {
   const util::MutexLock lock(mutex_);
+  // Somebody else follows the element by now, or nobody is to.
+  if (ended_) return Error{Errc::unavailable, element_.element + " is not followed any more"};
   if (thread_.joinable()) {
     thread_.request_stop();
     thread_.join();
@@ -246,6 +251,7 @@ void Fleet::update(const std::vector<Owner>& elements) {
     auto fresh = std::make_shared<Following>(replica_, element, std::move(*log), settings_, deps_);
     const util::MutexLock lock(mutex_);
     if (stopped_) return;
+    if (forgetting_.contains(element.element)) continue;  // it is named again before long
     fresh->start();
     elements_.insert_or_assign(element.element, std::move(fresh));
     gone_.erase(element.element);
@@ -276,46 +282,73 @@ void Fleet::end(Following& one) {
   elements_.erase(id);
 }
 
-Result<std::uint64_t> Fleet::forget(std::string_view element, const Call& call) {
+Result<void> Fleet::begin_forgetting(const std::string& element) {
   const util::MutexLock nobody_names_one_meanwhile(updating_);
-  if (const auto followed = find(element)) {
-    if (!followed->status().gone_since)
-      return Error{Errc::conflict, "Storage element " + std::string(element) +
-                                       " is still named, by the registry, by discovery or by "
-                                       "`elements`: remove it there first"};
-    end(*followed);
+  const auto followed = find(element);
+  if (followed && !followed->status().gone_since)
+    return Error{Errc::conflict, "Storage element " + element +
+                                     " is still named, by the registry, by discovery or by "
+                                     "`elements`: remove it there first"};
+  {
+    const util::MutexLock lock(mutex_);
+    // Who has just begun has not heard of all of them yet.
+    if (!followed && !gone_.contains(element) && deps_.clock->now() - made_at_ < kNamedWithin)
+      return Error{Errc::unavailable,
+                   "It is not known yet whether somebody names storage element " + element +
+                       "; try again in a few minutes"};
+    if (!forgetting_.insert(element).second)
+      return Error{Errc::busy, "Storage element " + element + " is being forgotten"};
   }
-  const Tables& tables = *replica_.tables;
-  std::uint64_t removed = 0;
-  bool known = false;
-  while (true) {
-    ARTCACHE_TRY(
-        const std::size_t done,
-        replica_.database->write(call, [&](Session& session) -> Result<std::size_t> {
-          const Standings& standings = tables.standings();
-          ARTCACHE_TRY(const auto all, standings.list(session));
-          known = known || std::ranges::find(all, element, &Followed::element) != all.end();
-          if (!known) return std::size_t{0};
-          // Should this be cut short, it is behind, and not at a position whose files are not
-          // there.
-          ARTCACHE_CHECK(standings.store(session, element, {}, deps_.clock->now()));
-          ARTCACHE_TRY(const auto keys, tables.first_keys(session, element, kForgottenAtOnce));
-          if (keys.empty()) {
-            ARTCACHE_CHECK(standings.forget(session, element));
-            return std::size_t{0};
-          }
-          ARTCACHE_TRY(const auto held, tables.find_held(session, element, keys));
-          ARTCACHE_CHECK(tables.remove_files(session, element, keys, held));
-          return keys.size();
-        }));
-    if (!known)
-      return Error{Errc::not_found, "Storage element " + std::string(element) + " not found"};
-    removed += done;
-    if (done == 0) break;
-  }
+  if (followed) end(*followed);
+  return {};
+}
+
+Result<std::uint64_t> Fleet::forget(std::string_view element, const Call& call) {
+  const std::string id(element);
+  ARTCACHE_TRY(const auto kept, unfollowed(all(), call));
+  if (!find(id) && std::ranges::find(kept, id, &Followed::element) == kept.end())
+    return Error{Errc::not_found, "Storage element " + id + " not found"};
+  ARTCACHE_CHECK(begin_forgetting(id));
+  struct Over {
+    Fleet& fleet;
+    const std::string& id;
+    ~Over() {
+      const util::MutexLock lock(fleet.mutex_);
+      fleet.forgetting_.erase(id);
+    }
+  } const over{*this, id};
+  ARTCACHE_TRY(const std::uint64_t removed, remove_kept(id, call));
   const util::MutexLock lock(mutex_);
-  if (const auto at = gone_.find(element); at != gone_.end()) gone_.erase(at);
+  gone_.erase(id);
   return removed;
+}
+
+/// Piece by piece, so that others get their turns at the tables.
+Result<std::uint64_t> Fleet::remove_kept(const std::string& element, const Call& call) const {
+  const Tables& tables = *replica_.tables;
+  const auto remove_some = [&](Session& session) -> Result<std::optional<std::size_t>> {
+    const Standings& standings = tables.standings();
+    ARTCACHE_TRY(const auto all, standings.list(session));
+    if (std::ranges::find(all, element, &Followed::element) == all.end())
+      return std::optional<std::size_t>();
+    // Should this be cut short, it is behind, and not at a position whose files are not there.
+    ARTCACHE_CHECK(standings.store(session, element, {}, deps_.clock->now()));
+    ARTCACHE_TRY(const auto keys, tables.first_keys(session, element, kForgottenAtOnce));
+    if (keys.empty()) {
+      ARTCACHE_CHECK(standings.forget(session, element));
+      return std::optional<std::size_t>(0);
+    }
+    ARTCACHE_TRY(const auto held, tables.find_held(session, element, keys));
+    ARTCACHE_CHECK(tables.remove_files(session, element, keys, held));
+    return std::optional(keys.size());
+  };
+  std::uint64_t removed = 0;
+  while (true) {
+    ARTCACHE_TRY(const auto some, replica_.database->write(call, remove_some));
+    if (!some) return Error{Errc::not_found, "Storage element " + element + " not found"};
+    if (*some == 0) return removed;
+    removed += *some;
+  }
 }
 
 void Fleet::stop() {
@@ -385,18 +418,22 @@ std::string Fleet::status_json(const Call& call) const {
   return std::move(json).str();
 }
 
-Result<std::vector<Followed>> Fleet::unfollowed(const Call& call) const {
+Result<std::vector<Followed>> Fleet::unfollowed(
+    const std::vector<std::shared_ptr<Following>>& asked, const Call& call) const {
   ARTCACHE_TRY(auto kept, replica_.database->read(call, [&](Session& session) {
     return replica_.tables->standings().list(session);
   }));
-  std::erase_if(kept, [this](const Followed& one) { return find(one.element) != nullptr; });
+  std::erase_if(kept, [&](const Followed& one) {
+    return std::ranges::any_of(
+        asked, [&](const auto& other) { return other->element().element == one.element; });
+  });
   return kept;
 }
 
 Result<void> Fleet::await(const ReadBound& bound, std::string_view element,
                           const Call& call) const {
-  ARTCACHE_TRY(std::vector<Followed> left, unfollowed(call));
   std::vector<std::shared_ptr<Following>> asked = all();
+  ARTCACHE_TRY(std::vector<Followed> left, unfollowed(asked, call));
   if (!element.empty()) {
     const auto is_another = [&](const std::string& id) { return id != element; };
     std::erase_if(asked, [&](const auto& one) { return is_another(one->element().element); });

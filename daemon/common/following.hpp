@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -142,7 +143,9 @@ class Fleet {
   Result<void> await(const ReadBound& bound, std::string_view element, const Call& call) const;
   /// Removes what is kept of an element that nobody names any more: its files, its dead letters,
   /// and how far this was with it. How many files these were. May be repeated after any error.
-  /// Errors: conflict (somebody names it), not_found (nothing is kept of it), those of the tables.
+  /// Errors: conflict (somebody names it), not_found (nothing is kept of it), busy (somebody else
+  /// is at it), unavailable (who has just begun does not know yet whom others name), those of the
+  /// tables.
   Result<std::uint64_t> forget(std::string_view element, const Call& call);
   /// All of them ask their elements for news.
   void wake();
@@ -155,8 +158,12 @@ class Fleet {
   /// Stops, and keeps in mind since when nobody names it.
   void end(Following& one) ARTCACHE_REQUIRES(updating_);
   [[nodiscard]] std::vector<FollowingStatus> followed() const;
-  /// Those of which the tables know alone.
-  Result<std::vector<Followed>> unfollowed(const Call& call) const;
+  /// Of which the tables know alone, and nobody of `asked` follows.
+  Result<std::vector<Followed>> unfollowed(const std::vector<std::shared_ptr<Following>>& asked,
+                                           const Call& call) const;
+  /// Nobody follows it from here on, until it was forgotten. Errors: those of forget().
+  Result<void> begin_forgetting(const std::string& element);
+  Result<std::uint64_t> remove_kept(const std::string& element, const Call& call) const;
   static Result<void> await_position(const std::vector<std::shared_ptr<Following>>& asked,
                                      const Position& position, const Call& call);
 
@@ -171,6 +178,7 @@ class Fleet {
       ARTCACHE_GUARDED_BY(mutex_);
   /// Those that were let go of, and since when nobody has named them.
   std::map<std::string, Timestamp, std::less<>> gone_ ARTCACHE_GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> forgetting_ ARTCACHE_GUARDED_BY(mutex_);
   bool stopped_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };
 

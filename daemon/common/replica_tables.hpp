@@ -109,7 +109,7 @@ class Tables {
   virtual Result<void> remove_files(Session& session, std::string_view element,
                                     std::span<const std::string> keys,
                                     std::span<const Held> held) const = 0;
-  /// The first of its keys, in their order.
+  /// The first of those keys that nothing but its files keeps here, in their order.
   virtual Result<std::vector<std::string>> first_keys(Session& session, std::string_view element,
                                                       std::size_t most) const = 0;
   /// All keys of an element with their hashes, by key. A row of the original has a hash of zeros,

@@ -45,6 +45,7 @@ constexpr Setting kDaemon[] = {
      .kind = Kind::number,
      .fallback = "16",
      .meaning = "Requests that last by design (runs, followed jobs); beyond that 503",
+     .least = 1,
      .most = 1024},
     {.name = "grace",
      .variable = "ARTCACHED_GRACE",

@@ -273,6 +273,7 @@ void Connection::call_handler() {
   if (exchange_->route->threads == Threads::lasting) {
     exchange_->seat = std::make_shared<Share>(common_.seats_taken);
     if (exchange_->seat->grow_to(1) > common_.seats) {
+      exchange_->seat.reset();  // not only when the answer was sent
       refuse("Too many requests that last are under way; try again", "5");
       return;
     }
@@ -371,6 +372,7 @@ asio::awaitable<bool> Connection::send_stream(Finished& finished, std::string he
       head.append("\r\n");
     }
     if (!co_await write(head, bytes, chunked ? "\r\n" : "")) {
+      exchange_->stop.request_stop();            // what waits for news need not go on
       while (!feed->filled()) co_await woken();  // it still writes into its buffer
       co_return failed("the client went away");
     }

@@ -11,7 +11,7 @@ namespace {
 // Of a body that its handler takes as it comes, so much is there before that takes a thread.
 constexpr std::uint64_t kReadFirst = 64 * 1024;
 // What the bodies of all connections may take until their handlers are called. Where that is not
-// enough, a handler is called without waiting for the rest of its body.
+// enough they are refused: a handler that was called without its body would wait in a thread.
 constexpr std::size_t kReadAheadMost = 64 * 1024 * 1024;
 constexpr std::size_t kBodyRoom = 256 * 1024;
 
@@ -72,7 +72,12 @@ asio::awaitable<void> Connection::read_ahead(RequestParser& parser, Share& share
     }
     const std::uint64_t here = body.received();
     if (parser.body_done() || (!whole && here >= kReadFirst)) co_return;
-    if (share.grow_to(static_cast<std::size_t>(here)) >= kReadAheadMost) co_return;
+    if (share.grow_to(static_cast<std::size_t>(here)) >= kReadAheadMost) {
+      exchange_->answer(Problem{.status = 503,
+                                .detail = "Too many bodies are on their way; try again",
+                                .headers = {{"Retry-After", "5"}}});
+      co_return;
+    }
     if (!co_await more_body(parser) && cut_) co_return;
   }
 }

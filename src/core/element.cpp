@@ -39,7 +39,8 @@ std::optional<ElementMode> parse_element_mode(std::string_view name) {
 
 std::int32_t default_ttl_hours(ElementMode mode) { return may_write_files(mode) ? 24 : 168; }
 
-/// Of two who are the first at once the later one's name stays, and the other learns of it here.
+/// Of two who are the first at once the later one's name stays; the other learns of it here, or
+/// when it begins the next time.
 Result<std::string> settle_element(MetadataStore& index, std::string_view named, const Call& call) {
   ARTCACHE_TRY(std::string kept, index.note(kElementNote, call));
   if (kept.empty() && !named.empty()) {

@@ -176,10 +176,10 @@ class Kills(unittest.TestCase):
         content = bytes(range(256)) * 4000
         body, headers = form("slow.bin", content)
         with socket.create_connection(("127.0.0.1", self.daemon.ports["se-01"])) as wire:
-            wire.sendall(self.head(len(body), headers) + body[:1000])
+            wire.sendall(self.head(len(body), headers) + body[:200_000])
             self.assertTrue(eventually(self.leftovers))
             self.daemon.child.send_signal(signal.SIGTERM)
-            wire.sendall(body[1000:])
+            wire.sendall(body[200_000:])
             answer = http.client.HTTPResponse(wire)
             answer.begin()
             self.assertEqual(answer.status, 201)

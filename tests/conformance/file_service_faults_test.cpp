@@ -294,6 +294,7 @@ TEST_SUITE("files.faults") {
     CHECK(changed.error().outcome == Outcome::unknown);
     CHECK(e.files->unsettled() == 1);
     CHECK(e.files->update(id, request, {}).error().code == Errc::busy);
+    CHECK(e.service()->remove(id, {}).error().code == Errc::busy);  // whoever it is
     e.clock.advance(std::chrono::seconds(31));
     CHECK(good(e.files->recover({})).completed == 1);
     good(e.files->update(id, request, {}));
@@ -312,6 +313,11 @@ TEST_SUITE("files.faults") {
       CHECK(good(e.files->recover({})).watched == 1);
       CHECK(good(e.index->note("settled/" + to_string(id), {})) < "2199");
     }
+    // Nor does one of an earlier change of the same file make a watch shorter.
+    const Timestamp past = e.clock.now() - std::chrono::seconds(1);
+    good(e.index->set_note("settled/" + to_string(id), to_string(past) + " " + to_string(past), 0,
+                           {}));
+    CHECK(good(e.files->recover({})).watched == 1);
     good(e.index->apply({.finished_intents = {&id, 1}}, {}));
     good(e.files->recover({}));
     CHECK(e.files->unsettled() == 0);

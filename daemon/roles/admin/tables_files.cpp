@@ -164,7 +164,7 @@ Result<std::vector<std::string>> FileTables::first_keys(Session& session, std::s
                                                         std::size_t most) const {
   return session.all(
       "SELECT file_id FROM files WHERE storage_element_id = $1 AND content_hash IS NOT NULL "
-      "ORDER BY file_id LIMIT $2",
+      "AND deleted_at IS NULL ORDER BY file_id LIMIT $2",
       [](Row row) { return row.text(); }, element, most);
 }
 

@@ -201,12 +201,16 @@ Result<void> Element::change_alone(ElementMode from, ElementMode to, const Call&
                                      std::string(to_string(to)) + " is not allowed"};
   ARTCACHE_CHECK(parts_.index->set_note(kModeNote, note_of(settings_.mode, to), 0, call));
   auto made = std::make_shared<Services>(parts_, settings_, to);
+  bool started = false;
   {
     const util::MutexLock held(mutex_);
-    if (started_) made->start();
+    started = started_;
+    if (started) made->start();
     services_ = std::move(made);
   }
   before->stop();
+  // What it has not settled is for those who may still write: they look again until it is.
+  if (started && !may_write_files(to)) unrestricted_.settle_once(call);
   return {};
 }
 

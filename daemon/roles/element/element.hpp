@@ -69,6 +69,8 @@ class Services {
   void start();
   /// Begins to settle alone, what its own changes leave. Once, and not besides start().
   void start_settling();
+  /// Settles what there is now; the rounds go on with what that leaves.
+  void settle_once(const Call& call);
   /// Ends that, and waits for it.
   void stop();
 
@@ -79,7 +81,6 @@ class Services {
  private:
   const Deps deps_;
   void settle(const std::stop_token& stop);
-  void settle_once(const Call& call);
   std::jthread refresher_, settler_;
 };
 

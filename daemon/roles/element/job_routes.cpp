@@ -16,6 +16,8 @@ using http::Request;
 
 // Each holds a thread of those for requests that last, of which others want some, too.
 constexpr int kStreamsMost = 8;
+/// Of all elements of the process, whose threads for what lasts they share.
+std::atomic<int> streams_open{0};
 constexpr std::chrono::seconds kHeartbeat{15};
 
 std::string_view id_of(const Request& request) {
@@ -59,9 +61,8 @@ Reply cancel_job(Element& element, Request& request) {
 /// Server-sent events: `progress` for every change, at last `done` with the result.
 class EventSource final : public http::BodySource {
  public:
-  EventSource(Jobs& jobs, std::string id, std::shared_ptr<std::atomic<int>> streams)
-      : jobs_(jobs), id_(std::move(id)), streams_(std::move(streams)) {}
-  ~EventSource() override { --*streams_; }
+  EventSource(Jobs& jobs, std::string id) : jobs_(jobs), id_(std::move(id)) {}
+  ~EventSource() override { --streams_open; }
   EventSource(const EventSource&) = delete;
   EventSource& operator=(const EventSource&) = delete;
 
@@ -90,20 +91,17 @@ class EventSource final : public http::BodySource {
 
   Jobs& jobs_;
   const std::string id_;
-  const std::shared_ptr<std::atomic<int>> streams_;
   std::uint64_t version_ = UINT64_MAX;  ///< none: the first event comes at once
   bool over_ = false;
   std::string text_;
 };
 
-Reply follow_job(Element& element, const std::shared_ptr<std::atomic<int>>& streams,
-                 Request& request) {
+Reply follow_job(Element& element, Request& request) {
   if (!element.jobs().find(id_of(request))) return unknown_job(id_of(request));
   // Taken back by the source, whatever becomes of it.
-  const int before = (*streams)++;
-  auto source = std::make_unique<EventSource>(element.jobs(), std::string(id_of(request)), streams);
-  if (before >= kStreamsMost)
-    return Error{Errc::busy, "Too many clients follow jobs of this element"};
+  const int before = streams_open++;
+  auto source = std::make_unique<EventSource>(element.jobs(), std::string(id_of(request)));
+  if (before >= kStreamsMost) return Error{Errc::busy, "Too many clients follow jobs"};
   http::Response response;
   response.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}};
   response.stream = std::move(source);
@@ -114,7 +112,6 @@ Reply follow_job(Element& element, const std::shared_ptr<std::atomic<int>>& stre
 
 Result<void> add_job_routes(Element& element, http::Site& site) {
   const auth::Rule rule{.callers = auth::Callers::service_accounts, .roles = {"admin"}};
-  const auto streams = std::make_shared<std::atomic<int>>(0);
   std::vector<http::Route> routes;
   routes.push_back({.method = Method::get,
                     .pattern = "/api/v1/cache/jobs",
@@ -128,12 +125,11 @@ Result<void> add_job_routes(Element& element, http::Site& site) {
                     .pattern = "/api/v1/cache/jobs/{job_id}",
                     .handler = [&element](Request& r) { return cancel_job(element, r); },
                     .summary = "Stops a run at its next safe point"});
-  routes.push_back(
-      {.method = Method::get,
-       .pattern = "/api/v1/cache/jobs/{job_id}/events",
-       .handler = [&element, streams](Request& r) { return follow_job(element, streams, r); },
-       .threads = http::Threads::lasting,
-       .summary = "The progress of a run as server-sent events"});
+  routes.push_back({.method = Method::get,
+                    .pattern = "/api/v1/cache/jobs/{job_id}/events",
+                    .handler = [&element](Request& r) { return follow_job(element, r); },
+                    .threads = http::Threads::lasting,
+                    .summary = "The progress of a run as server-sent events"});
   for (http::Route& route : routes) {
     auto added = site.add(element.parts().gate->protect(std::move(route), rule));
     if (!added) return added;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "util/random.hpp"
@@ -89,6 +90,7 @@ Result<std::string> Jobs::start(std::string operation, const Call& from,
   if (limit) call = call.within(*limit, *deps_.clock);
   std::string id = job->view.id;
   std::list<std::unique_ptr<Job>> old;
+  std::optional<Error> no_thread;
   {
     const util::MutexLock held(mutex_);
     if (stopped_) return Error{Errc::cancelled, "job: the element is being stopped"};
@@ -99,11 +101,17 @@ Result<std::string> Jobs::start(std::string operation, const Call& from,
     old = take_old();
     Job& placed = *job;
     jobs_.push_back(std::move(job));
-    placed.thread =
-        std::thread([this, &placed, call, work = std::move(work)] { run(placed, call, work); });
+    try {
+      placed.thread =
+          std::thread([this, &placed, call, work = std::move(work)] { run(placed, call, work); });
+    } catch (const std::system_error& refused) {
+      jobs_.pop_back();
+      no_thread = Error{Errc::busy, std::string("job: no thread is to be had: ") + refused.what()};
+    }
   }
   for (const auto& over : old)
     if (over->thread.joinable()) over->thread.join();
+  if (no_thread) return *std::move(no_thread);
   return id;
 }
 

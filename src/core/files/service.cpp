@@ -19,8 +19,15 @@ namespace {
 constexpr std::chrono::seconds kGrace{10};
 constexpr std::size_t kLeftMost = 1000;
 
-/// Until when what was settled of this file is watched.
+/// Until when what was settled of this file is watched, and since when its intent is there.
 std::string watch_note(const FileId& id) { return "settled/" + to_string(id); }
+std::string watch_text(Timestamp until, const Intent& intent) {
+  return to_string(until) + " " + to_string(intent.begun_at);
+}
+std::optional<Timestamp> due_time(std::string_view note) {
+  const auto time = Timestamp::parse(note.substr(0, note.find(' ')));
+  return time ? std::optional(*time) : std::nullopt;
+}
 
 }  // namespace
 
@@ -102,24 +109,31 @@ Result<FileService::Impl::Work> FileService::Impl::begin(const FileId& id,
   // in its intent.
   if (!recovered_.load(std::memory_order_acquire)) ARTCACHE_CHECK(recover(call));
   ARTCACHE_TRY(auto turn, in_flight_.enter(id, call, *place_.deps.clock));
-  // Another change would take the place of its intent.
-  if (unsettled_.is(id, Unsettled::Why::watched))
-    return Error{
-        Errc::busy,
-        "files: a change of " + to_string(id) +
-            " was cut short, and may still arrive at the storage; try again "
-            "in " +
-            std::to_string(std::chrono::ceil<std::chrono::seconds>(late_writes()).count()) + " s"};
   std::optional<Claim> claim;
   if (exclusive == Exclusive::everywhere) {
     ARTCACHE_TRY(Claim taken, Claim::take(locks_, id, "change of a file", place_.deps, call));
     claim.emplace(std::move(taken));
   }
+  ARTCACHE_CHECK(nothing_may_arrive(id, call));
   ARTCACHE_TRY(const Presence::Mark mark, presence_.mark(call));
   Work work{std::move(turn), std::move(claim), mark, {}};
   work.intent = {
       .id = id, .path = {}, .operation = operation, .begun_at = std::max(place_.now(), mark.since)};
   return work;
+}
+
+/// Another change would take the place of the intent of one that is watched, by whatever service.
+Result<void> FileService::Impl::nothing_may_arrive(const FileId& id, const Call& call) {
+  if (late_writes().count() == 0) return {};
+  ARTCACHE_TRY(const std::string text, index().note(watch_note(id), call));
+  const auto until = due_time(text);
+  const bool watched = until && *until > place_.now() && *until <= place_.now() + late_writes();
+  if (!watched && !unsettled_.is(id, Unsettled::Why::abandoned)) return {};
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(late_writes()).count();
+  return Error{Errc::busy,
+               "files: a change of " + to_string(id) +
+                   " was cut short, and may still arrive at the storage; try again in " +
+                   std::to_string(seconds) + " s"};
 }
 
 Result<void> FileService::Impl::announce(Work& work, std::string path, const Call& call) {
@@ -151,7 +165,7 @@ Result<void> FileService::Impl::give_up(Work& work, Stage stage, Error error) {
     if (!late) return settle(place_, work.intent, work.mark.fence, call);
     ARTCACHE_TRY(const Settled now,
                  settle(place_, work.intent, work.mark.fence, call, IntentThen::stays));
-    ARTCACHE_CHECK(begin_watch(work.intent.id, work.mark.fence, call));
+    if (now != Settled::given_up) ARTCACHE_CHECK(begin_watch(work.intent, work.mark.fence, call));
     return now;
   }();
   if (!ended) {
@@ -198,7 +212,6 @@ Result<RecoveryReport> FileService::Impl::recover(const Call& call) {
       ARTCACHE_CHECK(call.check("files: recovery", *place_.deps.clock));
       ARTCACHE_TRY(settled, recover_one(intent, report, call));
     }
-    if (settled) unsettled_.erase(intent.id);
     // A writer that has just died may still be listed, and nobody else would look again.
     if (!settled && owner != Owner::me_now) unsettled_.add(intent.id, Unsettled::Why::others);
   }
@@ -207,23 +220,25 @@ Result<RecoveryReport> FileService::Impl::recover(const Call& call) {
 }
 
 /// Since when is written down, so that a process that lives shortly ends it all the same.
-Result<FileService::Impl::Watch> FileService::Impl::watch_of(const FileId& id, const Call& call) {
+Result<FileService::Impl::Watch> FileService::Impl::watch_of(const Intent& intent,
+                                                             const Call& call) {
   if (late_writes().count() == 0) return Watch::is_over;
-  ARTCACHE_TRY(const std::string until, index().note(watch_note(id), call));
-  const auto due = Timestamp::parse(until);
+  ARTCACHE_TRY(const std::string text, index().note(watch_note(intent.id), call));
+  const auto due = due_time(text);
   const Timestamp now = place_.now();
-  // One that is further away than any can be was noted by a clock that went wrong.
-  if (!due || *due > now + late_writes()) return Watch::begins;
+  // One of an earlier change was left behind, and one that is further away than any can be was
+  // noted by a clock that went wrong.
+  if (!due || *due > now + late_writes() || text != watch_text(*due, intent)) return Watch::begins;
   if (now >= *due) return Watch::is_over;
-  unsettled_.add(id, Unsettled::Why::watched);
+  unsettled_.add(intent.id, Unsettled::Why::watched);
   return Watch::goes_on;
 }
 
-Result<void> FileService::Impl::begin_watch(const FileId& id, std::uint64_t fence,
+Result<void> FileService::Impl::begin_watch(const Intent& intent, std::uint64_t fence,
                                             const Call& call) {
-  ARTCACHE_CHECK(
-      index().set_note(watch_note(id), to_string(place_.now() + late_writes()), fence, call));
-  unsettled_.add(id, Unsettled::Why::watched);
+  const std::string text = watch_text(place_.now() + late_writes(), intent);
+  ARTCACHE_CHECK(index().set_note(watch_note(intent.id), text, fence, call));
+  unsettled_.add(intent.id, Unsettled::Why::watched);
   return {};
 }
 
@@ -236,7 +251,7 @@ Result<bool> FileService::Impl::recover_one(const Intent& intent, RecoveryReport
     return false;
   }
   ARTCACHE_TRY(const Presence::Mark mark, presence_.mark(call));
-  ARTCACHE_TRY(const Watch watch, watch_of(intent.id, call));
+  ARTCACHE_TRY(const Watch watch, watch_of(intent, call));
   if (watch == Watch::goes_on) {
     ++report.watched;
     return false;
@@ -244,7 +259,7 @@ Result<bool> FileService::Impl::recover_one(const Intent& intent, RecoveryReport
   const auto then = watch == Watch::begins ? IntentThen::stays : IntentThen::ends;
   const auto settled = claim ? settle(place_, intent, mark.fence, call, then) : claim.error();
   if (settled && *settled != Settled::given_up && watch == Watch::begins) {
-    ARTCACHE_CHECK(begin_watch(intent.id, mark.fence, call));
+    ARTCACHE_CHECK(begin_watch(intent, mark.fence, call));
     ++report.watched;
     return false;
   }
@@ -256,8 +271,10 @@ Result<bool> FileService::Impl::recover_one(const Intent& intent, RecoveryReport
     warn("A change that was cut short could not be settled", intent, error);
     if (report.left.size() < kLeftMost)
       report.left.push_back(intent.path + ": " + to_string(error));
+    if (settled) unsettled_.erase(intent.id);
     return settled.has_value();
   }
+  unsettled_.erase(intent.id);
   ++(*settled == Settled::completed ? report.completed : report.undone);
   return true;
 }

@@ -95,8 +95,10 @@ class FileService::Impl {
   Result<bool> recover_one(const Intent& intent, RecoveryReport& report, const Call& call);
   /// What is to be done about an intent of the dead now, where their requests may still arrive.
   enum class Watch : std::uint8_t { begins, goes_on, is_over };
-  Result<Watch> watch_of(const FileId& id, const Call& call);
-  Result<void> begin_watch(const FileId& id, std::uint64_t fence, const Call& call);
+  Result<Watch> watch_of(const Intent& intent, const Call& call);
+  Result<void> begin_watch(const Intent& intent, std::uint64_t fence, const Call& call);
+  /// Errors: busy; those of the index.
+  Result<void> nothing_may_arrive(const FileId& id, const Call& call);
   void warn(std::string_view message, const Intent& intent, const Error& error) const;
   [[nodiscard]] MetadataStore& index() const { return place_.index; }
   [[nodiscard]] StorageBackend& storage() const { return place_.storage; }

@@ -137,6 +137,21 @@ TEST_SUITE("following") {
     CHECK(crew.bench.count("file_metadata_sync") == 1);
   }
 
+  TEST_CASE("who has just begun forgets nobody who may be named in a moment") {
+    Crew crew;
+    crew.fleet.stop();
+    replica::Fleet again{crew.bench.replica(),
+                         [](const Owner&) -> Result<std::unique_ptr<LogSource>> {
+                           return Error{Errc::unavailable, "nobody"};
+                         },
+                         FollowSettings{},
+                         {.clock = &crew.clock}};
+    CHECK(again.forget("se-02", {}).error().code == Errc::unavailable);
+    CHECK(again.forget("se-09", {}).error().code == Errc::not_found);
+    crew.clock.advance(6min);
+    CHECK(must(again.forget("se-02", {})) == 1);
+  }
+
   TEST_CASE("an element that nobody names and that answers is still followed") {
     Crew crew;
     crew.fleet.update({crew.kFirst});
