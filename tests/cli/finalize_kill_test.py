@@ -271,6 +271,34 @@ class Kills(Stand):
         self.assertEqual(self.content("se-11", file_id), CONTENT)
         self.expect_whole(file_id)  # the next one
 
+    def test_an_edit_of_the_copy_before_it_was_verified_stays(self):
+        """The registry shows the copy from its 201 on, and edits that. An edit of the source that
+        comes beside it is carried on; where both are of one field that of the copy stays."""
+        file_id = self.upload("draft.txt", CONTENT, after=[("version", "1")])["file_id"]
+        path = f"/api/v1/files/{file_id}"
+
+        def edit():
+            for element, edits in (("se-11", {"description": "source", "version": "source"}),
+                                   ("se-12", {"tags": ["copy"], "version": "copy"})):
+                self.call("PATCH", element, path, 200, body=json.dumps(edits))
+
+        self.deed = edit
+        self.arm(1, kinds=f"before GET {path}/download")  # the second one is that of the copy
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.assertIsNotNone(self.killed_at)
+        self.until(lambda: self.is_over(file_id), "the source stays")
+        entry = self.entry("se-12", file_id)
+        self.assertEqual((entry["description"], entry["tags"], entry["version"]),
+                         ("source", ["copy"], "copy"))
+        self.assertEqual(len(self.logged("Both copies", file_id)), 1)
+
+    def test_a_tag_that_an_upload_would_part_is_whole_at_the_copy(self):
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        path = f"/api/v1/files/{file_id}"
+        self.call("PATCH", "se-11", path, 200, body='{"tags": ["a, b"]}')
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.assertEqual(self.entry("se-12", file_id)["tags"], ["a, b"])
+
     def test_the_copy_stays_when_the_source_has_lost_its_disk(self):
         self.expect_the_copy_stays(404, lambda folder: shutil.rmtree(folder))
 

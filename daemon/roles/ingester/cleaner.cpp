@@ -15,7 +15,6 @@ constexpr std::chrono::seconds kRound{2};
 constexpr std::uint32_t kStuckAfter = 10;
 // With the pauses below: ten minutes.
 constexpr std::uint32_t kSayEvery = 20;
-constexpr std::size_t kSaidMost = 1000;  // of a value in the log
 
 /// From seconds to half a minute, for as long as it takes: what is away comes back, and what was
 /// finalized is found twice until then.
@@ -101,26 +100,16 @@ Result<void> Finalizer::may_go(const Cleanup& cleanup, const FileFacts& file, co
   ARTCACHE_TRY(auto job, parts_.database->read(call, [&](db::Session& s) {
     return last_finalize(s, cleanup.file, cleanup.element, cleanup.keeper);
   }));
-  return job ? carry_edits(*std::move(job), file, *kept, keeper, call) : Result<void>();
-}
-
-/// What was told is written down: when the source cannot be removed yet, it may be edited again.
-Result<void> Finalizer::carry_edits(Finalize job, const FileFacts& source, const FileFacts& copy,
-                                    const ElementView& target, const Call& call) {
-  const CopyEdits edits = edits_since_verified(job, source.said, copy.said);
-  if (edits.patch) ARTCACHE_CHECK(parts_.client->change(target.url, job.file, *edits.patch, call));
-  for (const EditConflict& one : edits.conflicts)
-    log(LogLevel::error, "Both copies of a file were edited; the permanent one stays as it is",
-        to_string(job.file),
-        one.field + ": at " + job.source + " " + one.source.substr(0, kSaidMost) + ", at " +
-            job.target + " " + one.copy.substr(0, kSaidMost));
-  if (job.base == source.said) return {};
-  job.base = source.said;
+  if (!job) return {};
+  const auto before = job->base;
+  ARTCACHE_CHECK(carry_edits(*job, file, *kept, keeper, call));
+  if (job->base == before) return {};
+  // When the source cannot be removed yet, it may be edited again.
   return parts_.database->write(last_word(parts_.deps),
-                                [&](db::Session& s) { return store_base(s, job); });
+                                [&](db::Session& s) { return store_base(s, *job); });
 }
 
-/// Nor does a row in the log of the source prove that somebody removed the file there: whoever
+/// A row in the log of the source is no proof that somebody removed the file there, either: whoever
 /// finds the disk empty has the index forget its files, and logs the same.
 Error Finalizer::source_lost(const Cleanup& cleanup) {
   return {Errc::gone, "storage element " + cleanup.keeper +

@@ -54,11 +54,11 @@ CopyEdits compare(const Finalize& job, const Editable& source, const Editable& c
 
 }  // namespace
 
-CopyEdits edits_when_verified(const Finalize& job, const Editable& source, const Editable& copy) {
+CopyEdits edits_when_made(const Finalize& job, const Editable& source, const Editable& copy) {
   return compare(job, source, copy, [](const auto&...) { return true; });
 }
 
-CopyEdits edits_since_verified(const Finalize& job, const Editable& source, const Editable& copy) {
+CopyEdits edits_since_base(const Finalize& job, const Editable& source, const Editable& copy) {
   const std::optional<Fields> base =
       job.base ? std::optional(json_fields(*job.base)) : std::nullopt;
   return compare(

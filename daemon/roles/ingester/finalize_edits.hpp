@@ -2,7 +2,7 @@
 // An edit at the source that came after the copy was read was acknowledged all the same: it must
 // not go with the source. Nor may it take away what was edited at the copy. Of which came first
 // clocks of two machines tell nothing: both are compared with what they said when the copy was
-// verified. No I/O.
+// made. No I/O.
 #pragma once
 
 #include <optional>
@@ -26,11 +26,11 @@ struct CopyEdits {
   std::vector<EditConflict> conflicts = {};
 };
 
-/// While the copy is verified, so that it says what the source says; that is Finalize::base then.
-CopyEdits edits_when_verified(const Finalize& job, const Editable& source, const Editable& copy);
-/// Of a finalize that has completed: what has changed at the source alone since Finalize::base.
-/// Where both have changed the copy stays as it is. Without a base, as finalizes of earlier
-/// versions have none, whatever differs counts as changed in both.
-CopyEdits edits_since_verified(const Finalize& job, const Editable& source, const Editable& copy);
+/// Of a copy that was just made, so that it says what the source says; that is Finalize::base then.
+CopyEdits edits_when_made(const Finalize& job, const Editable& source, const Editable& copy);
+/// What has changed at the source alone since Finalize::base. Where both have changed the copy
+/// stays as it is. Without a base, as finalizes of earlier versions have none, whatever differs
+/// counts as changed in both.
+CopyEdits edits_since_base(const Finalize& job, const Editable& source, const Editable& copy);
 
 }  // namespace artcache::ingester

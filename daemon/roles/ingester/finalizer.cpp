@@ -6,8 +6,6 @@
 #include <utility>
 
 #include "auth/secret.hpp"
-#include "roles/ingester/finalize_edits.hpp"
-#include "util/hash.hpp"
 #include "util/try.hpp"
 
 namespace artcache::ingester {
@@ -16,36 +14,10 @@ namespace {
 // So that one large file does not keep the others waiting.
 constexpr int kWorkers = 2;
 constexpr std::chrono::seconds kRound{1}, kPauseMost{30};
-constexpr std::size_t kPiece = 64 * std::size_t{1024};
 
 std::chrono::seconds pause_after(std::uint32_t attempts) {
   const std::chrono::seconds pause(1U << std::min(attempts, 5U));
   return std::min(pause, kPauseMost);
-}
-
-/// What the copy says of itself beside its bytes: all that the source said, but for how long.
-FormFields fields_behind(const Finalize& job, const FileFacts& facts) {
-  const Editable& said = facts.said;
-  FormFields out;
-  const auto add = [&](const char* name, std::optional<std::string> value) {
-    if (value && !value->empty()) out.emplace_back(name, *std::move(value));
-  };
-  add("description", job.description ? job.description : said.description);
-  add("version", said.version);
-  add("uploaded_by_fullname", facts.created_by_fullname);
-  for (const std::string& tag : said.tags.value_or(std::vector<std::string>()))
-    out.emplace_back("tags", tag);
-  add("metadata", job.metadata ? job.metadata : said.metadata);
-  add("custom_attributes", said.custom_attributes);
-  out.emplace_back("retention_policy", "permanent");
-  return out;
-}
-
-Error answered(const web::HttpReply& reply) {
-  Error error = refusal("the target", reply);
-  if (reply.head.status == 507) error.code = Errc::no_space;
-  if (reply.head.status == 409) error.code = Errc::conflict;
-  return error;
 }
 
 std::optional<Error> failure_of(const Result<void>& done) {
@@ -268,56 +240,6 @@ Result<FileFacts> Finalizer::needed(const ElementView& element, const FileId& fi
   ARTCACHE_TRY(auto facts, parts_.client->find(element.url, file, call));
   if (!facts) return Error{Errc::not_found, "storage element " + element.id + " has no such file"};
   return *std::move(facts);
-}
-
-Result<void> Finalizer::copy(const Finalize& job, const Call& call) {
-  ARTCACHE_TRY(const ElementView source, reachable(job.source));
-  ARTCACHE_TRY(const ElementView target, reachable(job.target));
-  ARTCACHE_TRY(const FileFacts facts, needed(source, job.file, call));
-  // An attempt before this one may have come further than was written down.
-  ARTCACHE_TRY(const auto there, parts_.client->find(target.url, job.file, call));
-  if (there && there->checksum == facts.checksum && there->size == facts.size) return {};
-  ARTCACHE_TRY(const auto bytes, parts_.client->download(source.url, job.file, call));
-  FormFields before{{"file_id", to_string(job.file)},
-                    {"file_size", std::to_string(facts.size)},
-                    {"checksum", facts.checksum},
-                    {"uploaded_by_id", facts.created_by_id},
-                    {"uploaded_by_username", facts.created_by_username}};
-  FormFile file{.filename = facts.original_filename, .content_type = facts.content_type};
-  file.rest = [&](std::span<std::byte> into) { return bytes->read(into, call); };
-  MultipartBody body(before, std::move(file),
-                     [&]() -> Result<FormFields> { return fields_behind(job, facts); });
-  ARTCACHE_TRY(const auto reply, parts_.client->store(target.url, body, call));
-  if (reply.head.status != 201) return answered(reply);
-  parts_.elements->note_stored(target.id, facts.size);
-  return {};
-}
-
-Result<void> Finalizer::verify(Finalize& job, const Call& call) {
-  ARTCACHE_TRY(const ElementView source, reachable(job.source));
-  ARTCACHE_TRY(const ElementView target, reachable(job.target));
-  ARTCACHE_TRY(const auto bytes, parts_.client->download(target.url, job.file, call));
-  util::Sha256 sum;
-  std::vector<std::byte> piece(kPiece);
-  for (;;) {
-    ARTCACHE_TRY(const std::size_t read, bytes->read(piece, call));
-    if (read == 0) break;
-    sum.update(std::span(piece).first(read));
-  }
-  std::string hex;
-  util::append_hex(hex, sum.finish());
-  // Only now, since reading may take long and an edit may have come meanwhile.
-  ARTCACHE_TRY(const FileFacts facts, needed(source, job.file, call));
-  if (hex == facts.checksum) {
-    ARTCACHE_TRY(const FileFacts copy, needed(target, job.file, call));
-    const CopyEdits edits = edits_when_verified(job, facts.said, copy.said);
-    if (edits.patch)
-      ARTCACHE_CHECK(parts_.client->change(target.url, job.file, *edits.patch, call));
-    job.base = facts.said;
-    return {};
-  }
-  parts_.deps.metrics->count("finalize_checksum_mismatch_total", {}, 1);
-  return Error{Errc::corrupt, "the copy has checksum " + hex + ", the source " + facts.checksum};
 }
 
 void Finalizer::log(LogLevel level, std::string_view message, const std::string& file,

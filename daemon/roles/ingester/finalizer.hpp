@@ -67,16 +67,18 @@ class Finalizer {
   std::optional<Finalize> take(const Call& call);
   void advance(Finalize job, const Call& call);
   Result<bool> store(Finalize& job, const FinalizeMove& move);
-  Result<void> copy(const Finalize& job, const Call& call);
-  /// Sets the base.
+  /// Both set the base.
+  Result<void> copy(Finalize& job, const Call& call);
   Result<void> verify(Finalize& job, const Call& call);
+  Result<void> tell_as_made(Finalize& job, const FileFacts& source, const FileFacts& made,
+                            const ElementView& target, const Call& call);
 
   void clean(std::stop_token stop);
   void clean_one(const Cleanup& cleanup, const Call& call);
   Result<void> collect(const Cleanup& cleanup, const Call& call);
   Result<void> may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call);
   static Error source_lost(const Cleanup& cleanup);
-  Result<void> carry_edits(Finalize job, const FileFacts& source, const FileFacts& copy,
+  Result<void> carry_edits(Finalize& job, const FileFacts& source, const FileFacts& copy,
                            const ElementView& target, const Call& call);
   void log(LogLevel level, std::string_view message, const std::string& file,
            std::string_view reason, const std::string& source = util::here()) const;

@@ -24,7 +24,7 @@ CREATE TABLE ingester_cleanups(
 CREATE INDEX ingester_cleanups_due ON ingester_cleanups(due_at);
 )";
 
-// What the source said when the copy was verified; null before that, or before this was kept.
+// What the source said when the copy was made; null before that, or before this was kept.
 constexpr std::string_view kVersion2 = "ALTER TABLE ingester_finalizes ADD COLUMN base TEXT;";
 
 }  // namespace
