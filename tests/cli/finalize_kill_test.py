@@ -338,12 +338,15 @@ class Kills(Stand):
         self.assertEqual(self.content("se-12", file_id), CONTENT)
         self.assertEqual(len(self.logged("may be the last there is", file_id)), 1)
 
-    def due_now(self, file_id):
-        """As if the cleanup had come to nothing twenty times, and its pause were over."""
+    def change_rows(self, text, *values):
         with contextlib.closing(sqlite3.connect(self.data / "roles/ingester/ingester.db",
                                                 timeout=60)) as tables, tables:
-            tables.execute("UPDATE ingester_cleanups SET due_at = 0, attempts = 20 "
-                           "WHERE file_id = ?", (file_id,))
+            tables.execute(text, values)
+
+    def due_now(self, file_id):
+        """As if the cleanup had come to nothing twenty times, and its pause were over."""
+        self.change_rows("UPDATE ingester_cleanups SET due_at = 0, attempts = 20 "
+                         "WHERE file_id = ?", file_id)
 
     def stuck(self):
         text = self.ask("GET", "ingester", "/metrics", token="")[1].decode()
@@ -352,6 +355,57 @@ class Kills(Stand):
     def change_mode(self, mode):
         self.call("POST", "se-12", "/api/v1/mode/transition", 200, body=json.dumps(
             {"target_mode": mode, "confirm": True, "reason": "test"}))
+
+    def test_an_edit_that_comes_while_the_source_is_about_to_be_removed_is_carried_on(self):
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        path = f"/api/v1/files/{file_id}"
+        self.deed = lambda: self.call("PATCH", "se-11", path, 200, body='{"version": "2"}')
+        # The third one is the last look at the copy: its bytes were taken, and read back.
+        self.arm(2, kinds=f"after GET {path}/download")
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.until(lambda: self.is_over(file_id), "the source stays")
+        self.assertIsNotNone(self.killed_at)
+        self.assertEqual(self.entry("se-12", file_id)["version"], "2")
+
+    def test_a_cleanup_that_was_taken_back_while_others_were_made_is_not_made(self):
+        self.stop("ingester")
+        self.start("ingester", **{"ingester.finalize_cleanup_after": "1h"})
+        self.wait_for_elements(2)
+        files = [self.upload("draft.txt", CONTENT)["file_id"] for _ in range(3)]
+        for file_id in files:
+            self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.deed = lambda: self.change_rows("DELETE FROM ingester_cleanups WHERE file_id = ?",
+                                             files[1])
+        self.arm(0, kinds=f"before DELETE /api/v1/gc/{files[0]}")
+        self.change_rows("UPDATE ingester_cleanups SET due_at = CASE file_id "
+                         "WHEN ? THEN 0 WHEN ? THEN 1 ELSE 2 END", *files[:2])
+        self.until(lambda: self.is_over(files[2]), "the source stays")
+        self.assertIsNotNone(self.killed_at)
+        self.assertTrue(self.is_over(files[0]))
+        self.assertEqual(self.content("se-11", files[1]), CONTENT)
+
+    def test_a_copy_that_is_to_be_removed_is_not_made_permanent(self):
+        """As that of an upload whose answer was lost, and which succeeded at another element."""
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        port = free_port()
+        self.element("se-13", port, 2)
+        self.stop("ingester")
+        self.start("ingester", **{"ingester.elements": ",".join(
+            [wire.address() for wire in self.wires.values()] + [f"http://127.0.0.1:{port}"])})
+        self.wait_for_elements(3)
+        self.change_rows("INSERT INTO ingester_cleanups "
+                         "(file_id, element, keeper, reason, attempts, due_at) "
+                         "VALUES (?, 'se-11', '', 'an upload that was not acknowledged', 0, ?)",
+                         file_id, 1 << 62)
+        path = f"/api/v1/finalize/{file_id}"
+        self.call("POST", "ingester", path, 404, body="{}")
+        pieces = form("draft.txt", CONTENT, before=[("file_id", file_id)], after=[("version", "2")])
+        self.call("POST", "se-13", "/api/v1/files/upload", 201, body=b"".join(pieces),
+                  headers={"Content-Type": f"multipart/form-data; boundary={LINE}"})
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.assertEqual(self.entry("se-12", file_id)["version"], "2")
+        self.until(lambda: self.ask("GET", "se-13", f"/api/v1/files/{file_id}")[0] == 404)
+        self.assertEqual(self.content("se-11", file_id), CONTENT)
 
     def test_a_target_that_takes_no_edits_any_more_is_told_of_until_it_does(self):
         self.stop("ingester")

@@ -2,7 +2,6 @@
 // Removes files where they are not to be: sources of what was finalized, copies that do not count.
 #include <algorithm>
 
-#include "roles/ingester/finalize_edits.hpp"
 #include "roles/ingester/finalizer.hpp"
 #include "util/try.hpp"
 
@@ -45,6 +44,10 @@ void Finalizer::clean(std::stop_token stop) {
 }
 
 void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
+  // The list of those that are due was read some time ago.
+  const auto now = parts_.database->read(
+      call, [&](db::Session& s) { return find_cleanup(s, cleanup.file, cleanup.element); });
+  if (!now || *now != cleanup) return;
   const auto done = collect(cleanup, call);
   if (!done && done.error().code == Errc::cancelled) return;
   const MetricLabel label[]{{"status", done ? "success" : "failed"}};
@@ -81,6 +84,11 @@ Result<void> Finalizer::collect(const Cleanup& cleanup, const Call& call) {
     ARTCACHE_TRY(const auto file, parts_.client->find(element.url, cleanup.file, call));
     if (!file) return {};  // somebody was quicker
     ARTCACHE_CHECK(may_go(cleanup, *file, call));
+    // That may have taken long, and what is removed takes along what was said of it meanwhile.
+    ARTCACHE_TRY(const auto now, parts_.client->find(element.url, cleanup.file, call));
+    if (!now) return {};
+    if (now->said != file->said)
+      return Error{Errc::busy, "it was edited at storage element " + cleanup.element + " just now"};
   }
   return parts_.client->collect(element.url, cleanup.file, cleanup.reason, call);
 }

@@ -2,7 +2,6 @@
 #include "roles/ingester/finalizer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "auth/secret.hpp"
@@ -83,9 +82,15 @@ Result<Finalize> Finalizer::begin(const FinalizeWish& wish, const Call& call) {
 }
 
 Result<Finalizer::Place> Finalizer::locate(const FileId& file, const Call& call) {
+  // A copy that is to be removed, as of an upload whose answer was lost and that succeeded at
+  // another element then, is not the one that its owner was told of.
+  ARTCACHE_TRY(const auto cleaned, parts_.database->read(call, [&](db::Session& s) {
+    return cleaned_elements(s, file);
+  }));
   std::optional<Place> permanent;
   std::string away;
   for (const ElementView& element : parts_.elements->now()) {
+    if (element.mode == ElementMode::edit && std::ranges::count(cleaned, element.id) > 0) continue;
     if (permanent && element.mode != ElementMode::edit) continue;
     auto found = element.healthy || element.mode == ElementMode::ar
                      ? parts_.client->find(element.url, file, call)

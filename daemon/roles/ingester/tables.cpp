@@ -45,6 +45,11 @@ std::optional<std::string> base_of(const Finalize& finalize) {
   return finalize.base ? std::optional(to_json(*finalize.base)) : std::nullopt;
 }
 
+constexpr std::string_view kCleanups =
+    "SELECT file_id, element, keeper, reason, attempts, due_at FROM ingester_cleanups ";
+
+std::string cleanups(std::string_view rest) { return std::string(kCleanups).append(rest); }
+
 Cleanup read_cleanup(Row row) {
   Cleanup out;
   out.file = file_of(row.text());
@@ -117,11 +122,15 @@ Result<void> add_cleanup(Session& session, const Cleanup& c) {
   return {};
 }
 
+Result<std::optional<Cleanup>> find_cleanup(Session& session, const FileId& file,
+                                            std::string_view element) {
+  return session.one(cleanups("WHERE file_id = $1 AND element = $2"), read_cleanup, to_string(file),
+                     element);
+}
+
 Result<std::vector<Cleanup>> due_cleanups(Session& session, Timestamp now, std::int64_t most) {
-  return session.all(
-      "SELECT file_id, element, keeper, reason, attempts, due_at FROM ingester_cleanups "
-      "WHERE due_at <= $1 ORDER BY due_at, file_id LIMIT $2",
-      read_cleanup, now, most);
+  return session.all(cleanups("WHERE due_at <= $1 ORDER BY due_at, file_id LIMIT $2"), read_cleanup,
+                     now, most);
 }
 
 Result<std::vector<std::string>> cleaned_elements(Session& session, const FileId& file) {

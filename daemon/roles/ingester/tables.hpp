@@ -55,10 +55,13 @@ struct Cleanup {
   std::string reason = {};
   std::uint32_t attempts = 0;
   Timestamp due_at = {};
+  friend bool operator==(const Cleanup&, const Cleanup&) = default;
 };
 
 /// Replaces one of that file and element.
 Result<void> add_cleanup(db::Session& session, const Cleanup& cleanup);
+Result<std::optional<Cleanup>> find_cleanup(db::Session& session, const FileId& file,
+                                            std::string_view element);
 Result<std::vector<Cleanup>> due_cleanups(db::Session& session, Timestamp now, std::int64_t most);
 /// Those that came to nothing so often.
 Result<std::int64_t> count_cleanups_tried(db::Session& session, std::uint32_t attempts_least);
