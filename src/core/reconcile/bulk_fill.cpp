@@ -24,7 +24,8 @@ Result<std::uint64_t> count_sidecars(const Run& run, std::uint64_t most) {
   std::atomic<std::uint64_t> count{0};
   const auto enough = [&](const ListBatch& batch) -> Result<void> {
     if (count.fetch_add(batch.files.size()) + batch.files.size() < most) return {};
-    return Error{Errc::conflict, "enough"};
+    // Only to end the listing: that it was this is told by the count.
+    return Error{Errc::cancelled, "enough for now"};
   };
   const auto listed =
       run.context.storage.list({.stamps = ListStamps::not_needed}, enough, run.call);

@@ -289,12 +289,13 @@ Result<RebuildReport> Loop::follow_gone(const std::string& folder, Session& sess
     std::vector<std::string> paths;
     const auto collect = [&](std::span<const ScannedFile> files) -> Result<void> {
       for (const ScannedFile& file : files) paths.push_back(file.path);
-      if (paths.size() >= most) return Error{Errc::conflict, "enough for now"};
+      // Only to end the scan: that it was this is told by their number.
+      if (paths.size() >= most) return Error{Errc::cancelled, "enough for now"};
       return session.step("watch");
     };
     const auto looked =
         context_.index.scan_table({.folder = folder, .after = last}, collect, session.call());
-    more = !looked && looked.error().code == Errc::conflict;
+    more = paths.size() >= most;
     if (!looked && !more) return looked.error();
     for (std::size_t at = 0; at < paths.size(); at += kChunk) {
       ARTCACHE_CHECK(session.step("watch"));
