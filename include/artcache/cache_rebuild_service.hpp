@@ -204,6 +204,10 @@ inline constexpr std::string_view kLastCheckNote = "last_check";
 /// or stopped is resumed by the next one of its kind. Every change is made under the fence of the
 /// lock, so a holder that lost it changes nothing.
 ///
+/// Locks go by RebuildSettings::element: settle_element() tells which one an index is of. While an
+/// operation runs, the thread that called it, and those that are started for it, interrupt nobody
+/// when they wake up (SCHED_BATCH, where the thread had the usual policy).
+///
 /// Errors of every operation: busy (another one holds the lock; the message names it), lease_lost,
 /// unavailable, no_space, timed_out, cancelled, corrupt.
 class ARTCACHE_EXPORT CacheRebuildService {

@@ -37,11 +37,15 @@ ARTCACHE_EXPORT std::int32_t default_ttl_hours(ElementMode mode);
 /// The name of the element whose index this is: all who work on it must use one, or their locks do
 /// not meet. `named`, which the index keeps from then on; where that is empty what it keeps, and
 /// "default" while it keeps none.
-/// Errors: conflict (it keeps another one), and those of MetadataStore::note() and set_note().
+/// Of two who name it for the first time at once, under two names, one may learn of the other only
+/// the next time.
+/// Errors: conflict (it keeps another one), and those of MetadataStore::note() and
+/// rename_element().
 ARTCACHE_EXPORT Result<std::string> settle_element(MetadataStore& index, std::string_view named,
                                                    const Call& call);
 /// Makes the index keep another one. Nobody may work on it meanwhile.
-/// Errors: those of MetadataStore::set_note().
+/// Errors: invalid_argument (not 1 to 64 of letters, digits, '.', '_' and '-'), and those of
+/// MetadataStore::set_note().
 ARTCACHE_EXPORT Result<void> rename_element(MetadataStore& index, std::string_view name,
                                             const Call& call);
 

@@ -206,8 +206,9 @@ class ARTCACHE_EXPORT Follower {
   /// The source may have something new, as somebody has heard: a pause after an error ends, and a
   /// long poll that waits is asked again at once. Without it run() finds out by itself, later.
   void wake();
-  /// The same, and the source is said to be at `seq` of `epoch` (0: at nobody knows what): until it
-  /// was asked, that is what the replica is behind. Nothing when the replica has got there.
+  /// The same, and the source is said to be at `seq` of `epoch` (both 0: nobody said where). Until
+  /// it was asked itself, the replica counts as behind that. Nothing happens when the replica is
+  /// there already.
   void hear(std::uint64_t epoch, std::uint64_t seq);
   [[nodiscard]] FollowStatus status() const;
   /// Waits until a read of the replica that begins then keeps the bound, dead letters excepted; not
