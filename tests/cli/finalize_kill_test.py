@@ -384,6 +384,29 @@ class Kills(Stand):
         self.assertTrue(self.is_over(files[0]))
         self.assertEqual(self.content("se-11", files[1]), CONTENT)
 
+    def test_a_cleanup_that_is_noted_anew_while_it_is_made_stays(self):
+        """Also where it came to nothing, here since the source was edited just before."""
+        for moments, moment in ((0, "before DELETE /api/v1/gc/{0}"),
+                                (2, "after GET /api/v1/files/{0}/download")):
+            with self.subTest(moment):
+                file_id = self.upload("draft.txt", CONTENT)["file_id"]
+
+                def note():
+                    if "GET" in moment:
+                        self.call("PATCH", "se-11", f"/api/v1/files/{file_id}", 200,
+                                  body='{"version": "2"}')
+                    self.change_rows("UPDATE ingester_cleanups SET due_at = ? WHERE file_id = ?",
+                                     1 << 62, file_id)
+
+                self.deed = note
+                self.arm(moments, kinds=moment.format(file_id))
+                self.until(lambda: self.finalize(file_id).get("status") == "completed")
+                self.until(lambda: self.killed_at, "the source is not removed")
+                # Cleanups are made one by one, so that what follows is behind it.
+                self.expect_whole(self.sent_draft())
+                self.assertEqual(self.rows("SELECT attempts, due_at FROM ingester_cleanups "
+                                           "WHERE file_id = ?", file_id), [(0, 1 << 62)])
+
     def test_a_copy_that_is_to_be_removed_is_not_made_permanent(self):
         """As that of an upload whose answer was lost, and which succeeded at another element."""
         file_id = self.upload("draft.txt", CONTENT)["file_id"]

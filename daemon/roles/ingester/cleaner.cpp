@@ -70,7 +70,7 @@ void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
     ++later.attempts;
     later.due_at = parts_.deps.clock->now() + pause_after(later.attempts);
     if (lost) later.reason = kSourceLost;
-    return add_cleanup(s, later);
+    return postpone_cleanup(s, cleanup, later);
   };
   const auto stored = parts_.database->write(last_word(parts_.deps), write);
   if (!stored)

@@ -140,8 +140,21 @@ Result<std::vector<std::string>> cleaned_elements(Session& session, const FileId
 }
 
 Result<void> remove_cleanup(Session& session, const Cleanup& cleanup) {
-  ARTCACHE_CHECK(session.run("DELETE FROM ingester_cleanups WHERE file_id = $1 AND element = $2",
-                             to_string(cleanup.file), cleanup.element));
+  ARTCACHE_CHECK(session.run(
+      "DELETE FROM ingester_cleanups WHERE file_id = $1 AND element = $2 AND keeper = $3 "
+      "AND reason = $4 AND attempts = $5 AND due_at = $6",
+      to_string(cleanup.file), cleanup.element, cleanup.keeper, cleanup.reason, cleanup.attempts,
+      cleanup.due_at));
+  return {};
+}
+
+Result<void> postpone_cleanup(Session& session, const Cleanup& cleanup, const Cleanup& later) {
+  ARTCACHE_CHECK(session.run(
+      "UPDATE ingester_cleanups SET reason = $1, attempts = $2, due_at = $3 "
+      "WHERE file_id = $4 AND element = $5 AND keeper = $6 AND reason = $7 AND attempts = $8 "
+      "AND due_at = $9",
+      later.reason, later.attempts, later.due_at, to_string(cleanup.file), cleanup.element,
+      cleanup.keeper, cleanup.reason, cleanup.attempts, cleanup.due_at));
   return {};
 }
 

@@ -67,7 +67,9 @@ Result<std::vector<Cleanup>> due_cleanups(db::Session& session, Timestamp now, s
 Result<std::int64_t> count_cleanups_tried(db::Session& session, std::uint32_t attempts_least);
 /// Ids of the elements that are to lose the file.
 Result<std::vector<std::string>> cleaned_elements(db::Session& session, const FileId& file);
+/// Both of that very note: one that was written in its place since stays as it is.
 Result<void> remove_cleanup(db::Session& session, const Cleanup& cleanup);
+Result<void> postpone_cleanup(db::Session& session, const Cleanup& cleanup, const Cleanup& later);
 Result<std::int64_t> count_cleanups(db::Session& session);
 
 }  // namespace artcache::ingester
