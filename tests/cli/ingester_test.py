@@ -309,6 +309,19 @@ class Finalizes(Stand):
     def status(self, transaction):
         return self.call("GET", "ingester", f"/api/v1/finalize/{transaction}/status", 200)
 
+    def test_tags_arrive_as_they_were_said_however_odd_and_many(self):
+        self.demo()
+        many = [f"tag {i}" for i in range(200)]
+        for fields, tags in (([("tags", '["New York, NY", "b"]')], ["New York, NY", "b"]),
+                             ([("tags", "a, b"), ("tags", "c")], ["a", "b", "c"]),
+                             ([("tags", json.dumps(many))], many)):
+            for order in ({"before": fields}, {"after": fields}):
+                sent = self.upload("a.txt", b"a", **order)
+                self.assertEqual(self.entry("se-01", sent["file_id"])["tags"], tags)
+        done = self.finalize(sent["file_id"])
+        self.assertEqual(done["status"], "completed", done)
+        self.assertEqual(self.entry("se-03", sent["file_id"])["tags"], many)
+
     def test_a_temporary_file_becomes_permanent_with_all_that_is_known_of_it(self):
         self.demo(ingester__finalize_cleanup_after="1s")
         content = b"final" * 300_000

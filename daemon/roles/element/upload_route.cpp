@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/json_read.hpp"
+#include "common/tags_field.hpp"
 #include "http/multipart.hpp"
 #include "roles/element/element.hpp"
 #include "roles/element/file_work.hpp"
@@ -165,15 +166,10 @@ class UploadForm final : public ByteSource {
     }
   }
 
-  /// Separated by commas, or one field for each.
+  /// A list, words with commas, or one field for each.
   static void add_tags(std::string_view text, UploadRequest& into) {
-    while (!text.empty()) {
-      std::string_view tag = text.substr(0, text.find(','));
-      text.remove_prefix(std::min(text.size(), tag.size() + 1));
-      while (tag.starts_with(' ')) tag.remove_prefix(1);
-      while (tag.ends_with(' ')) tag.remove_suffix(1);
-      if (!tag.empty()) into.tags.emplace_back(tag);
-    }
+    for (std::string& tag : tags_of_list(text).value_or(tags_of_words(text)))
+      into.tags.push_back(std::move(tag));
   }
 
   void read_object(const std::string& name, const std::string& text, UploadRequest& into) {

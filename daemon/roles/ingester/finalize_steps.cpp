@@ -2,6 +2,7 @@
 // What a finalize does at its elements.
 #include <utility>
 
+#include "common/tags_field.hpp"
 #include "roles/ingester/finalize_edits.hpp"
 #include "roles/ingester/finalizer.hpp"
 #include "util/hash.hpp"
@@ -23,8 +24,7 @@ FormFields fields_behind(const Finalize& job, const FileFacts& facts) {
   add("description", job.description ? job.description : said.description);
   add("version", said.version);
   add("uploaded_by_fullname", facts.created_by_fullname);
-  for (const std::string& tag : said.tags.value_or(std::vector<std::string>()))
-    out.emplace_back("tags", tag);
+  if (said.tags && !said.tags->empty()) out.emplace_back("tags", list_of_tags(*said.tags));
   add("metadata", job.metadata ? job.metadata : said.metadata);
   add("custom_attributes", said.custom_attributes);
   out.emplace_back("retention_policy", "permanent");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/json_read.hpp"
+#include "common/tags_field.hpp"
 #include "util/try.hpp"
 
 namespace artcache::ingester {
@@ -61,25 +62,6 @@ Keeping settle(const RetentionFields& fields, std::vector<http::FieldProblem>& p
   return out;
 }
 
-std::optional<std::vector<std::string>> parse_tags(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  if (text.starts_with('[')) {
-    JsonObject wrapped("{\"tags\":" + std::string(text) + "}");
-    auto list = wrapped.texts("tags");
-    if (!wrapped.problems().empty()) return std::nullopt;
-    return list;
-  }
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    std::string_view tag = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(text.size(), tag.size() + 1));
-    while (tag.starts_with(' ')) tag.remove_prefix(1);
-    while (tag.ends_with(' ')) tag.remove_suffix(1);
-    if (!tag.empty()) out.emplace_back(tag);
-  }
-  return out;
-}
-
 Result<bool> UploadForm::read_to_file() {
   for (;;) {
     ARTCACHE_TRY(const auto head, parts_.next());
@@ -123,6 +105,8 @@ Result<void> UploadForm::read_rest() {
 
 FormFields UploadForm::described(const std::optional<Timestamp>& expires) const {
   FormFields out = passed_on_;
+  // In one field: a form has room for a hundred.
+  if (!tags_.empty()) out.emplace_back("tags", list_of_tags(tags_));
   if (expires) out.emplace_back("ttl_expires_at", to_string(*expires));
   return out;
 }
@@ -152,10 +136,7 @@ void UploadForm::take(const std::string& name, std::string text) {
   } else if (name == "retention_days") {
     retention_.retention_days = std::move(text);
   } else if (name == "tags") {
-    const auto tags = parse_tags(text);
-    if (!tags) refuse("tags", "Input should be a valid list of strings", "list_type");
-    for (const std::string& tag : tags.value_or(std::vector<std::string>()))
-      passed_on_.emplace_back("tags", tag);
+    take_tags(text);
   } else if (name == "metadata" || name == "custom_attributes") {
     JsonObject wrapped("{\"o\":" + text + "}");
     const bool good = wrapped.object("o").has_value() && wrapped.problems().empty();
@@ -166,6 +147,14 @@ void UploadForm::take(const std::string& name, std::string text) {
     passed_on_.emplace_back(name, std::move(text));
   }
   // What the original asked for besides (storage_mode, compress) changes nothing here.
+}
+
+void UploadForm::take_tags(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(' ');
+  const bool list = first != std::string_view::npos && text[first] == '[';
+  const auto tags = list ? tags_of_list(text) : tags_of_words(text);
+  if (!tags) return refuse("tags", "Input should be a valid list of strings", "list_type");
+  tags_.insert(tags_.end(), tags->begin(), tags->end());
 }
 
 }  // namespace artcache::ingester

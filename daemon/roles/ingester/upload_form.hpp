@@ -34,9 +34,6 @@ constexpr std::int64_t kDaysUsual = 30, kDaysMost = 365;
 /// such policy, no number, not 1 to 365 days, days for a permanent file, two different numbers.
 Keeping settle(const RetentionFields& fields, std::vector<http::FieldProblem>& problems);
 
-/// `["a", "b"]` or `a, b`. Nothing when it is a broken list.
-std::optional<std::vector<std::string>> parse_tags(std::string_view text);
-
 /// Read from the front: fields, the file, fields. For one thread.
 class UploadForm {
  public:
@@ -69,6 +66,7 @@ class UploadForm {
  private:
   Result<void> read_field(const std::string& name);
   void take(const std::string& name, std::string text);
+  void take_tags(std::string_view text);
 
   http::MultipartReader& parts_;
   std::string filename_, content_type_ = "application/octet-stream";
@@ -76,6 +74,7 @@ class UploadForm {
   bool whole_ = false, metadata_broken_ = false;
   RetentionFields retention_;
   FormFields passed_on_;
+  std::vector<std::string> tags_;
   std::vector<http::FieldProblem> problems_;
 };
 

@@ -84,6 +84,19 @@ TEST_CASE("fields count in front of the file and behind it") {
   }
 }
 
+TEST_CASE("tags are words with commas, or a list of any") {
+  Stand stand;
+  const auto tags = [&](const std::string& fields) {
+    const Answer answer = stand.ask(Stand::upload_of("x", fields));
+    REQUIRE_MESSAGE(answer.status == 201, answer.body);
+    return stand.get("/api/v1/files/" + answer.at("file_id")).at("tags");
+  };
+  CHECK(tags(Stand::field("tags", "a,b") + Stand::field("tags", "c")) == R"(["a","b","c"])");
+  CHECK(tags(Stand::field("tags", R"(["New York, NY", "b"])")) == R"(["New York, NY","b"])");
+  // What was no list is none now.
+  CHECK(tags(Stand::field("tags", "[draft], x")) == R"(["[draft]","x"])");
+}
+
 TEST_CASE("an id of the client's own makes the upload repeatable") {
   Stand stand;
   const std::string id = "0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10";
