@@ -44,8 +44,8 @@ ARTCACHE_EXPORT std::int32_t default_ttl_hours(ElementMode mode);
 ARTCACHE_EXPORT Result<std::string> settle_element(MetadataStore& index, std::string_view named,
                                                    const Call& call);
 /// Makes the index keep another one. Nobody may work on it meanwhile.
-/// Errors: invalid_argument (not 1 to 64 of letters, digits, '.', '_' and '-'), and those of
-/// MetadataStore::set_note().
+/// Errors: invalid_argument (not 1 to 64 of letters, digits, '.', '_' and '-', or begins with
+/// "file." or "files.", which are locks of files), and those of MetadataStore::set_note().
 ARTCACHE_EXPORT Result<void> rename_element(MetadataStore& index, std::string_view name,
                                             const Call& call);
 

@@ -46,7 +46,7 @@ struct Lease {
 };
 
 struct LockRequest {
-  std::string element;
+  std::string element;  ///< 1 to 70 of letters, digits, '.', '_' and '-'
   LockClass lock_class = LockClass::manual_rebuild;
   std::string operation;                         ///< for people: "full rebuild", "check"
   std::optional<std::chrono::milliseconds> ttl;  ///< default_ttl() otherwise; 100 ms to 24 hours

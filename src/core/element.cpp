@@ -57,9 +57,14 @@ Result<std::string> settle_element(MetadataStore& index, std::string_view named,
 }
 
 Result<void> rename_element(MetadataStore& index, std::string_view name, const Call& call) {
-  LockRequest request;
-  request.element = name;
-  ARTCACHE_CHECK(locks::check_request(request));
+  const auto wrong = [&](std::string_view cause) {
+    return Error{Errc::invalid_argument,
+                 "element '" + util::printable(name, kNameShown) + "': " + std::string(cause)};
+  };
+  if (!locks::is_name(name, locks::kElementMost))
+    return wrong("1 to 64 letters, digits, dots, underscores and hyphens");
+  if (locks::is_lock_beside(name))
+    return wrong("names that begin with 'file.' or 'files.' are of the locks of files");
   return index.set_note(kElementNote, name, 0, call);
 }
 

@@ -444,6 +444,29 @@ TEST_SUITE("files") {
     });
   }
 
+  TEST_CASE("an element with the longest name there is changes its files") {
+    FileSettings settings;
+    settings.element = std::string(64, 'x');
+    for_each_element(
+        [&](Element& e) {
+          CHECK(good(settle_element(*e.index, settings.element, {})) == settings.element);
+          const FileId id = good(e.upload()).entry.id;
+          CHECK(e.files->update(id, {}, {}).has_value());
+          CHECK(e.files->remove(id, {}).has_value());
+        },
+        settings);
+  }
+
+  TEST_CASE("no element gets a name whose locks are those of files") {
+    for_each_element([](Element& e) {
+      for (const std::string& name :
+           {std::string("files.se-01"), std::string("file.1"), std::string(65, 'x'), std::string()})
+        CHECK(rename_element(*e.index, name, {}).error().code == Errc::invalid_argument);
+      good(rename_element(*e.index, "files", {}));
+      CHECK(good(settle_element(*e.index, "", {})) == "files");
+    });
+  }
+
   TEST_CASE("a file is one writer's at a time, also across services") {
     for_each_element([](Element& e) {
       const FileId id = good(e.upload()).entry.id;

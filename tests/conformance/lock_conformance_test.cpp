@@ -317,7 +317,7 @@ TEST_SUITE("locks") {
     for_each_site([](Site& site) {
       for (const std::string& element :
            {std::string(), std::string("a b"), std::string("../x"), std::string("a\0b", 3),
-            std::string("элемент"), std::string(65, 'x')}) {
+            std::string("элемент"), std::string(71, 'x')}) {
         INFO("element: " << element);
         CHECK(site.refusal(*site.a, wanting(LockClass::manual_check, element)) ==
               Errc::invalid_argument);

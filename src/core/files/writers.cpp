@@ -49,7 +49,7 @@ void InFlight::leave(const FileId& id) {
 Result<Claim> Claim::take(LockManager& locks, const FileId& id, std::string_view operation,
                           const Deps& deps, const Call& call) {
   LockRequest request;
-  request.element = "file." + to_string(id);
+  request.element = locks::lock_of_file(id);
   request.operation = operation;
   request.ttl = kClaimed;
   ARTCACHE_TRY(Lease lease, locks.try_acquire(request, call));

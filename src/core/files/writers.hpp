@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "core/locks/lease_keeper.hpp"
+#include "core/locks/lock_names.hpp"
 #include "util/mutex.hpp"
 
 namespace artcache::files {
@@ -76,7 +77,7 @@ class Claim {
 class Presence {
  public:
   Presence(LockManager& locks, std::string_view element, const Deps& deps)
-      : locks_(locks), element_("files." + std::string(element)), deps_(deps) {}
+      : locks_(locks), element_(locks::lock_of_writers(element)), deps_(deps) {}
   ~Presence();
   Presence(const Presence&) = delete;
   Presence& operator=(const Presence&) = delete;

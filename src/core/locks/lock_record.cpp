@@ -125,13 +125,6 @@ class Line {
   std::string out_;
 };
 
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= kNameMost && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-}
-
 }  // namespace
 
 std::string encode(const LockRecord& record) {
@@ -215,16 +208,23 @@ Result<Waiter> decode_waiter(std::string_view json) {
   return waiter;
 }
 
+bool is_name(std::string_view text, std::size_t most) {
+  return !text.empty() && text.size() <= most && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+}
+
 Result<void> check_request(const LockRequest& request) {
   const auto wrong = [](std::string cause) {
     return Error{Errc::invalid_argument, "lock: " + std::move(cause)};
   };
-  if (!is_name(request.element))
-    return wrong("element '" + clip(request.element) +
-                 "': 1 to 64 letters, digits, dots, underscores and hyphens");
-  if (!request.waiter.empty() && !is_name(request.waiter))
-    return wrong("waiter '" + clip(request.waiter) +
-                 "': at most 64 letters, digits, dots, underscores and hyphens");
+  if (!is_name(request.element, kLockMost))
+    return wrong("element '" + clip(request.element) + "': 1 to " + std::to_string(kLockMost) +
+                 " letters, digits, dots, underscores and hyphens");
+  if (!request.waiter.empty() && !is_name(request.waiter, kNameMost))
+    return wrong("waiter '" + clip(request.waiter) + "': at most " + std::to_string(kNameMost) +
+                 " letters, digits, dots, underscores and hyphens");
   if (request.ttl && (*request.ttl < kTtlLeast || *request.ttl > kTtlMost))
     return wrong("TTL of " + std::to_string(request.ttl->count()) + " ms: from 100 ms to 24 hours");
   return {};

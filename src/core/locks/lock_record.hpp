@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/locks/lock_names.hpp"
+
 namespace artcache::locks {
 
 /// A moment of the one clock that judges all records of a backend. Only differences mean anything;
@@ -17,7 +19,9 @@ using Time = std::chrono::microseconds;
 
 inline constexpr std::chrono::milliseconds kTtlLeast{100};
 inline constexpr std::chrono::milliseconds kTtlMost = std::chrono::hours(24);
-inline constexpr std::size_t kNameMost = 64;   ///< bytes of an element, an owner, a waiter
+inline constexpr std::size_t kNameMost = 64;  ///< bytes of an owner, a waiter
+/// Bytes of what is locked: an element, or what lock_names.hpp makes of one.
+inline constexpr std::size_t kLockMost = kElementMost + kFilesPrefix.size();
 inline constexpr std::size_t kTextMost = 200;  ///< bytes of host, operation, progress, place
 
 /// One registered holder. While it stands, commits with its fence are let through, whatever the
@@ -60,8 +64,10 @@ bool is_of(std::string_view json, std::string_view owner);
 Result<LockRecord> decode_record(std::string_view json);
 Result<Waiter> decode_waiter(std::string_view json);
 
-/// Element: 1 to 64 of letters, digits, '.', '_', '-'; the waiter's name likewise, or empty; a TTL
-/// from 100 ms to a day. Errors: invalid_argument.
+/// Whether it is 1 to `most` of letters, digits, '.', '_', '-'.
+bool is_name(std::string_view text, std::size_t most);
+/// Element: a name of up to kLockMost; the waiter one of up to kNameMost, or empty; a TTL from
+/// 100 ms to a day. Errors: invalid_argument.
 Result<void> check_request(const LockRequest& request);
 
 /// As `list` shows it.

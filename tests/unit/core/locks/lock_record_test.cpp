@@ -116,8 +116,14 @@ TEST_SUITE("lock record") {
     request.waiter = "node-1.4711_x";
     request.ttl = std::chrono::milliseconds(100);
     CHECK(check_request(request));
+    request.element = std::string(70, 'a');
+    CHECK(check_request(request));
+    request.waiter = std::string(65, 'a');
+    CHECK(check_request(request).error().code == Errc::invalid_argument);
+    request.waiter = std::string(64, 'a');
+    CHECK(check_request(request));
     for (const std::string& element :
-         {std::string(), std::string("a:b"), std::string("a b"), std::string(65, 'a'),
+         {std::string(), std::string("a:b"), std::string("a b"), std::string(71, 'a'),
           std::string("a\0b", 3), std::string("\xd0\xb0")}) {
       LockRequest other = request;
       other.element = element;
