@@ -102,6 +102,7 @@ install(FILES ${PROJECT_BINARY_DIR}/artcache.pc DESTINATION ${pkgconfig_dir})
 if(TARGET artcache_program)
   install(TARGETS artcache_program artcached DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(FILES packaging/artcached.toml packaging/artcached.service
+    packaging/artcached.logrotate
     packaging/prometheus/artcache-sync.rules.yml packaging/grafana/artcache-sync.json
     DESTINATION ${CMAKE_INSTALL_DATADIR}/artcache)
 

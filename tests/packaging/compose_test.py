@@ -84,7 +84,7 @@ class Compose(unittest.TestCase):
         for role, container in CONTAINERS.items():
             service = OURS[container]
             self.assertEqual(service["container_name"], container)
-            self.assertEqual(service["ports"], [PORTS[role]])
+            self.assertEqual(service["ports"], ["127.0.0.1:" + PORTS[role]])
         for element, told in ELEMENTS.items():
             said = OURS[CONTAINERS[element]]["environment"]
             number = told["number"]
