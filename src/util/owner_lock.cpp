@@ -42,6 +42,29 @@ Fd open_fd(const std::string& path, int create) {
   return Fd(retried([&] { return ::open(path.c_str(), flags, S_IRUSR | S_IWUSR); }));
 }
 
+/// The file at the path, made when there is none. One that is there is opened without O_CREAT: in a
+/// folder with the sticky bit, such as /var/lock, the kernel refuses that even to root when the
+/// file is another user's (fs.protected_regular).
+Fd open_or_make(const std::string& path) {
+  constexpr int kTries = 10;  // somebody else makes it or takes it away in between
+  for (int tries = 1;; ++tries) {
+    Fd fd = open_fd(path, 0);
+    if (fd || errno != ENOENT) return fd;
+    fd = open_fd(path, O_CREAT | O_EXCL);
+    if (fd || errno != EEXIST || tries == kTries) return fd;
+  }
+}
+
+/// Where the file is another user's: whom the program is to be run as.
+Error refused(const std::string& path, int code) {
+  Error error = failure("open", path, code);
+  struct stat info {};
+  if (code == EACCES && ::lstat(path.c_str(), &info) == 0 && info.st_uid != ::geteuid())
+    error.message += "; it belongs to the user with the id " + std::to_string(info.st_uid) +
+                     ": all who use one index have to run as one user";
+  return error;
+}
+
 Result<OwnerFile> described(Fd fd, const std::string& boot, const std::string& path) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return failure("stat", path, errno);
@@ -153,8 +176,8 @@ Result<OwnerLocks> OwnerLocks::open(std::string path) {
 }
 
 Result<OwnerFile> OwnerLocks::open_file() const {
-  Fd fd = open_fd(path_, O_CREAT);
-  if (!fd) return failure("open", path_, errno);
+  Fd fd = open_or_make(path_);
+  if (!fd) return refused(path_, errno);
   return described(std::move(fd), boot_, path_);
 }
 

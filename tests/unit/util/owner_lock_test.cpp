@@ -3,12 +3,19 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <thread>
 #include <vector>
 
@@ -75,6 +82,31 @@ std::chrono::milliseconds time_until_free(const OwnerLocks& locks, const std::st
     std::this_thread::yield();
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
                                                                begin);
+}
+
+/// Whether it is so in a process of its own.
+template <class F>
+bool in_child(const F& is_so) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(is_so() ? 0 : 1);
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// From now on open() with O_CREAT is refused to this process, as it is in a folder with the sticky
+/// bit for the files of others where fs.protected_regular is set.
+bool makes_nothing() {
+  constexpr unsigned kNumber = offsetof(seccomp_data, nr);
+  constexpr unsigned kFlags = offsetof(seccomp_data, args) + 2 * sizeof(__u64);
+  std::array<sock_filter, 6> steps{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+                                    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_openat, 0, 3),
+                                    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kFlags),
+                                    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 1),
+                                    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+                                    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog program{.len = steps.size(), .filter = steps.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 }  // namespace
@@ -272,6 +304,32 @@ TEST_SUITE("owner lock") {
     CHECK(OwnerLocks::open(dir / "fifo").error().code == Errc::invalid_argument);
     CHECK(OwnerLocks::open(dir.path()).error().code == Errc::invalid_argument);
     CHECK(OwnerLocks::open(dir / "absent/o").error().code == Errc::unavailable);
+  }
+
+  TEST_CASE("a file that is there is opened where the kernel lets nobody make one") {
+    const TempDir dir;
+    REQUIRE(OwnerLocks::open(dir / "o"));
+    CHECK(in_child([&] { return makes_nothing() && OwnerLocks::open(dir / "o"); }));
+    CHECK(in_child([&] { return makes_nothing() && !OwnerLocks::open(dir / "another"); }));
+  }
+
+  TEST_CASE("who may not open the file of another user is told whose it is") {
+    const TempDir dir;
+    std::string path = "/etc/passwd";  // root's, and nobody else's to write
+    const bool root = ::geteuid() == 0;
+    if (root) {
+      path = dir / "o";
+      REQUIRE(OwnerLocks::open(path));
+      REQUIRE(::chmod(dir.path().c_str(), 01777) == 0);
+    }
+    CHECK(in_child([&] {
+      if (root && ::setuid(65534) != 0) return false;
+      const auto locks = OwnerLocks::open(path);
+      return !locks && locks.error().code == Errc::unavailable &&
+             locks.error().message.ends_with(
+                 "Permission denied; it belongs to the user with the id 0: all who use one index "
+                 "have to run as one user");
+    }));
   }
 
   TEST_CASE("a program that a holder started does not keep the number when the holder dies") {
