@@ -57,7 +57,7 @@ void Admin::open_registry(Outside outside) {
   Parts& parts = parts_;
   const Options& options = parts.options;
   parts.fetch = std::move(outside.fetch);
-  parts.files = std::make_unique<FileTables>(*parts.deps.clock, options.cleanup_delay);
+  parts.files = std::make_unique<FileTables>(parts.deps, options.cleanup_delay);
   parts.element_files =
       std::make_unique<ElementFiles>(*parts.signing, std::move(outside.send), parts.deps);
   parts.clean_soon = [this] { cleaner_.wake(); };

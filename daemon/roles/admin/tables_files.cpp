@@ -35,11 +35,15 @@ Result<RegisteredFile> read_file(Row& row) {
   return out;
 }
 
-/// A row that stands for a file that was gone is another file's now, though it has its id.
+/// The mark of a file that was gone stays with it: its element may merely have been emptied and
+/// rebuilt. Another file with its id has none.
 Result<void> put_row(Session& session, const Owner& owner, const PreparedEntry& file) {
   const FileEntry& e = file.entry;
   const sql::Bytes content(reinterpret_cast<const std::uint8_t*>(file.content.data()),
                            file.content.size());
+  static const std::string another =
+      "files.content_hash IS NULL AND (files.created_at <> excluded.created_at "
+      "OR files.checksum_sha256 <> excluded.checksum_sha256)";
   ARTCACHE_CHECK(session.run(
       "INSERT INTO files(file_id, storage_element_id, original_filename, storage_filename, "
       "storage_path, file_size, checksum_sha256, content_type, description, retention_policy, "
@@ -53,11 +57,11 @@ Result<void> put_row(Session& session, const Owner& owner, const PreparedEntry& 
       "retention_policy = excluded.retention_policy, ttl_days = excluded.ttl_days, "
       "ttl_expires_at = excluded.ttl_expires_at, uploaded_by = excluded.uploaded_by, "
       "created_at = excluded.created_at, updated_at = excluded.updated_at, rank = excluded.rank, "
-      "deleted_at = CASE WHEN files.content_hash IS NULL THEN NULL ELSE files.deleted_at END, "
-      "deletion_reason = CASE WHEN files.content_hash IS NULL THEN NULL "
-      "ELSE files.deletion_reason END, "
-      "deleted_by = CASE WHEN files.content_hash IS NULL THEN NULL ELSE files.deleted_by END, "
-      "content = excluded.content, content_hash = excluded.content_hash",
+      "deleted_at = CASE WHEN " +
+          another + " THEN NULL ELSE files.deleted_at END, deletion_reason = CASE WHEN " + another +
+          " THEN NULL ELSE files.deletion_reason END, deleted_by = CASE WHEN " + another +
+          " THEN NULL ELSE files.deleted_by END, "
+          "content = excluded.content, content_hash = excluded.content_hash",
       to_string(e.id), owner.element, e.original_filename, e.storage_filename, e.storage_path,
       e.file_size, to_string(e.checksum), e.content_type, e.description, e.retention_policy,
       e.ttl_days, e.retention_expires_at, e.created_by_id, e.created_at, e.updated_at, rank_of(e),
@@ -75,16 +79,25 @@ Result<void> queue_cleanup(Session& session, const std::string& file, const std:
   return {};
 }
 
+Deletion read_deletion(Row row) {
+  Deletion out{.at = row.time(), .reason = row.text(), .by = row.text()};
+  return out;
+}
+
+Result<std::optional<Deletion>> mark_here(Session& session, const std::string& file,
+                                          const std::string& element) {
+  return session.one(
+      "SELECT deleted_at, deletion_reason, deleted_by FROM files WHERE storage_element_id = $1 "
+      "AND file_id = $2 AND deleted_at IS NOT NULL",
+      read_deletion, element, file);
+}
+
 Result<std::optional<Deletion>> mark_elsewhere(Session& session, const std::string& file,
                                                const std::string& element) {
-  const auto read = [](Row row) {
-    Deletion out{.at = row.time(), .reason = row.text(), .by = row.text()};
-    return out;
-  };
   return session.one(
       "SELECT deleted_at, deletion_reason, deleted_by FROM files WHERE file_id = $1 "
       "AND storage_element_id <> $2 AND deleted_at IS NOT NULL LIMIT 1",
-      read, file, element);
+      read_deletion, file, element);
 }
 
 /// False when somebody else has marked it.
@@ -124,24 +137,42 @@ Result<void> FileTables::put_files(Session& session, const Owner& owner,
                                    Timestamp now) const {
   ARTCACHE_TRY(const auto marks, session.count("SELECT count(*) FROM (SELECT 1 FROM files "
                                                "WHERE deleted_at IS NOT NULL LIMIT 1) AS found"));
+  std::int64_t back = 0;
   for (const PreparedEntry& file : files) {
     ARTCACHE_CHECK(put_row(session, owner, file));
     const std::string id = to_string(file.entry.id);
     if (marks == 0 || std::ranges::binary_search(held, id, {}, &Held::key)) continue;
-    ARTCACHE_TRY(const auto deletion, mark_elsewhere(session, id, owner.element));
-    if (!deletion) continue;
-    ARTCACHE_TRY(const bool marked, mark(session, id, owner.element, *deletion));
-    if (!marked) continue;
+    ARTCACHE_TRY(auto deletion, mark_here(session, id, owner.element));
+    if (!deletion) {
+      ARTCACHE_TRY(deletion, mark_elsewhere(session, id, owner.element));
+      if (!deletion) continue;
+      ARTCACHE_TRY(const bool marked, mark(session, id, owner.element, *deletion));
+      if (!marked) continue;
+    }
     ARTCACHE_CHECK(queue_cleanup(session, id, owner.element, file.entry.data_path(), *deletion,
                                  now + std::chrono::microseconds(delay_)));
+    ++back;
   }
+  if (back > 0) tell_back(owner.element, back);
   return {};
+}
+
+void FileTables::tell_back(std::string_view element, std::int64_t files) const {
+  const LogField fields[]{
+      {"storage_element_id", element},
+      {"files", files},
+      {"removed_in_seconds", std::chrono::duration_cast<std::chrono::seconds>(delay_).count()}};
+  deps_.logger->log({.level = LogLevel::warning,
+                     .logger = "file_registry",
+                     .message = "Deleted files have turned up; they are removed unless restored",
+                     .fields = fields,
+                     .request_id = {}});
 }
 
 Result<void> FileTables::remove_files(Session& session, std::string_view element,
                                       std::span<const std::string> keys,
                                       std::span<const Held>) const {
-  const Timestamp now = clock_.now();
+  const Timestamp now = deps_.clock->now();
   for (const std::string& key : keys) {
     ARTCACHE_CHECK(
         session.run("DELETE FROM files WHERE storage_element_id = $1 AND file_id = $2 "

@@ -4,7 +4,7 @@
 // is part of the transaction it is given; errors are those of its statements.
 #pragma once
 
-#include <artcache/clock.hpp>
+#include <artcache/backends.hpp>
 #include <artcache/file_entry.hpp>
 #include <chrono>
 #include <cstdint>
@@ -27,11 +27,12 @@ struct RegisteredFile {
   std::optional<std::string> deletion_reason = {}, deleted_by = {};
 };
 
-/// The files as a replica. A mark of deletion outlives changes of the file, and covers copies of it
-/// that turn up later on other elements: they join the queue, to be removed `delay` later.
+/// The files as a replica. A mark of deletion outlives changes of the file, its absence, and covers
+/// copies of it that turn up later on any element: they join the queue, to be removed `delay`
+/// later.
 class FileTables final : public replica::Tables {
  public:
-  FileTables(const Clock& clock, std::chrono::milliseconds delay) : clock_(clock), delay_(delay) {}
+  FileTables(const Deps& deps, std::chrono::milliseconds delay) : deps_(deps), delay_(delay) {}
 
   [[nodiscard]] const replica::Standings& standings() const override { return standings_; }
   Result<std::vector<replica::Held>> find_held(Session& session, std::string_view element,
@@ -49,7 +50,9 @@ class FileTables final : public replica::Tables {
       const std::function<void(std::string_view, const ContentHash&)>& visit) const override;
 
  private:
-  const Clock& clock_;
+  void tell_back(std::string_view element, std::int64_t files) const;
+
+  const Deps deps_;
   const std::chrono::milliseconds delay_;
   replica::Standings standings_{"file_registry_sync", "file_registry_dead_letters"};
 };

@@ -412,13 +412,49 @@ TEST_CASE("a mark covers copies that turn up later, but no file that is uploaded
   REQUIRE(other.send(Method::del, path_of(1)).status == 200);
   other.remove("se-01", 1);
   other.follow();
-  other.put("se-01", sample_entry(1));
+  FileEntry anew = sample_entry(1);
+  anew.created_at = anew.created_at + 1s;
+  other.put("se-01", anew);
   other.follow();
   CHECK(other.get(path_of(1))["status"] == "active");
   other.bench.clock.advance(2h);
   other.bench.element = collected;
   other.clean();
   CHECK(other.bench.sent.empty());
+}
+
+TEST_CASE("an element whose index is emptied and rebuilt brings no deleted file back") {
+  Stand stand;
+  stand.put("se-01", sample_entry(1));
+  stand.follow();
+  REQUIRE(stand.send(Method::del, path_of(1) + "?deletion_reason=old").status == 200);
+  stand.remove("se-01", 1);
+  stand.follow();
+  CHECK(stand.states() == "processed");
+  FileEntry rebuilt = sample_entry(1);
+  rebuilt.description = "edited before";  // what may change in a file does not make it another one
+  stand.put("se-01", rebuilt);
+  stand.follow();
+  CHECK(stand.get(path_of(1)).status == 404);
+  CHECK(stand.get(path_of(1) + "?include_deleted=true")["deletion_reason"] == "old");
+  CHECK(stand.states() == "scheduled processed");
+  stand.put("se-01", sample_entry(1));  // an edit queues it no second time
+  stand.follow();
+  CHECK(stand.states() == "scheduled processed");
+  stand.bench.clock.advance(1h);
+  stand.bench.element = collected;
+  stand.clean();
+  CHECK(stand.bench.sent.size() == 1);
+  CHECK(stand.states() == "processed processed");
+
+  // Put back on purpose, it can be kept: the same holds for what had been removed.
+  stand.remove("se-01", 1);
+  stand.follow();
+  stand.put("se-01", sample_entry(1));
+  stand.follow();
+  CHECK(stand.states() == "scheduled processed processed");
+  CHECK(stand.send(Method::post, path_of(1) + "/restore")["status"] == "active");
+  CHECK(stand.states() == "processed processed");
 }
 
 TEST_CASE("a file comes back until its removal has begun, with all its copies") {
