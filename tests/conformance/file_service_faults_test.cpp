@@ -136,6 +136,49 @@ class SlowSource final : public ByteSource {
   int reads_ = 0;
 };
 
+/// The locks of an index as several machines keep them in a server: its clock counts, and what one
+/// of them writes tells the others no kernel lock to ask for. One that is gone gives nothing back.
+class OtherHost final : public LockStore {
+ public:
+  OtherHost(LockStore& server, const Clock& clock, std::string boot)
+      : server_(server), clock_(clock), boot_(std::move(boot)) {}
+  void vanish() { gone_ = true; }
+
+  Result<LockRows> lock_rows(std::string_view element, const Call& call) override {
+    auto rows = server_.lock_rows(element, call);
+    if (rows) rows->now = now();
+    return rows;
+  }
+  Result<void> change_locks(std::string_view element, const Decide& decide, Durability durability,
+                            const Call& call) override {
+    if (gone_) return Error{Errc::unavailable, "there is no such host any more"};
+    const auto here = [&](const LockRows& kept) -> Result<LockEdit> {
+      LockRows rows = kept;
+      rows.now = now();
+      auto edit = decide(rows);
+      if (!edit) return edit;
+      for (LockRows::Holder& holder : edit->put) {
+        const std::string_view member = "\"place\":\"";
+        const std::size_t at = holder.text.find(member) + member.size();
+        holder.text.replace(at, holder.text.find('/', at) - at, boot_);
+      }
+      return edit;
+    };
+    return server_.change_locks(element, here, durability, call);
+  }
+  [[nodiscard]] std::string owners_path() const override { return server_.owners_path(); }
+
+ private:
+  [[nodiscard]] std::chrono::microseconds now() const {
+    const auto since = clock_.steady().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(since);
+  }
+  LockStore& server_;
+  const Clock& clock_;
+  const std::string boot_;
+  bool gone_ = false;
+};
+
 constexpr std::array kCounted{StorageOp::sidecar, StorageOp::stage,  StorageOp::append,
                               StorageOp::commit,  StorageOp::remove, StorageOp::stat,
                               StorageOp::list};
@@ -223,6 +266,58 @@ TEST_SUITE("files.faults") {
     CHECK(other->unsettled() == 0);
     CHECK_FALSE(good(e.storage->stat(theirs.path, {})).has_value());
     CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("what a host that is gone left undone is settled once its time is over") {
+    Element e("mem", "mem");
+    OtherHost one(*e.index->locks(), e.clock, "one"), two(*e.index->locks(), e.clock, "two");
+    auto gone_locks = good(make_lock_manager(one, e.deps));
+    const auto locks = good(make_lock_manager(two, e.deps));
+    auto gone =
+        std::make_unique<FileService>(*e.storage, *e.index, *gone_locks, e.settings, e.deps);
+    FileService files(*e.storage, *e.index, *locks, e.settings, e.deps);
+    good(gone->recover({}));
+    good(files.recover({}));
+    const auto leave = [&](const std::string& path) {
+      e.clock.advance(std::chrono::seconds(1));
+      good(e.index->add_intent(
+          {.id = FileId::mint(e.clock), .path = path, .begun_at = e.clock.now()}, {}));
+      good(e.storage->put({.path = path}, "data on its way", {}));
+    };
+    leave("2026/03/x");
+    one.vanish();
+    gone.reset();
+    gone_locks.reset();
+    CHECK(good(files.recover({})).under_way == 1);  // it may be slow
+    e.clock.advance(std::chrono::minutes(9));
+    leave("2026/03/y");  // of somebody who came and went
+    CHECK(good(files.recover({})).under_way == 2);
+    CHECK(files.unsettled() == 2);
+    e.clock.advance(std::chrono::minutes(1));
+    CHECK(good(files.recover({})).undone == 2);
+    CHECK(files.unsettled() == 0);
+    CHECK(e.paths().empty());
+    CHECK(e.contradiction() == "");
+  }
+
+  TEST_CASE("a writer that was idle for long keeps nothing from being settled, and writes on") {
+    for_each_element([](Element& e) {
+      good(e.upload());
+      const auto other = e.service();
+      e.clock.advance(std::chrono::minutes(11));
+      good(other->recover({}));
+      good(e.index->add_intent(
+          {.id = FileId::mint(e.clock), .path = "2026/03/x", .begun_at = e.clock.now()}, {}));
+      const auto report = good(other->recover({}));
+      CHECK(report.under_way == 0);
+      CHECK(report.undone == 1);
+      e.clock.advance(std::chrono::minutes(11));
+      good(e.index->add_intent(
+          {.id = FileId::mint(e.clock), .path = "2026/03/y", .begun_at = e.clock.now()}, {}));
+      CHECK(good(other->recover({})).undone == 1);  // its own lease of before is no other writer's
+      good(e.upload());
+      CHECK(e.contradiction() == "");
+    });
   }
 
   TEST_CASE("a sidecar that arrives after its writer was killed and settled leaves nothing") {

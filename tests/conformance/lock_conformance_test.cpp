@@ -215,6 +215,30 @@ TEST_SUITE("locks") {
     });
   }
 
+  TEST_CASE("a lease whose time is over is listed as such, and lost when its class is granted") {
+    for_each_site([](Site& site) {
+      LockRequest request = wanting(LockClass::lazy_rebuild);
+      request.ttl = 10s;
+      Lease late = good(site.a->try_acquire(request, {}));
+      const Lease cleanup = site.acquire(*site.a, LockClass::background_cleanup);
+      site.clock.advance(11s);
+      const auto listed = good(site.b->list("se-01", {}));
+      REQUIRE(listed.size() == 2);
+      CHECK(listed[0].fence == late.fence);
+      CHECK(listed[0].expires_in <= 0s);
+      CHECK(listed[1].expires_in > 0s);
+      good(site.b->release(cleanup, {}));
+      const Lease other = site.acquire(*site.b, LockClass::background_cleanup);
+      CHECK(site.commit(late.fence) == kDone);
+      const Lease next = good(site.b->try_acquire(request, {}));
+      CHECK(site.commit(late.fence) == Errc::lease_lost);
+      CHECK(site.a->renew(late, "", {}).error().code == Errc::lease_lost);
+      CHECK(site.commit(other.fence) == kDone);
+      CHECK(site.commit(next.fence) == kDone);
+      CHECK(good(site.b->list("se-01", {})).size() == 2);
+    });
+  }
+
   TEST_CASE("a lease whose time is over is prolonged if nobody took the lock") {
     for_each_site([](Site& site) {
       LockRequest request = wanting(LockClass::manual_rebuild);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/files/writers.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 
@@ -117,13 +118,17 @@ Result<bool> Presence::begin_keeping(Held& held, const Call& call) {
   }
 }
 
-Result<void> Presence::acquire(Held& held, const Call& call) const {
+LockRequest Presence::request() const {
   LockRequest request;
   request.element = element_;
   request.lock_class = LockClass::lazy_rebuild;  // the class that is shared
   request.operation = "writes files";
   request.ttl = kPresent;
-  ARTCACHE_TRY(Lease lease, locks_.try_acquire(request, call));
+  return request;
+}
+
+Result<void> Presence::acquire(Held& held, const Call& call) const {
+  ARTCACHE_TRY(Lease lease, locks_.try_acquire(request(), call));
   ARTCACHE_TRY(const auto holders, locks_.list(element_, call));
   held.mark = {lease.fence, deps_.clock->now()};
   // What others read of us counts, not what our clock says.
@@ -135,7 +140,16 @@ Result<void> Presence::acquire(Held& held, const Call& call) const {
 
 Result<std::optional<Timestamp>> Presence::others_since(const Call& call) {
   ARTCACHE_TRY(const Mark mine, mark(call));
-  ARTCACHE_TRY(const auto holders, locks_.list(element_, call));
+  ARTCACHE_TRY(auto holders, locks_.list(element_, call));
+  // Of a host that is gone only its time tells. What follows is only safe without its late commits,
+  // so it is put out first: a grant does that. One who was idle for so long, this process perhaps,
+  // is a writer anew with its next change.
+  const auto late = [](const LockHolder& holder) { return holder.expires_in.count() <= 0; };
+  if (std::ranges::any_of(holders, late)) {
+    ARTCACHE_TRY(const Lease lease, locks_.try_acquire(request(), call));
+    ARTCACHE_CHECK(locks_.release(lease, call));
+    ARTCACHE_TRY(holders, locks_.list(element_, call));
+  }
   std::optional<Timestamp> oldest;
   for (const LockHolder& holder : holders)
     if (holder.fence != mine.fence && (!oldest || holder.acquired_at < *oldest))

@@ -91,7 +91,8 @@ class Presence {
   /// Errors: those of the lock manager, timed_out, cancelled.
   Result<Mark> mark(const Call& call);
 
-  /// When the oldest of the other living writers began; nothing when there is none.
+  /// When the oldest of the other living writers began; nothing when there is none. One who has not
+  /// renewed its lease in time counts as dead, and can commit nothing under it any more.
   Result<std::optional<Timestamp>> others_since(const Call& call);
 
  private:
@@ -101,6 +102,7 @@ class Presence {
     Mark mark;
   };
   Result<bool> begin_keeping(Held& held, const Call& call);
+  [[nodiscard]] LockRequest request() const;
   Result<void> acquire(Held& held, const Call& call) const;
 
   LockManager& locks_;

@@ -78,7 +78,8 @@ class Acquire {
       const bool over = held.expires <= now_;
       if (over) late_.push_back(&held);
       const bool in_the_way = conflicts(held.lock_class, asking_.lock_class);
-      if (in_the_way && over) in_the_way_but_late_.push_back(held.fence);
+      const bool minded = in_the_way || held.lock_class == asking_.lock_class;
+      if (minded && over) minded_but_late_.push_back(held.fence);
       LockRecord kept = held;
       if (in_the_way && !over) {
         out_.blockers.push_back(held);
@@ -93,18 +94,18 @@ class Acquire {
     }
   }
 
-  /// Late holders that conflict with nobody are only put out when there are too many.
+  /// Late holders whom nobody minds are only put out when there are too many.
   bool room() {
     const std::size_t kept = locks_.holders.size() - out_.evict.size();
-    if (kept - in_the_way_but_late_.size() < kHoldersMost) return true;
+    if (kept - minded_but_late_.size() < kHoldersMost) return true;
     if (kept - late_.size() >= kHoldersMost) return false;
-    in_the_way_but_late_.clear();
+    minded_but_late_.clear();
     for (const LockRecord* held : late_) out_.evict.push_back(held->fence);
     return true;
   }
 
   void grant() {
-    out_.evict.insert(out_.evict.end(), in_the_way_but_late_.begin(), in_the_way_but_late_.end());
+    out_.evict.insert(out_.evict.end(), minded_but_late_.begin(), minded_but_late_.end());
     LockRecord& record = out_.grant.emplace(request_.wanted);
     record.fence = 0;
     record.asked_to_yield = false;
@@ -125,7 +126,7 @@ class Acquire {
   Waiter asking_;
   bool known_ = false;
   std::vector<const LockRecord*> late_;
-  std::vector<std::uint64_t> in_the_way_but_late_;
+  std::vector<std::uint64_t> minded_but_late_;
   AcquireDecision out_;
 };
 

@@ -78,7 +78,9 @@ struct AcquireDecision {
 };
 
 /// A holder in the way is put out if its process is dead, or if its time is over and nothing else
-/// is in the way. One whose time is over and whom nobody minds stays: its late commits do no harm.
+/// is in the way. So is one of the class that is granted, though that may be shared: who holds it
+/// knows then that of its kind only those in time can commit. One whose time is over and whom
+/// nobody minds stays: its late commits do no harm.
 AcquireDecision decide_acquire(const ElementLocks& locks, const AcquireRequest& request, Time now,
                                const LivenessOf& liveness_of);
 
