@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nonsense over the wire: the right status, the documented body, a log line, and no harm to the
-process or to what is stored."""
+"""[G12] Nonsense over the wire: the right status, the documented body, a log line, and no harm to
+the process or to what is stored."""
 
 import base64
 import contextlib

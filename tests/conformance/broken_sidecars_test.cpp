@@ -43,7 +43,7 @@ bool names(const MessageList& list, const std::string& path, const std::string& 
 }  // namespace
 
 TEST_SUITE("broken sidecars") {
-  TEST_CASE("a link or a pipe in place of a sidecar is unreadable, and its entry stays") {
+  TEST_CASE("[G12] a link or a pipe in place of a sidecar is unreadable, and its entry stays") {
     Local local;
     Store& store = local.store;
     local.make_pipe(4);

@@ -81,7 +81,7 @@ TEST_SUITE("check") {
     });
   }
 
-  TEST_CASE("details stop at their limit, the counts and the stream of findings do not") {
+  TEST_CASE("[G11] details stop at their limit, the counts and the stream of findings do not") {
     Store store("mem:", "mem:");
     RebuildSettings few;
     few.details_most = 4;
@@ -120,7 +120,7 @@ TEST_SUITE("check") {
     });
   }
 
-  TEST_CASE("what is written while a check runs is no finding, counted or told") {
+  TEST_CASE("[G9] what is written while a check runs is no finding, counted or told") {
     for_each_store([](Store& store) {
       store.fill(0, 40);
       store.clock.advance(std::chrono::seconds(10));

@@ -15,7 +15,8 @@ using namespace artcache::test;
 using namespace std::chrono_literals;
 
 TEST_SUITE("dead letters") {
-  TEST_CASE("a record that does not have its hash is kept out, named, and taken when it is whole") {
+  TEST_CASE(
+      "[G7] a record that does not have its hash is kept out, named, and taken when it is whole") {
     Pair pair;
     put(*pair.source, 0, 50);
     (void)pair.catch_up();

@@ -71,7 +71,7 @@ void for_each_way(const std::function<void(const Place&, StorageBackend&)>& body
 }  // namespace
 
 TEST_SUITE("file storage") {
-  TEST_CASE("links are reported and not followed, wherever they lead") {
+  TEST_CASE("[G12] links are reported and not followed, wherever they lead") {
     for_each_way([](const Place& place, StorageBackend& storage) {
       put(storage, "in/real.attr.json", "{}");
       fs::create_symlink(place.outside, place / "out-folder");
@@ -91,7 +91,7 @@ TEST_SUITE("file storage") {
     });
   }
 
-  TEST_CASE("no call goes through a link") {
+  TEST_CASE("[G12] no call goes through a link") {
     for_each_way([](const Place& place, StorageBackend& storage) {
       fs::create_symlink(place.outside, place / "folder");
       fs::create_symlink(place.outside + "/secret.attr.json", place / "x.attr.json");
@@ -112,7 +112,7 @@ TEST_SUITE("file storage") {
     });
   }
 
-  TEST_CASE("a link that is swapped in at the wrong moment leads nowhere") {
+  TEST_CASE("[G12] a link that is swapped in at the wrong moment leads nowhere") {
     for_each_way([](const Place& place, StorageBackend& storage) {
       fs::create_directory(place / "sub");
       write(place / "sub/secret.attr.json", "harmless");
@@ -246,7 +246,7 @@ TEST_SUITE("file storage") {
     });
   }
 
-  TEST_CASE("a flat folder of 20,000 names is listed once each, in bounded batches") {
+  TEST_CASE("[G11] a flat folder of 20,000 names is listed once each, in bounded batches") {
     const Place place;
     fs::create_directory(place / "flat");
     for (int i = 0; i < 20'000; ++i) {

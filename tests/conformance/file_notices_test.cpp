@@ -147,7 +147,7 @@ TEST_SUITE("file notices") {
     CHECK(place.sidecars == Names{"in/in/y.attr.json"});
   }
 
-  TEST_CASE("more paths than the limit become their folders, and more of these the whole") {
+  TEST_CASE("[G11] more paths than the limit become their folders, and more of these the whole") {
     Place place;
     for (int i = 0; i < 8; ++i) fs::create_directories(place / ("f" + std::to_string(i)));
     place.watch({.paths_most = 5});

@@ -455,7 +455,7 @@ TEST_SUITE("files.faults") {
     CHECK(good(e.index->intents({})).size() == 1);
   }
 
-  TEST_CASE("a rebuild in the middle of a change neither loses it nor undoes it") {
+  TEST_CASE("[G2] a rebuild in the middle of a change neither loses it nor undoes it") {
     for (const Change change : {Change::upload, Change::update, Change::remove})
       for (std::size_t n = 1; n < 30; ++n) {
         INFO("change " << static_cast<int>(change) << ", step " << n);

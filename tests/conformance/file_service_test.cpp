@@ -147,7 +147,7 @@ TEST_SUITE("files") {
     });
   }
 
-  TEST_CASE("changed bytes are noticed at the end of a verified download, and only there") {
+  TEST_CASE("[G12] changed bytes are noticed at the end of a verified download, and only there") {
     for_each_element([](Element& e) {
       const auto entry = good(e.upload()).entry;
       good(e.storage->put({.path = entry.data_path()}, "SOME bytes of a plan", {}));
@@ -414,7 +414,7 @@ TEST_SUITE("files") {
     });
   }
 
-  TEST_CASE("an expired entry is answered at once and offered for a refresh") {
+  TEST_CASE("[G8] an expired entry is answered at once and offered for a refresh") {
     std::vector<FileId> offered;
     FileSettings settings;
     settings.refresh = [&](const FileId& id) {
@@ -502,12 +502,12 @@ TEST_SUITE("files") {
     });
   }
 
-  TEST_CASE("of ten thousand writes by eight threads beside rebuilds none is lost or undone") {
+  TEST_CASE("[G2] of ten thousand writes by eight threads beside rebuilds none is lost or undone") {
     Element e("mem", "mem");
     write_beside_rebuilds(e, 1250);
   }
 
-  TEST_CASE("writes to files and SQLite beside rebuilds are neither lost nor undone") {
+  TEST_CASE("[G2] writes to files and SQLite beside rebuilds are neither lost nor undone") {
     Element e("file", "sqlite");
     write_beside_rebuilds(e, 50);
   }

@@ -221,7 +221,7 @@ TEST_SUITE("follower") {
     CHECK(same(*pair.source, *pair.copy));
   }
 
-  TEST_CASE("a log that was trimmed below the replica costs only what differs") {
+  TEST_CASE("[G6] a log that was trimmed below the replica costs only what differs") {
     Pair pair("log_rows=20");
     put(*pair.source, 0, 3000);
     (void)pair.catch_up();
@@ -235,7 +235,7 @@ TEST_SUITE("follower") {
     CHECK(same(*pair.source, *pair.copy));
   }
 
-  TEST_CASE("a reset of the source is met by comparing") {
+  TEST_CASE("[G6] a reset of the source is met by comparing") {
     Pair pair;
     put(*pair.source, 0, 10);
     (void)pair.catch_up();
@@ -253,7 +253,7 @@ TEST_SUITE("follower") {
     CHECK(same(*pair.source, *pair.copy));
   }
 
-  TEST_CASE("a source that was restored from an older copy, and goes on, is followed again") {
+  TEST_CASE("[G6] a source that was restored from an older copy, and goes on, is followed again") {
     Pair pair;
     const std::string path = pair.dir.path() + "/source.db", kept = pair.dir.path() + "/kept.db";
     put(*pair.source, 0, 200);
@@ -281,7 +281,7 @@ TEST_SUITE("follower") {
     CHECK_FALSE(good(pair.source->head({})).suspect_reason.empty());
   }
 
-  TEST_CASE("a replica that somebody else wrote to is found out and mended") {
+  TEST_CASE("[G7] a replica that somebody else wrote to is found out and mended") {
     Pair pair;
     put(*pair.source, 0, 100);
     (void)pair.catch_up();
@@ -321,7 +321,7 @@ TEST_SUITE("follower") {
     CHECK(same(*other, *pair.copy));
   }
 
-  TEST_CASE("a follower that runs keeps up with writers, and says when it is in step") {
+  TEST_CASE("[G7] a follower that runs keeps up with writers, and says when it is in step") {
     Pair pair;
     const auto sink = make_replica(*pair.copy, "source", {});
     Follower follower(*pair.log, *sink, {.batch = 200}, {});

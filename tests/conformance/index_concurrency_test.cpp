@@ -168,7 +168,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("a bulk load shows nothing until it is finished, then everything, as one reset") {
+  TEST_CASE("[G1] a bulk load shows nothing until it is finished, then everything, as one reset") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const auto bulk = good(index.bulk_load(3000, 0, {}));
       good(bulk->add(rows_of(0, 2500), {}));
@@ -198,7 +198,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("what writers do during a bulk load wins over what was loaded") {
+  TEST_CASE("[G2] what writers do during a bulk load wins over what was loaded") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const EntryChange early = put_of(sample_entry(900));
       good(index.apply({.changes = {{early}}}, {}));
@@ -337,7 +337,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("eight writers at once leave a log without holes and the right digest") {
+  TEST_CASE("[G5] eight writers at once leave a log without holes and the right digest") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       std::vector<std::jthread> writers;
       std::atomic<int> failed{0};
@@ -460,7 +460,7 @@ TEST_SUITE("index") {
     }
   }
 
-  TEST_CASE("a change under a fence that was never minted is lease_lost and changes nothing") {
+  TEST_CASE("[G4] a change under a fence that was never minted is lease_lost and changes nothing") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const EntryChange change = put_of(sample_entry(1));
       const auto refused = index.apply({.changes = {{change}}, .fence = 42}, {});

@@ -107,7 +107,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("a change whose base revision has moved does nothing") {
+  TEST_CASE("[G2] a change whose base revision has moved does nothing") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       EntryChange first = put_of(sample_entry(1));
       first.base = 0;
@@ -132,7 +132,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("a change as of a position does nothing once the entry has changed after it") {
+  TEST_CASE("[G2] a change as of a position does nothing once the entry has changed after it") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       fill(index, 0, 5);
       const std::uint64_t read_at = good(index.head({})).position.seq;
@@ -224,7 +224,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("after any changes the digest is the sum over all rows and the log has no holes") {
+  TEST_CASE("[G5] after any changes the digest is the sum over all rows and the log has no holes") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       std::mt19937_64 random(7);
       std::map<std::string, ContentHash> replica;
@@ -269,7 +269,7 @@ TEST_SUITE("index") {
     });
   }
 
-  TEST_CASE("a position of another epoch, ahead, trimmed or with another digest is gone") {
+  TEST_CASE("[G6] a position of another epoch, ahead, trimmed or with another digest is gone") {
     for_each_index(
         [](IndexPlace&, MetadataStore& index) {
           for (std::uint64_t n = 0; n < 400; n += 20) fill(index, n, n + 20);

@@ -250,7 +250,7 @@ TEST_SUITE("locks") {
     });
   }
 
-  TEST_CASE("a broken lock: the holder's next commit is lease_lost and changes no row") {
+  TEST_CASE("[G4] a broken lock: the holder's next commit is lease_lost and changes no row") {
     for_each_site([](Site& site) {
       Lease lease = site.acquire(*site.a, LockClass::manual_rebuild);
       CHECK(site.commit(lease.fence) == kDone);

@@ -239,7 +239,8 @@ TEST_SUITE("operations and their locks") {
     stop.request_stop();
   }
 
-  TEST_CASE("an operation whose lock is broken changes nothing more, and is counted as a loss") {
+  TEST_CASE(
+      "[G4] an operation whose lock is broken changes nothing more, and is counted as a loss") {
     Store store("mem:", "mem:");
     store.fill(0, 3000);
     store.service->budget().set_files_per_second(200);

@@ -92,7 +92,7 @@ TEST_SUITE("postgres") {
     idle("COMMIT");
   }
 
-  TEST_CASE("readers see all rows of before a bulk load, or all of after it") {
+  TEST_CASE("[G1] readers see all rows of before a bulk load, or all of after it") {
     const PostgresSite site;
     const auto index = site.open();
     std::atomic<bool> over{false};

@@ -78,7 +78,8 @@ constexpr int kRounds = 200;
 }  // namespace
 
 TEST_SUITE("files.crash") {
-  TEST_CASE("kill -9 before any step of an upload, update or removal leaves a file whole or not") {
+  TEST_CASE(
+      "[G3] kill -9 before any step of an upload, update or removal leaves a file whole or not") {
     TempDir folder;
     int kills = 0, rounds = 0;
     while (rounds < kRounds)

@@ -213,17 +213,17 @@ TEST_SUITE("index power cuts") {
     cut_everywhere("opening", {{open_step, open_step}, 6});
   }
 
-  TEST_CASE("while changes are applied") { cut_everywhere("applies", {apply_steps(), 3}); }
+  TEST_CASE("[G5] while changes are applied") { cut_everywhere("applies", {apply_steps(), 3}); }
 
   TEST_CASE("while changes are applied and the log is trimmed") {
     cut_everywhere("applies with a short log", {apply_steps(), 1, 10});
   }
 
-  TEST_CASE("while an index is bulk-loaded: all of it or nothing") {
+  TEST_CASE("[G5] while an index is bulk-loaded: all of it or nothing") {
     cut_everywhere("bulk load", {bulk_steps(), 3});
   }
 
-  TEST_CASE("an index open for writing is suspect after a power cut, and else is not") {
+  TEST_CASE("[G3] an index open for writing is suspect after a power cut, and else is not") {
     enum class End { closed, killed, power_cut };
     for (const End end : {End::closed, End::killed, End::power_cut}) {
       Bench bench;

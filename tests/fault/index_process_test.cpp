@@ -235,7 +235,9 @@ TEST_SUITE("index processes") {
     CHECK(percentile(between, 100) <= 3 * kEach / 2);
   }
 
-  TEST_CASE("a writer is killed thirty times: what it was promised is there, nothing by halves") {
+  TEST_CASE(
+      "[G3][G5] a writer is killed thirty times: what it was promised is there, nothing by "
+      "halves") {
     const TempDir folder;
     const std::string file = folder / "index.db";
     std::mt19937 random(3);

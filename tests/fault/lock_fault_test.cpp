@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// G4: a holder that lost its lease cannot change one row; a crashed holder's lock is free at once.
+// A holder that lost its lease cannot change one row; a crashed holder's lock is free at once.
 #include <algorithm>
 
 #include "fault/lock_processes.hpp"
@@ -16,7 +16,7 @@ double milliseconds_since(SteadyClock::time_point begin) {
 
 }  // namespace
 
-TEST_CASE("a killed holder's lock is free at once, long before its time is over") {
+TEST_CASE("[G4] a killed holder's lock is free at once, long before its time is over") {
   LockSite site;
   std::vector<double> waits;
   std::uint64_t fence = 0;
@@ -57,7 +57,8 @@ TEST_CASE("a holder that is killed at any point of taking, using and releasing l
 }
 
 // Ten at a time, or it would take 200 times the shortest TTL.
-TEST_CASE("a holder stopped past its TTL wakes up to lease_lost and changes 0 rows, 200 of 200") {
+TEST_CASE(
+    "[G4] a holder stopped past its TTL wakes up to lease_lost and changes 0 rows, 200 of 200") {
   constexpr int kHolders = 10, kRounds = 20;
   LockSite site;
   std::vector<std::string> elements;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Replicas follow an element over HTTP while it is killed, restored, cut off and forgets its log.
+"""[G6][G7] Replicas follow an element that is killed, restored, cut off and forgets its log.
 
 Each ends with the digest of the element without a hand.
 

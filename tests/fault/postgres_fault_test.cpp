@@ -54,7 +54,8 @@ void check_whole(MetadataStore& index) {
 }  // namespace
 
 TEST_SUITE("postgres faults") {
-  TEST_CASE("killed in the middle of applies: what was acknowledged is there, then it goes on") {
+  TEST_CASE(
+      "[G5] killed in the middle of applies: what was acknowledged is there, then it goes on") {
     const PostgresSite site;
     const auto index = site.open();
     for (int round = 0; round < 3; ++round) {
@@ -96,7 +97,9 @@ TEST_SUITE("postgres faults") {
     }
   }
 
-  TEST_CASE("killed in the middle of a bulk load: the index is as before, the next one succeeds") {
+  TEST_CASE(
+      "[G1][G5] killed in the middle of a bulk load: the index is as before, the next one "
+      "succeeds") {
     const PostgresSite site;
     const auto index = site.open();
     put(*index, 90'000, 90'002);

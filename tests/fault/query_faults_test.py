@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Search follows elements while it is stopped, while its database and Redis are killed, and while
-the element loses what it knows.
+"""[G7] Search follows elements while it is stopped, while its database and Redis are killed, and
+while the element loses what it knows.
 
 Each replica ends with the digest of its element without a hand, and says meanwhile how it is: a
 witness looks all the time whether one says to be in step that is not. The query role is a process

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Rebuilds that are killed at random moments (G1, G2, G3).
+"""[G1][G2][G3] Rebuilds that are killed at random moments.
 
 Before each kill on a full index some sidecars are changed, added and removed. A reader that lists
 all the time never sees fewer entries than before; the next run opens at most what was left, and a

@@ -118,7 +118,7 @@ void outlive(const std::function<void()>& harm, Harm kind = Harm::at_once) {
 }  // namespace
 
 TEST_SUITE("redis faults") {
-  TEST_CASE("FLUSHALL in the middle of a rebuild") {
+  TEST_CASE("[G4] FLUSHALL in the middle of a rebuild") {
     outlive([] { RedisCli()({"FLUSHALL"}); });
   }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""PostgreSQL and radosgw are killed (kill -9) in the middle of rebuilds and of uploads.
+"""[G3][G5] PostgreSQL and radosgw are killed (kill -9) in the middle of rebuilds and of uploads.
 
 The programs go on, or end with an error that names the server, never by a signal. The index is
 whole when its server is back, what was acknowledged is there, and the same command then succeeds.

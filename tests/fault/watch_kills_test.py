@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`artcache watch` killed at random moments while files change (G3).
+"""[G3] `artcache watch` killed at random moments while files change.
 
 After each kill the index is whole, and files change while nobody watches. The next watch brings the
 index in step, without a hand; then it has the digest of one that was made anew.

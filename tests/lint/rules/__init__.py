@@ -8,6 +8,7 @@ from . import (  # noqa: F401  (imported for what they register, in the order of
     sizes,
     docs,
     readme,
+    guarantees,
     form,
     api,
     words,
