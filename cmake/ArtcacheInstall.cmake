@@ -103,7 +103,8 @@ if(TARGET artcache_program)
   install(TARGETS artcache_program artcached DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(FILES packaging/artcached.toml packaging/artcached.service
     packaging/artcached.logrotate
-    packaging/prometheus/artcache-sync.rules.yml packaging/grafana/artcache-sync.json
+    packaging/prometheus/artcache-sync.rules.yml
+    packaging/prometheus/artcache-roles.rules.yml packaging/grafana/artcache-sync.json
     DESTINATION ${CMAKE_INSTALL_DATADIR}/artcache)
 
   # Man pages and completion say what the programs say of themselves, so they have to run here.

@@ -7,10 +7,12 @@ import re
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RULES = (ROOT / "packaging/prometheus/artcache-sync.rules.yml").read_text()
-TESTS = (ROOT / "packaging/prometheus/artcache-sync.test.yml").read_text()
+ALERTS = ROOT / "packaging/prometheus"
+RULES = "".join(path.read_text() for path in sorted(ALERTS.glob("*.rules.yml")))
+TESTS = "".join(path.read_text() for path in sorted(ALERTS.glob("*.test.yml")))
+PAGE = (ROOT / "docs/operations/watching.md").read_text()
 DASHBOARD = json.loads((ROOT / "packaging/grafana/artcache-sync.json").read_text())
-METRIC = re.compile(r"\b(?:artstore|qm|storage_index)_[a-z_]+")
+METRIC = re.compile(r"\b(?:artstore|artcache_schedule|ingester|qm|storage)_[a-z_]+")
 # What follows elements begins the names of its metrics as the role says that has it.
 FIRST_PART = re.compile(r'\.metrics = "([a-z_]+)"')
 OTHER_PART = re.compile(r'(?:\b(?:gauge|metric)\(|\bk[A-Z]\w+ = )"([a-z_]+)"')
@@ -53,6 +55,8 @@ class Monitoring(unittest.TestCase):
     def test_every_alert_has_a_test_in_which_it_fires(self):
         alerts = set(re.findall(r"- alert: (\w+)", RULES))
         self.assertGreaterEqual(len(alerts), 6)
+        told = set(re.findall(r"^\| `(Artcache\w+)` \|", PAGE, re.MULTILINE))
+        self.assertEqual(alerts, told)
         fired = set(re.findall(r"alertname: (\w+)\n\s+exp_alerts:\n", TESTS))
         self.assertEqual(alerts - fired, set())
 
