@@ -36,7 +36,7 @@ struct RunProgress {
   std::uint64_t processed = 0, total = 0;
   double per_second = 0;
 };
-/// Called on the thread of the call, a few times a second.
+/// Called a few times a second, by one thread of the operation while its caller waits.
 using ProgressSink = std::function<void(const RunProgress&)>;
 
 /// What a run was true between, and whether it saw everything.
@@ -153,7 +153,8 @@ enum class DataCheck : std::uint8_t {
 };
 struct CheckRequest {
   DataCheck data = DataCheck::names;
-  /// Given every confirmed finding as it comes, beyond the limit of details too.
+  /// Given every confirmed finding as it comes, beyond the limit of details too; by one thread of
+  /// the operation while its caller waits.
   std::function<void(const Finding&)> on_finding = {};
   ProgressSink progress = {};
 };
@@ -204,9 +205,12 @@ inline constexpr std::string_view kLastCheckNote = "last_check";
 /// or stopped is resumed by the next one of its kind. Every change is made under the fence of the
 /// lock, so a holder that lost it changes nothing.
 ///
-/// Locks go by RebuildSettings::element: settle_element() tells which one an index is of. While an
-/// operation runs, the thread that called it, and those that are started for it, interrupt nobody
-/// when they wake up (SCHED_BATCH, where the thread had the usual policy).
+/// Locks go by RebuildSettings::element: settle_element() tells which one an index is of.
+///
+/// Whoever calls an operation waits for threads of its own, which stand behind others: they
+/// interrupt nobody when they wake up (SCHED_BATCH, where the caller had the usual policy), and are
+/// nicer than the caller by 5, those that only read by 10. refresh() alone works on the thread that
+/// called it. Sinks are called by those threads.
 ///
 /// Errors of every operation: busy (another one holds the lock; the message names it), lease_lost,
 /// unavailable, no_space, timed_out, cancelled, corrupt.

@@ -192,6 +192,7 @@ struct ScannedFile {
   FileId id;
   ContentHash hash;
   Timestamp updated_at;
+  std::uint64_t text_hash = 0;  ///< of its bytes, as they were decoded; 0: not known
 };
 
 /// A part of the scan table.

@@ -94,7 +94,9 @@ using ListSink = std::function<Result<void>(const ListBatch&)>;
 /// A sidecar that was read whole. `bytes` lives as long as the call to the sink.
 struct SidecarBytes {
   std::string_view bytes;
-  Stamp stamp;  ///< taken before the bytes were read: never newer than they are
+  /// Taken before the bytes were read: never newer than they are. Unsettled where the file has
+  /// changed so lately that another change may bear the same mark.
+  Stamp stamp;
   Timestamp modified;
 };
 

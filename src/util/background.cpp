@@ -2,22 +2,48 @@
 #include "util/background.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <exception>
+#include <system_error>
+#include <thread>
 
 namespace artcache::util {
 namespace {
 
-bool follow_policy(int policy) {
+/// A policy that the host has chosen for its threads stays.
+void interrupt_nobody() {
   const sched_param none{};
-  return ::sched_setscheduler(0, policy, &none) == 0;  // 0: this thread
+  if (::sched_getscheduler(0) == SCHED_OTHER) ::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 }  // namespace
 
-Background::Background()
-    : changed_(::sched_getscheduler(0) == SCHED_OTHER && follow_policy(SCHED_BATCH)) {}
+void in_background(const std::function<void()>& work) {
+  std::exception_ptr thrown;
+  std::jthread thread;
+  try {
+    thread = std::jthread([&] {
+      interrupt_nobody();
+      step_back();
+      try {
+        work();
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    });
+  } catch (const std::system_error&) {  // no thread is to be had
+    return work();
+  }
+  thread.join();
+  if (thrown) std::rethrow_exception(thrown);
+}
 
-Background::~Background() {
-  if (changed_) follow_policy(SCHED_OTHER);
+void step_back() {
+  constexpr int kNicer = 5;
+  const auto self = static_cast<id_t>(::gettid());
+  ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + kNicer);
 }
 
 }  // namespace artcache::util

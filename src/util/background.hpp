@@ -2,21 +2,18 @@
 // Long work that gets out of the way of short work.
 #pragma once
 
+#include <functional>
+
 namespace artcache::util {
 
-/// While one is there, its thread, and the threads that this one starts meanwhile, interrupt nobody
-/// when they wake up: who is at work goes on until its turn is over. Their share of the processors
-/// stays the same. To be destroyed by the thread that made it. Where the system refuses, or the
-/// host has chosen a policy of its own, nothing changes.
-class Background {
- public:
-  Background();
-  ~Background();
-  Background(const Background&) = delete;
-  Background& operator=(const Background&) = delete;
+/// Runs `work` on a thread of its own and waits for it. That thread, and those that it starts,
+/// interrupt nobody when they wake up (who is at work goes on until its turn is over), and have
+/// stepped back. What `work` throws is thrown here. Where the system refuses any of it, the work is
+/// done all the same: in the end on this thread.
+void in_background(const std::function<void()>& work);
 
- private:
-  bool changed_ = false;
-};
+/// From now on this thread, and those that it starts, weigh about a third of what they did, where
+/// others want the processor, too. There is no way back.
+void step_back();
 
 }  // namespace artcache::util

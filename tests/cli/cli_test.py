@@ -480,11 +480,11 @@ class Migrating(unittest.TestCase):
             self.assertIn("unsupported", refused.stderr)
             self.assertIn("run 'artcache migrate'", refused.stderr)
         self.assertEqual(self.sql("SELECT version FROM schema"), [(1,)])
-        self.assertIn("migrated from schema 1 to 2", run("migrate", *self.index, check=0).stdout)
+        self.assertIn("migrated from schema 1 to 3", run("migrate", *self.index, check=0).stdout)
         self.assertEqual(run("list", *self.index, "--json", check=0).stdout, listed)
         run("doctor", *self.index, check=0)
         again = json.loads(run("migrate", *self.index, "--json", check=0).stdout)
-        self.assertEqual(again, {"schema_before": 2, "schema": 2})
+        self.assertEqual(again, {"schema_before": 3, "schema": 3})
 
     def test_several_may_do_it_at_once(self):
         self.become_old()
@@ -494,7 +494,7 @@ class Migrating(unittest.TestCase):
         for one in all_of_them:
             out, err = one.communicate(timeout=60)
             self.assertEqual((one.returncode, err), (0, ""), out)
-        self.assertEqual(self.sql("SELECT version, reader, writer FROM schema"), [(2, 2, 2)])
+        self.assertEqual(self.sql("SELECT version, reader, writer FROM schema"), [(3, 3, 3)])
         run("doctor", *self.index, check=0)
 
     def test_what_is_not_there_or_newer_or_of_another_kind_is_named_and_left_alone(self):

@@ -49,6 +49,29 @@ Errc code_of(const auto& result) { return result ? Errc::internal : result.error
 }  // namespace
 
 TEST_SUITE("file storage") {
+  TEST_CASE("a file that was read right after it changed is unsettled until it has stood a while") {
+    const TempDir dir;
+    const auto storage = open_in(dir.path());
+    const std::string path = "young.attr.json";
+    REQUIRE(storage->put({.path = path}, "{}", {}).has_value());
+    const auto read_stamp = [&] {
+      Stamp stamp;
+      const std::string_view view = path;
+      const auto keep = [&](std::size_t, Result<SidecarBytes> read) -> Result<void> {
+        REQUIRE(read.has_value());
+        stamp = read->stamp;
+        return {};
+      };
+      REQUIRE(storage->read_sidecars({&view, 1}, 100, keep, {}).has_value());
+      return stamp;
+    };
+    const Stamp listed = storage->stat(path, {}).value()->stamp;
+    CHECK(listed.mark != Stamp().mark);
+    CHECK(read_stamp().mark == Stamp().mark);
+    std::this_thread::sleep_for(Stamp::kSettledAfter + std::chrono::milliseconds(50));
+    CHECK(read_stamp() == listed);
+  }
+
   TEST_CASE("an address without its folder is not found, and says how to make it") {
     const TempDir dir;
     const auto missing = open("file://" + (dir / "a/b"));

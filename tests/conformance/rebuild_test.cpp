@@ -63,6 +63,25 @@ TEST_SUITE("rebuild") {
     });
   }
 
+  TEST_CASE("a full rebuild sees what lies behind a stamp that is as it was") {
+    for_each_store([](Store& store) {
+      store.fill(0, 20);
+      store.full();
+      const std::string path = Store::sidecar_of(sample_entry(3));
+      store.put_sidecar(Store::changed(3, "hidden"));
+      const std::string_view view = path;
+      ScannedFile known = *good(store.index->find_scanned({&view, 1}, {})).front();
+      known.stamp = good(store.storage->stat(path, {}))->stamp;
+      good(store.index->apply({.scanned = {&known, 1}}, {}));
+      store.incremental();
+      CHECK(store.find(3)->entry.description != "hidden");
+      const RebuildReport report = store.full();
+      CHECK(report.statistics.entries_changed == 1);
+      CHECK(store.find(3)->entry.description == "hidden");
+      CHECK(store.head().position.digest == store.fresh_digest());
+    });
+  }
+
   TEST_CASE("an incremental rebuild opens what is new or changed, and removes nothing") {
     for_each_store([](Store& store) {
       store.fill(0, 40);
@@ -222,6 +241,21 @@ TEST_SUITE("rebuild") {
     CHECK(store.head().generation == 2);
     CHECK_FALSE(store.find(20'000).has_value());
     CHECK(store.incremental().statistics.entries_created == 0);
+  }
+
+  TEST_CASE("a load that is gone on with after all stamps have moved holds whole entries") {
+    const TempDir folder;
+    Store store("mem:", "sqlite://" + (folder / "index.db") + "?sync=off");
+    constexpr std::uint64_t kFiles = 12'000;
+    for (std::uint64_t n = 0; n < kFiles; ++n) store.put_sidecar(sample_entry(n));
+    FaultyStorage faulty(*store.storage);
+    store.make_service(faulty, {});
+    faulty.fail(StorageOp::read_sidecars, {Errc::unavailable, "cut short"}, 8);
+    CHECK_FALSE(store.service->rebuild_full({}, {}).has_value());
+    for (std::uint64_t n = 0; n < kFiles; ++n) store.put_sidecar(sample_entry(n));
+    store.full();
+    CHECK(store.head().count == kFiles);
+    CHECK(store.head().position.digest == store.fresh_digest());
   }
 
   TEST_CASE("with more files than are held at once, the parts together are the whole") {

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/element/jobs.hpp"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <exception>
 #include <system_error>
@@ -14,16 +11,8 @@
 namespace artcache::element {
 namespace {
 
-// To setpriority(): such a thread weighs about a third of one that serves.
-constexpr int kNicer = 5;
 /// How long after its end at most a refused run is told to who began it.
 constexpr std::chrono::minutes kToldWithin{1};
-
-/// Requests come first. The threads that this one starts stand behind them, too.
-void step_back() {
-  const auto self = static_cast<id_t>(::gettid());
-  ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + kNicer);
-}
 
 std::string new_id() {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -132,7 +121,6 @@ std::list<std::unique_ptr<Jobs::Job>> Jobs::take_old() {
 }
 
 void Jobs::run(Job& job, const Call& call, const Work& work) {
-  step_back();
   const ProgressSink progress = [&](const RunProgress& p) {
     const util::MutexLock held(mutex_);
     job.view.phase = p.phase;

@@ -112,8 +112,9 @@ class Reader {
     // Before reading: a stamp may be older than the bytes, never newer.
     if (quick_fstat(file.get(), found) != 0) return errno_error(errno, "stat", path);
     if (!S_ISREG(found.st_mode)) return not_regular(found.st_mode, "read", path);
-    const FileInfo info = info_of(found);
+    FileInfo info = info_of(found);
     if (info.stamp.size > job_.size_most) return too_large(path);
+    if (is_young(found)) info.stamp.mark.fill(0);
     return read_whole(file.get(), path, info);
   }
 

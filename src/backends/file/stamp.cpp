@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/file/stamp.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace artcache::file {
 namespace {
@@ -36,6 +39,14 @@ FileInfo info_of(const struct stat& found) {
   info.modified = Timestamp(
       Timestamp::Duration(std::max(microseconds(found.st_mtim), microseconds(found.st_ctim))));
   return info;
+}
+
+bool is_young(const struct stat& found) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_sec -= Stamp::kSettledAfter.count();
+  return std::pair(found.st_ctim.tv_sec, found.st_ctim.tv_nsec) >
+         std::pair(now.tv_sec, now.tv_nsec);
 }
 
 }  // namespace artcache::file

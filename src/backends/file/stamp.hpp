@@ -13,4 +13,8 @@ namespace artcache::file {
 /// moves ctime, which nobody can set. `modified` is the later of the two times.
 FileInfo info_of(const struct stat& found);
 
+/// Changed within the last Stamp::kSettledAfter, or later than now: times move in steps, and a
+/// change that comes in the same step leaves the same mark. By the clock that ctime is read off.
+bool is_young(const struct stat& found);
+
 }  // namespace artcache::file

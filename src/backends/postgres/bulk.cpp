@@ -18,7 +18,7 @@ namespace {
 /// Bytes of rows gathered before they are sent.
 constexpr std::size_t kChunk = std::size_t{512} * 1024;
 
-constexpr std::uint64_t kScanColumns = 6;
+constexpr std::uint64_t kScanColumns = 7;
 constexpr std::string_view kLockNotAvailable = "55P03";
 constexpr std::string_view kStillNeeded = "2BP01";
 constexpr std::string_view kNoRight = "42501";
@@ -28,6 +28,7 @@ void put_row(std::string& out, const BulkLoad::Row& row) {
   const ScannedFile& file = row.scanned;
   fields.bytes(file.id.bytes()).number(to_sql(file.stamp.size)).time(file.updated_at.micros());
   fields.bytes(sql::Bytes(file.hash.bytes)).bytes(sql::Bytes(file.stamp.mark));
+  fields.number(to_sql(file.text_hash));
   if (file.path.empty())
     fields.null();
   else
@@ -72,8 +73,9 @@ constexpr std::string_view kScanText = R"(
 DELETE FROM {p}scan s WHERE NOT EXISTS (
   SELECT 1 FROM artcache_touched t WHERE t.file_id = s.file_id) AND NOT EXISTS (
   SELECT 1 FROM artcache_touched t WHERE t.path = s.path);
-INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at)
-  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM {p}stage s
+INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at, text_hash)
+  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated, scan_text_hash
+  FROM {p}stage s
   WHERE scan_path IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM artcache_touched t WHERE t.file_id = s.scan_id) AND NOT EXISTS (
     SELECT 1 FROM artcache_touched t WHERE t.path = s.scan_path)
@@ -112,7 +114,8 @@ constexpr std::string_view kEndText =
     "DELETE FROM {p}load; DELETE FROM {p}touched; DROP TABLE IF EXISTS {p}stage, {p}rescan";
 
 std::string copy_text() {
-  return "COPY {p}stage(scan_id, scan_size, scan_updated, scan_hash, scan_mark, scan_path, " +
+  return "COPY {p}stage(scan_id, scan_size, scan_updated, scan_hash, scan_mark, scan_text_hash, "
+         "scan_path, " +
          column_names() + ") FROM STDIN (FORMAT binary)";
 }
 
@@ -196,7 +199,7 @@ Result<std::vector<std::optional<ScannedFile>>> Bulk::find_scanned(
   return postgres::find_scanned(
       *link, names_,
       "(SELECT scan_path AS path, scan_size AS size, scan_mark AS mark, scan_id AS file_id, "
-      "scan_hash AS hash, scan_updated AS updated_at FROM {p}stage)",
+      "scan_hash AS hash, scan_updated AS updated_at, scan_text_hash AS text_hash FROM {p}stage)",
       paths);
 }
 

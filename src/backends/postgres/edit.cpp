@@ -229,7 +229,7 @@ Result<void> Edit::freshened(sql::Connection& connection, const Names& names,
 Result<void> Edit::scanned(sql::Connection& connection, const Names& names,
                            std::vector<sql::Statement*>& out) const {
   sql::PostgresArray gone(Type::bytea), paths(Type::bytea), sizes(Type::int8), marks(Type::bytea),
-      ids(Type::uuid), hashes(Type::bytea), times(Type::timestamptz);
+      ids(Type::uuid), hashes(Type::bytea), times(Type::timestamptz), texts(Type::int8);
   // In one order for all, so that two writers never wait for each other.
   std::vector<std::pair<std::string_view, const ScannedFile*>> sorted(scanned_.begin(),
                                                                       scanned_.end());
@@ -245,6 +245,7 @@ Result<void> Edit::scanned(sql::Connection& connection, const Names& names,
     ids.add().bytes(file->id.bytes());
     hashes.add().bytes(sql::Bytes(file->hash.bytes));
     times.add().time(file->updated_at.micros());
+    texts.add().number(to_sql(file->text_hash));
   }
   if (!gone.empty()) {
     ARTCACHE_TRY(sql::Statement * s,
@@ -253,16 +254,16 @@ Result<void> Edit::scanned(sql::Connection& connection, const Names& names,
     out.push_back(s);
   }
   if (paths.empty()) return {};
-  ARTCACHE_TRY(
-      sql::Statement * s,
-      connection.prepare(names.text(
-          "INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at) "
-          "SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::uuid[], "
-          "$5::bytea[], $6::timestamptz[]) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
-          "mark = excluded.mark, file_id = excluded.file_id, hash = excluded.hash, "
-          "updated_at = excluded.updated_at")));
+  ARTCACHE_TRY(sql::Statement * s,
+               connection.prepare(names.text(
+                   "INSERT INTO {p}scan(path, size, mark, file_id, hash, updated_at, text_hash) "
+                   "SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::uuid[], "
+                   "$5::bytea[], $6::timestamptz[], $7::bigint[]) ON CONFLICT (path) DO UPDATE SET "
+                   "size = excluded.size, mark = excluded.mark, file_id = excluded.file_id, "
+                   "hash = excluded.hash, updated_at = excluded.updated_at, "
+                   "text_hash = excluded.text_hash")));
   int parameter = 0;
-  for (const auto* array : {&paths, &sizes, &marks, &ids, &hashes, &times})
+  for (const auto* array : {&paths, &sizes, &marks, &ids, &hashes, &times, &texts})
     array->bind(*s, parameter++);
   out.push_back(s);
   return {};

@@ -11,7 +11,8 @@
 namespace artcache::postgres {
 namespace {
 
-constexpr std::string_view kScanColumns = "s.path, s.size, s.mark, s.file_id, s.hash, s.updated_at";
+constexpr std::string_view kScanColumns =
+    "s.path, s.size, s.mark, s.file_id, s.hash, s.updated_at, s.text_hash";
 
 Result<ScannedFile> read_scanned(const sql::Statement& s, int first) {
   ScannedFile file;
@@ -23,6 +24,7 @@ Result<ScannedFile> read_scanned(const sql::Statement& s, int first) {
   ARTCACHE_TRY(file.id, read_id(s, first + 3));
   ARTCACHE_TRY(file.hash, read_hash(s, first + 4));
   file.updated_at = Timestamp(std::chrono::microseconds(s.integer(first + 5)));
+  file.text_hash = from_sql(s.integer(first + 6));
   return file;
 }
 

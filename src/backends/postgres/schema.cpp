@@ -75,7 +75,8 @@ Result<void> migrate(sql::Connection& connection, const Names& names, const Call
   connection.set_call(&call);
   ARTCACHE_TRY(const auto found, read_versions(connection, names));
   const std::string first = first_version(names);
-  const std::array steps{sql::Migration{kSchemaVersion, first}};
+  const std::string second = second_version(names);
+  const std::array steps{sql::Migration{1, first}, sql::Migration{kSchemaVersion, second}};
   const sql::Schema schema = schema_of(names, steps);
   if (found.version >= kSchemaVersion) return sql::migrate(connection, schema, call);
   const std::string key = "hashtextextended('artcache " + names.prefix() + "', 0)";

@@ -13,7 +13,7 @@
 namespace artcache::postgres {
 
 /// What this program writes, and the newest that it reads.
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 class Names {
  public:
@@ -46,6 +46,7 @@ Result<void> check_versions(const sql::SchemaVersions& found, const Names& names
 
 /// The text that makes tables, functions and triggers.
 std::string first_version(const Names& names);
+std::string second_version(const Names& names);
 /// The last part of it: the triggers of {p}files.
 std::string_view trigger_text();
 

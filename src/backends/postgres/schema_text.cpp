@@ -389,6 +389,15 @@ CREATE TRIGGER artcache_mark_update BEFORE UPDATE ON {p}files FOR EACH ROW
   EXECUTE FUNCTION {p}mark();
 )";
 
+// A load begun before has staged no text hashes.
+constexpr std::string_view kTextHash = R"(
+ALTER TABLE {p}scan ADD COLUMN text_hash bigint NOT NULL DEFAULT 0;
+ALTER TABLE {p}scan ALTER COLUMN text_hash DROP DEFAULT;
+DELETE FROM {p}load;
+DELETE FROM {p}touched;
+DROP TABLE IF EXISTS {p}stage, {p}rescan;
+)";
+
 /// Random, and never 0, which stands for no epoch.
 std::string random_epoch() {
   std::array<std::uint8_t, 8> random{};
@@ -414,5 +423,7 @@ std::string first_version(const Names& names) {
     text.append(names.text(part));
   return text + names.text(kMark) + names.text(beginning) + names.text(kTriggers);
 }
+
+std::string second_version(const Names& names) { return names.text(kTextHash); }
 
 }  // namespace artcache::postgres

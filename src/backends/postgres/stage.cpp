@@ -14,7 +14,7 @@ CREATE TABLE {p}stage(
   LIKE {p}files INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING STORAGE
     INCLUDING COMMENTS,
   scan_id uuid, scan_size bigint, scan_updated timestamptz, scan_hash bytea, scan_mark bytea,
-  scan_path bytea) WITH (autovacuum_enabled = off);
+  scan_text_hash bigint, scan_path bytea) WITH (autovacuum_enabled = off);
 )";
 
 // A file that was read twice counts as it was read last; of two files with one id the newer.
@@ -51,7 +51,8 @@ SELECT f.relkind = 'r' AND f.relpersistence = s.relpersistence
   = (SELECT array_agg({column} ORDER BY attnum)
     FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attrelid = s.oid AND attnum > 0 AND NOT attisdropped AND attname NOT IN
-      ('scan_id', 'scan_size', 'scan_updated', 'scan_hash', 'scan_mark', 'scan_path'))
+      ('scan_id', 'scan_size', 'scan_updated', 'scan_hash', 'scan_mark', 'scan_text_hash',
+       'scan_path'))
   AND NOT EXISTS (SELECT FROM pg_attribute
     WHERE attrelid = f.oid AND NOT attisdropped AND (attidentity <> '' OR attgenerated <> ''))
   AND (SELECT array_agg(c.relname || substring(pg_get_indexdef(c.oid) FROM ' USING .*')
@@ -92,9 +93,9 @@ SELECT set_config(name, '131072', true) FROM pg_settings
 constexpr std::string_view kRescanText = R"(
 DROP TABLE IF EXISTS {p}rescan;
 CREATE TABLE {p}rescan(LIKE {p}scan INCLUDING STORAGE);
-INSERT INTO {p}rescan(path, size, mark, file_id, hash, updated_at)
-  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated FROM {p}stage
-  WHERE scan_path IS NOT NULL;
+INSERT INTO {p}rescan(path, size, mark, file_id, hash, updated_at, text_hash)
+  SELECT scan_path, scan_size, scan_mark, scan_id, scan_hash, scan_updated, scan_text_hash
+  FROM {p}stage WHERE scan_path IS NOT NULL;
 ALTER TABLE {p}rescan ADD CONSTRAINT {p}rescan_pkey PRIMARY KEY(path);
 CREATE INDEX {p}rescan_file ON {p}rescan(file_id);
 )";
@@ -131,7 +132,8 @@ WITH gone AS (DELETE FROM {p}stage USING artcache_touched t WHERE {p}stage.file_
   RETURNING artcache_part, file_size)
 INSERT INTO artcache_sums SELECT -sum(artcache_part), -count(*), -sum(file_size) FROM gone;
 ALTER TABLE {p}stage RESET (autovacuum_enabled), DROP COLUMN scan_id, DROP COLUMN scan_size,
-  DROP COLUMN scan_updated, DROP COLUMN scan_hash, DROP COLUMN scan_mark, DROP COLUMN scan_path;
+  DROP COLUMN scan_updated, DROP COLUMN scan_hash, DROP COLUMN scan_mark,
+  DROP COLUMN scan_text_hash, DROP COLUMN scan_path;
 WITH kept AS (INSERT INTO {p}stage SELECT f.* FROM {p}files f
   WHERE file_id IN (SELECT file_id FROM artcache_touched) RETURNING artcache_part, file_size)
 INSERT INTO artcache_sums SELECT sum(artcache_part), count(*), sum(file_size) FROM kept;
@@ -141,7 +143,8 @@ INSERT INTO {p}rescan SELECT * FROM {p}scan
   WHERE file_id IN (SELECT file_id FROM artcache_touched)
     OR path IN (SELECT path FROM artcache_touched)
   ON CONFLICT (path) DO UPDATE SET size = excluded.size, mark = excluded.mark,
-    file_id = excluded.file_id, hash = excluded.hash, updated_at = excluded.updated_at;
+    file_id = excluded.file_id, hash = excluded.hash, updated_at = excluded.updated_at,
+    text_hash = excluded.text_hash;
 SELECT {p}log_reset(parts - digest, rows - count, bytes - size) FROM (
   SELECT coalesce(sum(s.parts), 0) AS parts, coalesce(sum(s.rows), 0)::bigint AS rows,
     coalesce(sum(s.bytes), 0) AS bytes, h.digest, h.count, h.bytes AS size

@@ -7,10 +7,12 @@
 namespace artcache::sqlite {
 namespace {
 
-// A file: length of its name in two bytes, the name, size, mark, id, hash, updated_at. Numbers
-// have their lowest byte first.
-constexpr std::size_t kMark = 24, kId = 16, kHash = 16;
-constexpr std::size_t kFixed = 2 + 8 + kMark + kId + kHash + 8;
+// Two zeros, then the files: length of the name in two bytes, the name, size, mark, id, hash,
+// updated_at, text_hash. Numbers have their lowest byte first. A name is never empty: what begins
+// with another length was written before there were text hashes, and has none.
+constexpr std::size_t kLength = 2, kMark = 24, kId = 16, kHash = 16, kTextHash = 8;
+constexpr std::size_t kFixedBefore = kLength + 8 + kMark + kId + kHash + 8;
+constexpr std::size_t kFixed = kFixedBefore + kTextHash;
 
 void put_number(std::string& out, std::uint64_t number, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<char>(number >> (8 * i)));
@@ -58,13 +60,16 @@ Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes, std::vector<ScannedFile> used
   std::size_t count = 0;
   const std::uint8_t* at = bytes.data();
   const std::uint8_t* const end = at + bytes.size();
-  leaf.files_.reserve(bytes.size() / kFixed);  // a little too much
+  const bool has_text_hashes = bytes.size() >= kLength && at[0] == 0 && at[1] == 0;
+  if (has_text_hashes) at += kLength;
+  const std::size_t fixed = has_text_hashes ? kFixed : kFixedBefore;
+  leaf.files_.reserve(bytes.size() / fixed);  // a little too much
   while (at != end) {
     const auto left = static_cast<std::size_t>(end - at);
-    const std::size_t length = left < 2 ? 0 : at[0] | std::size_t{at[1]} << 8;
-    if (left < kFixed + length)
+    const std::size_t length = left < kLength ? 0 : at[0] | std::size_t{at[1]} << 8;
+    if (left < fixed + length)
       return Error{Errc::corrupt, "sqlite index: a damaged row in the scan table; rebuild it"};
-    at += 2;
+    at += kLength;
     ScannedFile& file =
         count < leaf.files_.size() ? leaf.files_[count] : leaf.files_.emplace_back();
     ++count;
@@ -76,6 +81,7 @@ Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes, std::vector<ScannedFile> used
     file.hash.bytes = take_bytes<kHash>(at);
     file.updated_at =
         Timestamp(std::chrono::microseconds(static_cast<std::int64_t>(take_number(at, 8))));
+    file.text_hash = has_text_hashes ? take_number(at, kTextHash) : 0;
   }
   leaf.files_.resize(count);
   return leaf;
@@ -83,17 +89,19 @@ Result<ScanLeaf> ScanLeaf::parse(sql::Bytes bytes, std::vector<ScannedFile> used
 
 std::string ScanLeaf::packed() const {
   std::string out;
-  std::size_t size = 0;
+  std::size_t size = kLength;
   for (const ScannedFile& file : files_) size += kFixed + file.path.size();
   out.reserve(size);
+  put_number(out, 0, kLength);
   for (const ScannedFile& file : files_) {
-    put_number(out, file.path.size(), 2);
+    put_number(out, file.path.size(), kLength);
     out.append(file.path);
     put_number(out, file.stamp.size, 8);
     put_bytes(out, file.stamp.mark);
     put_bytes(out, file.id.bytes());
     put_bytes(out, file.hash.bytes);
     put_number(out, static_cast<std::uint64_t>(file.updated_at.micros()), 8);
+    put_number(out, file.text_hash, kTextHash);
   }
   return out;
 }
@@ -115,6 +123,7 @@ std::optional<ScannedFile> ScanLeaf::put(std::string_view name, const ScannedFil
   at->id = file.id;
   at->hash = file.hash;
   at->updated_at = file.updated_at;
+  at->text_hash = file.text_hash;
   return old;
 }
 

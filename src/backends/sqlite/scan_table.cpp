@@ -135,7 +135,8 @@ class LeafReader {
                                      .stamp = file->stamp,
                                      .id = file->id,
                                      .hash = file->hash,
-                                     .updated_at = file->updated_at});
+                                     .updated_at = file->updated_at,
+                                     .text_hash = file->text_hash});
   }
 
  private:

@@ -50,6 +50,9 @@ CREATE TABLE {p}touched(
 DELETE FROM {p}load;
 )";
 
+// Leaves with text hashes, which older programs cannot read, come as they are written.
+constexpr std::string_view kVersion3 = "UPDATE {p}head SET suspect = suspect;";
+
 constexpr std::string_view kGeneration = R"(
 CREATE TABLE {p}entry_{g}(
   row INTEGER PRIMARY KEY, file_id BLOB NOT NULL, hash BLOB NOT NULL, revision INTEGER NOT NULL,
@@ -152,7 +155,9 @@ Result<sql::SchemaVersions> read_versions(sql::Connection& connection, const Nam
 Result<void> migrate(sql::Connection& connection, const Names& names, const Call& call) {
   const std::string first = first_version(names);
   const std::string second = names.text(kVersion2);
-  const std::array steps{sql::Migration{1, first}, sql::Migration{kSchemaVersion, second}};
+  const std::string third = names.text(kVersion3);
+  const std::array steps{sql::Migration{1, first}, sql::Migration{2, second},
+                         sql::Migration{kSchemaVersion, third}};
   return sql::migrate(connection, schema_of(names, steps), call);
 }
 

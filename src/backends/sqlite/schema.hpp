@@ -13,7 +13,7 @@
 namespace artcache::sqlite {
 
 /// What this program writes, and the newest that it reads.
-inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 
 /// Tables whose names carry a generation are replaced as a whole by a bulk load: `entry_7`,
 /// `words_7`, `scan_7`, `twin_7`. The view `entry` shows those of the generation in the head.

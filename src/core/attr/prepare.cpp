@@ -26,26 +26,18 @@ ContentHash content_hash(const FileEntry& entry) {
   return hash_of(content);
 }
 
-namespace attr {
-
-void begin_preparing(PreparedEntry& out) {
+void attr::prepare_again(PreparedEntry& out) {
   out.content.clear();
   append_content(out.content, out.entry);
   out.hash = hash_of(out.content);
-}
-
-void finish_preparing(PreparedEntry& out) {
   out.part = Digest::of(to_string(out.entry.id), out.hash);
   search::assign_tokens(out.tokens, out.entry);
 }
 
-}  // namespace attr
-
 PreparedEntry prepare(FileEntry entry) {
   PreparedEntry out;
   out.entry = std::move(entry);
-  attr::begin_preparing(out);
-  attr::finish_preparing(out);
+  attr::prepare_again(out);
   return out;
 }
 

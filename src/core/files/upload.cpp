@@ -192,7 +192,8 @@ Result<IndexedEntry> FileService::Impl::put_new(Work& work, FileEntry entry, con
                             .stamp = *stamp,
                             .id = id,
                             .hash = change.put.hash,
-                            .updated_at = change.put.entry.updated_at};
+                            .updated_at = change.put.entry.updated_at,
+                            .text_hash = attr::text_hash(*text)};
   auto applied = index().apply({.changes = {&change, 1},
                                 .fence = work.mark.fence,
                                 .scanned = {&scanned, 1},

@@ -5,7 +5,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/attr/prepare.hpp"
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
@@ -35,7 +34,8 @@ ScannedFile scanned_of(const Opened& file) {
           .stamp = file.stamp,
           .id = file.put->entry.id,
           .hash = file.put->hash,
-          .updated_at = file.put->entry.updated_at};
+          .updated_at = file.put->entry.updated_at,
+          .text_hash = file.text_hash};
 }
 
 /// Changes of one transaction: no id twice, because a transaction knows one path for an id.
@@ -109,9 +109,9 @@ Result<std::vector<std::size_t>> Applier::confirm(Chunk& chunk, std::vector<Sett
   for (std::size_t n = 0; n < known.size(); ++n) {
     Opened& file = chunk.files[known[n]];
     const bool same = rows[n] && rows[n]->hash == file.put->hash &&
-                      rows[n]->sidecar_path == file.path && file.known->stamp == file.stamp;
+                      rows[n]->sidecar_path == file.path && file.known->stamp == file.stamp &&
+                      file.known->text_hash == file.text_hash;
     if (!same) {
-      attr::finish_preparing(*file.put);
       left.push_back(known[n]);
     } else if (rows[n]->freshness.ttl_hours == fresh.ttl_hours &&
                rows[n]->freshness.refreshed_at > recent) {

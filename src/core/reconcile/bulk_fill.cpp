@@ -113,6 +113,7 @@ Result<void> BulkFill::take(Chunk& chunk) {
     row.scanned.id = file.put->entry.id;
     row.scanned.hash = file.put->hash;
     row.scanned.updated_at = file.put->entry.updated_at;
+    row.scanned.text_hash = file.text_hash;
     std::swap(row.put, *file.put);
     row.freshness = fresh;
   }

@@ -34,6 +34,7 @@ class Comparison final : public RunWalk {
 
   Result<void> walk_by(Rule rule);
   Result<bool> settle_known(Chunk& chunk);
+  Result<void> note_done(const Opened& file);
   Result<void> settle_again();
   Result<void> against_index();
   Result<Joined> join_beside_stale();
@@ -91,19 +92,25 @@ Result<void> Comparison::take(Chunk& chunk) {
     if (!more) return {};
   }
   ARTCACHE_TRY(const auto outcomes, run_.applier.put(chunk));
-  for (std::size_t i = 0; i < outcomes.size(); ++i)
-    if (outcomes[i] == Settled::moved && again_.size() < kAgainMost)
-      again_.push_back(chunk.files[i].path);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const Opened& file = chunk.files[i];
+    if (outcomes[i] == Settled::moved && again_.size() < kAgainMost) again_.push_back(file.path);
+    if (noting_ && file.put && outcomes[i] != Settled::moved) ARTCACHE_CHECK(note_done(file));
+  }
   return {};
+}
+
+/// For the next run, should this one be cut short: the index says what this sidecar says.
+Result<void> Comparison::note_done(const Opened& file) {
+  return run_.full ? run_.log.add(file.path) : Result<void>();
 }
 
 /// Takes out of a chunk what says what the scan table knows already: the join compares it with
 /// the index, and shows whose freshness is to be renewed. False when that was all: then the chunk
 /// stays as it is, and its buffers serve again.
 Result<bool> Comparison::settle_known(Chunk& chunk) {
-  if (run_.full)
-    for (const Opened& file : chunk.files)
-      if (file.dropped || file.put) ARTCACHE_CHECK(run_.log.add(file.path));
+  for (const Opened& file : chunk.files)
+    if (file.dropped) ARTCACHE_CHECK(note_done(file));
   const auto dropped = [](const Opened& file) { return file.dropped; };
   const auto known = static_cast<std::uint64_t>(std::ranges::count_if(chunk.files, dropped));
   run_.statistics.sidecars_opened += known;

@@ -7,18 +7,13 @@
 #include <cstring>
 #include <utility>
 
+#include "util/quick_hash.hpp"
 #include "util/random.hpp"
 
 namespace artcache::reconcile {
 namespace {
 
-constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15ULL;  // any odd number without a pattern
-
-std::uint64_t scramble(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
+using util::scramble;
 
 std::uint64_t word(const std::uint8_t* bytes) {
   std::uint64_t value = 0;
@@ -42,15 +37,7 @@ std::uint64_t random_seed() {
 }
 
 std::uint64_t path_hash(std::string_view path, std::uint64_t seed) {
-  std::uint64_t hash = scramble(seed ^ path.size());
-  while (path.size() >= 8) {
-    hash = (hash ^ word(reinterpret_cast<const std::uint8_t*>(path.data()))) * kFactor;
-    hash ^= hash >> 32;
-    path.remove_prefix(8);
-  }
-  std::uint64_t rest = 0;
-  if (!path.empty()) std::memcpy(&rest, path.data(), path.size());
-  return scramble(hash ^ rest) & ~std::uint64_t{7};
+  return util::quick_hash(path, seed) & ~std::uint64_t{7};
 }
 
 FoundSet::FoundSet(std::size_t most, std::uint64_t seed)

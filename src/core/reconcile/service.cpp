@@ -4,6 +4,8 @@
 #include <array>
 #include <artcache/cache_rebuild_service.hpp>
 #include <artcache/lock_manager.hpp>
+#include <optional>
+#include <utility>
 
 #include "core/locks/lock_table.hpp"
 #include "core/reconcile/check.hpp"
@@ -13,6 +15,7 @@
 #include "core/reconcile/refresh_queue.hpp"
 #include "core/reconcile/repair.hpp"
 #include "core/reconcile/watch.hpp"
+#include "util/background.hpp"
 #include "util/hash.hpp"
 #include "util/here.hpp"
 #include "util/pause.hpp"
@@ -72,6 +75,14 @@ class Turn {
   const bool ours_;
 };
 
+/// With a result.
+template <class F>
+auto in_background(F&& work) -> decltype(work()) {
+  std::optional<decltype(work())> result;
+  util::in_background([&] { result.emplace(work()); });
+  return std::move(*result);
+}
+
 std::string random_name() {
   std::array<std::uint8_t, 8> bytes{};
   util::fill_random(bytes);
@@ -121,9 +132,11 @@ class CacheRebuildService::Impl {
   template <class F>
   auto run_operation(const Operation& operation, const Call& call, F&& work,
                      IfHeld if_held = IfHeld::refuse) -> decltype(work(std::declval<Session&>())) {
-    auto result = under_lock(operation, if_held, call, [&](Session& session) {
-      context_.log(LogLevel::info, operation.started, {{"element_id", settings_.element}}, call);
-      return work(session);
+    auto result = in_background([&] {
+      return under_lock(operation, if_held, call, [&](Session& session) {
+        context_.log(LogLevel::info, operation.started, {{"element_id", settings_.element}}, call);
+        return work(session);
+      });
     });
     if (result) {
       finished(operation, result->verdict, call);
@@ -188,6 +201,9 @@ class CacheRebuildService::Impl {
   Result<void> run(const Call& call) {
     const Turn turn(running_);
     if (!turn) return Error{Errc::conflict, "refresh queue: somebody works it off already"};
+    return in_background([&] { return work_off(call); });
+  }
+  Result<void> work_off(const Call& call) {
     while (call.check("refresh queue", *context_.deps.clock)) {
       const auto ids = queue_.take(kRefreshBatch, kQueueLook, call.stop);
       if (!ids.empty()) refresh_batch(ids, call);
@@ -206,7 +222,8 @@ class CacheRebuildService::Impl {
       return rebuild(RunKind::incremental, {.prune = Prune::yes}, under, IfHeld::wait);
     };
     watched_.update([](WatchStatus& status) { status = {.running = true}; });
-    auto ended = reconcile::watch(context_, access, request, watched_, call);
+    auto ended =
+        in_background([&] { return reconcile::watch(context_, access, request, watched_, call); });
     watched_.update([&](WatchStatus& status) {
       status.running = status.by_notices = false;
       if (!ended) status.message = to_string(ended.error());

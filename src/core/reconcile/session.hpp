@@ -11,11 +11,10 @@
 #include <string_view>
 
 #include "core/locks/lease_keeper.hpp"
-#include "util/background.hpp"
 
 namespace artcache::reconcile {
 
-/// For one thread, which works in the background meanwhile. Released when it is destroyed.
+/// For one thread. Released when it is destroyed.
 class Session {
  public:
   /// Errors: busy, and those of the lock manager.
@@ -46,7 +45,6 @@ class Session {
     const std::string operation;
     locks::LeaseKeeper keeper;
     std::string progress = {};  // as it was told last
-    const util::Background background = {};
     bool yielded = false;
   };
   explicit Session(std::unique_ptr<Held> held) : held_(std::move(held)) {}

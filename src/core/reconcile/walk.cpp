@@ -14,6 +14,7 @@
 #include "core/attr/sidecar.hpp"
 #include "core/reconcile/bounded_queue.hpp"
 #include "core/reconcile/session.hpp"
+#include "util/background.hpp"
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
@@ -69,9 +70,8 @@ class Walk {
       std::jthread lister;
       std::array<std::jthread, kReaders> readers;
       stage([&] {
-        lister = std::jthread([this] { stage([this] { list(); }); });
-        for (std::jthread& reader : readers)
-          reader = std::jthread([this] { stage([this] { read(); }); });
+        lister = feeder([this] { list(); });
+        for (std::jthread& reader : readers) reader = feeder([this] { read(); });
         take();
       });
       // Whoever still waits for room must not wait for ever.
@@ -93,6 +93,14 @@ class Walk {
       ending_.fail({Errc::internal, std::string("walk: ") + e.what()});
       abandon();
     }
+  }
+  /// The taker is what the others wait for in the end: they step back behind it.
+  template <class F>
+  std::jthread feeder(F work) {
+    return std::jthread([this, work] {
+      util::step_back();
+      stage(work);
+    });
   }
   void abandon() {
     paths_.abandon();
@@ -211,7 +219,7 @@ class Walk {
   }
   void give_spare(Chunk chunk) {
     const util::MutexLock lock(spare_mutex_);
-    spare_.push_back(std::move(chunk));
+    if (spare_.size() < kReaders + kChunksMost) spare_.push_back(std::move(chunk));
   }
 
   const WalkPlan& plan_;
@@ -228,23 +236,20 @@ class Walk {
 };
 
 void decode_into(Opened& file, std::string_view bytes, bool drop_known) {
-  thread_local FileEntry at_hand;  // for what is dropped again
-  drop_known = drop_known && file.known && file.known->stamp == file.stamp;
-  if (!drop_known && !file.put) file.put = PreparedEntry{};
-  FileEntry& entry = drop_known ? at_hand : file.put->entry;
-  if (auto decoded = attr::decode(bytes, file.path, entry); !decoded) {
+  file.text_hash = attr::text_hash(bytes);
+  if (drop_known && file.known && file.known->stamp == file.stamp &&
+      file.known->text_hash == file.text_hash) {
+    file.dropped = true;
+    file.misnamed = is_misnamed(file.path, file.known->id);
+    return;
+  }
+  if (!file.put) file.put = PreparedEntry{};
+  if (auto decoded = attr::decode(bytes, file.path, file.put->entry); !decoded) {
     file.put = std::move(decoded).error();
     return;
   }
-  file.misnamed = is_misnamed(file.path, entry.id);
-  if (drop_known) {
-    file.dropped = file.known->id == entry.id && file.known->hash == content_hash(entry);
-    if (file.dropped) return;
-    if (!file.put) file.put = PreparedEntry{};
-    file.put->entry = entry;
-  }
-  attr::begin_preparing(*file.put);
-  if (!file.is_as_known()) attr::finish_preparing(*file.put);
+  file.misnamed = is_misnamed(file.path, file.put->entry.id);
+  attr::prepare_again(*file.put);
 }
 
 constexpr std::size_t kIdLength = 36;
@@ -294,6 +299,7 @@ Result<Chunk> read_chunk(const WalkPlan& plan, std::vector<Wanted> wanted, const
     file.path = std::move(wanted[i].path);
     file.known = std::move(wanted[i].known);
     file.stamp = {};
+    file.text_hash = 0;
     file.dropped = file.misnamed = false;
   }
   ARTCACHE_CHECK(take_from_budget(plan, chunk.files.size(), 0, call));

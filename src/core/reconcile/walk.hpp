@@ -34,15 +34,16 @@ struct Opened {
   std::string path;
   std::optional<ScannedFile> known;
   Stamp stamp;                          ///< taken before it was read
+  std::uint64_t text_hash = 0;          ///< attr::text_hash() of what was read
   Result<PreparedEntry> put = Error{};  ///< may be moved from, or swapped for another one
-  /// With WalkPlan::drop_known: it says under an equal stamp what `known` tells. `put` says
-  /// nothing.
+  /// With WalkPlan::drop_known: under an equal stamp its bytes are those that `known` tells of.
+  /// `put` says nothing.
   bool dropped = false;
   bool misnamed = false;  ///< see is_misnamed()
 
   /// Of one that could be read.
   [[nodiscard]] const FileId& id() const { return dropped ? known->id : put->entry.id; }
-  /// It says what it said when it was read last. Then `put` is only begun (attr/prepare.hpp).
+  /// It says what it said when it was read last.
   [[nodiscard]] bool is_as_known() const {
     return known && put && known->id == put->entry.id && known->hash == put->hash;
   }
@@ -89,7 +90,7 @@ struct WalkPlan {
   ScanLookup scanned;  ///< empty: nothing is known
   ListRequest list = {};
   std::uint64_t size_most = 0;
-  /// Of a sidecar that says under an equal stamp what it said before, only that is told.
+  /// A sidecar whose stamp and bytes are as they were is not decoded again; only that is told.
   bool drop_known = false;
   IoBudget* budget = nullptr;
   /// For read_chunk() on the one thread of an operation: its lease is kept while the budget makes
