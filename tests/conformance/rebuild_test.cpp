@@ -258,7 +258,7 @@ TEST_SUITE("rebuild") {
     CHECK(store.head().position.digest == store.fresh_digest());
   }
 
-  TEST_CASE("with more files than are held at once, the parts together are the whole") {
+  TEST_CASE("[G11] with more files than are held at once, the parts together are the whole") {
     Store store("mem:", "mem:");
     RebuildSettings small;
     small.found_most = 256;
@@ -310,7 +310,8 @@ TEST_SUITE("rebuild") {
     CHECK(store.head().count == 1);
   }
 
-  TEST_CASE("what a writer changes while a rebuild reads is not overwritten with something older") {
+  TEST_CASE(
+      "[G2] what a writer changes while a rebuild reads is not overwritten with something older") {
     Store store("mem:", "mem:");
     store.fill(0, 30);
     store.full();
@@ -370,7 +371,7 @@ TEST_SUITE("rebuild") {
     }
   }
 
-  TEST_CASE("a rebuild does not take back what was found against the index while it went on") {
+  TEST_CASE("[G2] a rebuild does not take back what was found against the index while it went on") {
     for_each_store([](Store& store) {
       store.fill(0, 10);
       store.full();
@@ -392,7 +393,8 @@ TEST_SUITE("rebuild") {
     });
   }
 
-  TEST_CASE("an entry whose sidecar cannot be looked for is not pruned, and the verdict says so") {
+  TEST_CASE(
+      "[G9] an entry whose sidecar cannot be looked for is not pruned, and the verdict says so") {
     Store store("mem:", "mem:");
     store.fill(0, 10);
     store.full();
@@ -504,7 +506,8 @@ TEST_SUITE("freshness") {
     });
   }
 
-  TEST_CASE("while a thousand expired entries are cleaned up no reader misses one that is there") {
+  TEST_CASE(
+      "[G8] while a thousand expired entries are cleaned up no reader misses one that is there") {
     for_each_store([](Store& store) {
       store.fill(0, 1000);
       store.full();
@@ -532,7 +535,7 @@ TEST_SUITE("freshness") {
     });
   }
 
-  TEST_CASE("cleanup keeps and names an expired entry whose sidecar cannot be read") {
+  TEST_CASE("[G8] cleanup keeps and names an expired entry whose sidecar cannot be read") {
     for_each_store([](Store& store) {
       store.fill(0, 5);
       store.full();
