@@ -67,6 +67,8 @@ void Following::start() {
 }
 
 void Following::stop() {
+  // Before the lock: who has it may compare a large element for hours.
+  ending_.request_stop();
   const util::MutexLock lock(mutex_);
   ended_ = true;
   if (!thread_.joinable()) return;
@@ -75,17 +77,27 @@ void Following::stop() {
 }
 
 template <class Work>
-auto Following::alone(Work work) -> decltype(work()) {
-  const util::MutexLock lock(mutex_);
+auto Following::alone(const Call& call, Work work) -> decltype(work(call)) {
   // Somebody else follows the element by now, or nobody is to.
-  if (ended_) return Error{Errc::unavailable, element_.element + " is not followed any more"};
+  const auto not_any_more = [&] {
+    return Error{Errc::unavailable, element_.element + " is not followed any more"};
+  };
+  std::stop_source either;
+  const auto end = [&either] { either.request_stop(); };
+  const std::stop_callback left(call.stop, end), stopped(ending_.get_token(), end);
+  Call mine = call;
+  mine.stop = either.get_token();
+  const util::MutexLock lock(mutex_);
+  if (ended_) return not_any_more();
   if (thread_.joinable()) {
     thread_.request_stop();
     thread_.join();
     thread_ = {};
   }
-  auto done = work();
+  auto done = work(mine);
   resume();
+  const bool cut = !done && done.error().code == Errc::cancelled;
+  if (cut && !call.stop.stop_requested()) return not_any_more();
   return done;
 }
 
@@ -124,10 +136,10 @@ Result<bool> Following::owns(std::uint64_t epoch, const Call& call) const {
 }
 
 Result<Synced> Following::sync_full(const Call& call) {
-  return alone([&]() -> Result<Synced> {
+  return alone(call, [&](const Call& mine) -> Result<Synced> {
     const SinkCounts before = sink_.counts();
     sink_.recount_next();
-    ARTCACHE_TRY(const FollowStatus status, follower_.catch_up(call));
+    ARTCACHE_TRY(const FollowStatus status, follower_.catch_up(mine));
     const SinkCounts after = sink_.counts();
     return Synced{.added = after.added - before.added,
                   .updated = after.updated - before.updated,
@@ -137,34 +149,34 @@ Result<Synced> Following::sync_full(const Call& call) {
 }
 
 Result<bool> Following::retry(const std::string& key, const Call& call) {
-  const auto is_dead = [&]() -> Result<bool> {
-    ARTCACHE_TRY(const auto dead, replica_.database->read(call, [&](Session& session) {
+  const auto is_dead = [&](const Call& mine) -> Result<bool> {
+    ARTCACHE_TRY(const auto dead, replica_.database->read(mine, [&](Session& session) {
       return replica_.tables->standings().list_dead(session, element_.element);
     }));
     for (const BuriedLetter& one : dead)
       if (one.letter.key == key) return true;
     return false;
   };
-  return alone([&]() -> Result<bool> {
-    ARTCACHE_TRY(const bool dead, is_dead());
+  return alone(call, [&](const Call& mine) -> Result<bool> {
+    ARTCACHE_TRY(const bool dead, is_dead(mine));
     if (!dead) return Error{Errc::not_found, "there is no such dead letter"};
-    ARTCACHE_TRY(const auto records, log_->records({&key, 1}, call));
+    ARTCACHE_TRY(const auto records, log_->records({&key, 1}, mine));
     const std::span<const Record> put(records.at(0) ? &*records[0] : nullptr, records[0] ? 1 : 0);
     const std::span<const std::string> removed(&key, records[0] ? 0 : 1);
-    ARTCACHE_CHECK(sink_.mend(put, removed, call));
-    ARTCACHE_CHECK(follower_.look_at_dead(call));
-    ARTCACHE_TRY(const bool still, is_dead());
+    ARTCACHE_CHECK(sink_.mend(put, removed, mine));
+    ARTCACHE_CHECK(follower_.look_at_dead(mine));
+    ARTCACHE_TRY(const bool still, is_dead(mine));
     return !still;
   });
 }
 
 Result<bool> Following::drop(const std::string& key, const Call& call) {
-  return alone([&]() -> Result<bool> {
-    ARTCACHE_TRY(const bool dropped, replica_.database->write(call, [&](Session& session) {
+  return alone(call, [&](const Call& mine) -> Result<bool> {
+    ARTCACHE_TRY(const bool dropped, replica_.database->write(mine, [&](Session& session) {
       return replica_.tables->standings().drop_dead(session, element_.element, key,
                                                     deps_.clock->now());
     }));
-    if (dropped) ARTCACHE_CHECK(follower_.look_at_dead(call));
+    if (dropped) ARTCACHE_CHECK(follower_.look_at_dead(mine));
     return dropped;
   });
 }

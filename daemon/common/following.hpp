@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -47,6 +48,7 @@ class Following {
 
   /// Follows from now on, on a thread of its own. Once more is nothing; so it is after stop().
   void start();
+  /// What works on it meanwhile, sync_full() too, ends soon, with unavailable.
   void stop();
   /// There may be something new at the element.
   void wake() { follower_.wake(); }
@@ -81,9 +83,9 @@ class Following {
   Result<bool> drop(const std::string& key, const Call& call);
 
  private:
-  /// Nobody follows while `work` runs.
+  /// Nobody follows while `work` runs. Its call ends with the one given, and with stop().
   template <class Work>
-  auto alone(Work work) -> decltype(work());
+  auto alone(const Call& call, Work work) -> decltype(work(call));
   void resume() ARTCACHE_REQUIRES(mutex_);
   using TellGauge =
       std::function<void(std::string_view name, Metrics::Labels labels, double value)>;
@@ -98,6 +100,7 @@ class Following {
   std::optional<Timestamp> gone_since_ ARTCACHE_GUARDED_BY(naming_);
   Sink sink_;
   Follower follower_;
+  std::stop_source ending_;  ///< asked by stop()
   util::Mutex mutex_;
   std::jthread thread_ ARTCACHE_GUARDED_BY(mutex_);
   bool wanted_ ARTCACHE_GUARDED_BY(mutex_) = false, ended_ ARTCACHE_GUARDED_BY(mutex_) = false;

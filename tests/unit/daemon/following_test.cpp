@@ -17,6 +17,26 @@ using test::sample_entry;
 
 namespace {
 
+/// The log of an element that never answers, once it is told to.
+class HangingLog final : public test::PassingLog {
+ public:
+  struct Told {
+    std::atomic<bool> hang = false, hangs = false;
+  };
+  HangingLog(LogSource& log, Told& told) : PassingLog(log), told_(told) {}
+  Result<IndexHead> head(const Call& call) override {
+    while (told_.hang) {
+      told_.hangs = true;
+      ARTCACHE_CHECK(call.check("head", system_clock()));
+      std::this_thread::yield();
+    }
+    return PassingLog::head(call);
+  }
+
+ private:
+  Told& told_;
+};
+
 /// A fleet that follows two indexes of this process, one of which may be away.
 class Crew {
  public:
@@ -168,6 +188,34 @@ TEST_SUITE("following") {
     crew.clock.advance(3h);
     crew.fleet.update({crew.kFirst, crew.kSecond});
     CHECK(crew.fleet.find("se-02") != nullptr);
+  }
+
+  TEST_CASE("who stops does not wait for a full comparison to end") {
+    query::Bench bench;
+    const auto source = bench.source("se-01");
+    source->put(sample_entry(1));
+    HangingLog::Told told;
+    const auto open = [&](const Owner&) -> Result<std::unique_ptr<LogSource>> {
+      return std::unique_ptr<LogSource>(std::make_unique<HangingLog>(source->log(), told));
+    };
+    replica::Fleet fleet{bench.replica(), open, FollowSettings{}, {}};
+    fleet.update({{"se-01", "http://se-01"}});
+    const auto one = fleet.find("se-01");
+    must(one->sync_full({}));
+    told.hang = true;
+    std::optional<Error> end;
+    std::thread client([&] {
+      // So that a stop that waits is seen, and not waited for.
+      const auto done = one->sync_full(Call().within(60s, system_clock()));
+      if (!done) end = done.error();
+    });
+    // By the comparison: the thread that followed has ended before it.
+    while (one->status().follow.in_step || !told.hangs) std::this_thread::yield();
+    fleet.stop();
+    client.join();
+    REQUIRE(end);
+    CHECK(end->code == Errc::unavailable);
+    CHECK(end->message == "se-01 is not followed any more");
   }
 
   TEST_CASE("all that alerts are made of is there before the first change") {
