@@ -33,9 +33,6 @@ std::string entry_text(const Element& element, const IndexedEntry& row) {
   return std::move(json).str();
 }
 
-// Until then an I/O thread may wait for a connection to the index.
-constexpr std::chrono::milliseconds kQuickMost{1};
-
 Reply show(Element& element, const FileId& id, Request& request) {
   const auto row = element.services()->files.metadata(id, request.call);
   if (!row) return file_problem(id, row.error());
@@ -44,11 +41,10 @@ Reply show(Element& element, const FileId& id, Request& request) {
 
 /// On an I/O thread: what the index has, without a bound to keep. All else may wait, and is left to
 /// show(), errors too.
-std::optional<Reply> show_indexed(Element& element, Request& request) {
+std::optional<Reply> show_indexed(Element& element, Request& request, const Call& call) {
   if (!request.query.all().empty()) return std::nullopt;
   const auto id = path_id(request);
   if (!std::holds_alternative<FileId>(id)) return std::nullopt;
-  const Call call = request.call.within(kQuickMost, *element.parts().deps.clock);
   const auto row = element.services()->files.indexed(std::get<FileId>(id), call);
   if (!row || !*row) return std::nullopt;
   return http::json_response(200, entry_text(element, **row));
@@ -370,8 +366,9 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
   };
   http::QuickHandler quick;  // not for a database that is reached by a network
   if (element.settings().embedded)
-    quick = positioned_quick(
-        element, [&element](Request& request) { return show_indexed(element, request); });
+    quick = positioned_quick(element, [&element](Request& request, const Call& call) {
+      return show_indexed(element, request, call);
+    });
   const std::string one = "/api/v1/files/{id}";
   const std::pair<http::Route, auth::Rule> routes[] = {
       {{.method = Method::get,

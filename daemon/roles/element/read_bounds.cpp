@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roles/element/read_bounds.hpp"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -13,29 +14,36 @@ namespace {
 using http::Reply;
 using http::Request;
 
-/// Asked behind the read: whoever asks for this position sees at least what this answer shows. What
-/// was done stays done, whether that can be told or not.
-Reply with_position(Element& element, Reply reply, const Call& call) {
+// Until then an I/O thread may wait for connections to the index.
+constexpr std::chrono::milliseconds kQuickMost{1};
+
+/// Asked behind the read: whoever asks for this position sees at least what this answer shows.
+/// False when it cannot be told.
+bool add_position(Element& element, Reply& reply, const Call& call) {
   http::Response* const response = reply.response();
-  if (response == nullptr || response->status >= 400) return reply;
-  if (const auto head = element.parts().index->head(call))
-    response->headers.set(kPositionHeader, to_string(head->position));
-  return reply;
+  if (response == nullptr || response->status >= 400) return true;
+  const auto head = element.parts().index->head(call);
+  if (head) response->headers.set(kPositionHeader, to_string(head->position));
+  return head.has_value();
 }
 
 }  // namespace
 
 http::Handler positioned(Element& element, http::Handler handler) {
   return [&element, handler = std::move(handler)](Request& request) -> Reply {
-    return with_position(element, handler(request), request.call);
+    Reply reply = handler(request);
+    // What was done stays done, whether the position can be told or not.
+    add_position(element, reply, request.call);
+    return reply;
   };
 }
 
-http::QuickHandler positioned_quick(Element& element, http::QuickHandler handler) {
+http::QuickHandler positioned_quick(Element& element, BriefHandler handler) {
   return [&element, handler = std::move(handler)](Request& request) -> std::optional<Reply> {
-    auto reply = handler(request);
-    if (!reply) return std::nullopt;
-    return with_position(element, *std::move(reply), request.call);
+    const Call call = request.call.within(kQuickMost, *element.parts().deps.clock);
+    auto reply = handler(request, call);
+    if (!reply || !add_position(element, *reply, call)) return std::nullopt;
+    return reply;
   };
 }
 

@@ -63,6 +63,22 @@ TEST_CASE("what the index has is told at once, and all that may take longer is l
   CHECK(found.status == 200);
 }
 
+TEST_CASE("who would have to wait for the position leaves the whole answer to a worker") {
+  std::unique_ptr<MetadataStore> real;
+  Stand stand;
+  const std::string file = "/api/v1/files/" + stand.upload("hello");
+  stand.element.reset();
+  real = std::exchange(stand.index, nullptr);
+  auto slow = std::make_unique<test::FaultyIndex>(*real);
+  slow->before_each_head([&] { stand.clock.advance(std::chrono::seconds(1)); });
+  stand.index = std::move(slow);
+  stand.start({.embedded = true});
+  const Answer answer = stand.get(file);
+  CHECK(answer.waited);
+  CHECK(answer.status == 200);
+  CHECK(answer.header("X-Artcache-Position") != "none");
+}
+
 TEST_CASE("fields count in front of the file and behind it") {
   Stand stand;
   const std::string told =
