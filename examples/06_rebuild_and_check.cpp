@@ -83,13 +83,13 @@ Result<void> follow(CacheRebuildService& service, const WatchSink& tell, const C
 // end of snippet
 
 Result<void> use(CacheRebuildService& service, StorageBackend& storage, const Call& call) {
-  if (const auto filled = fill(storage, call); !filled) return filled;
-  if (const auto rebuilt = rebuild(service, call); !rebuilt) return rebuilt;
+  if (auto filled = fill(storage, call); !filled) return filled;
+  if (auto rebuilt = rebuild(service, call); !rebuilt) return rebuilt;
 
   // Somebody removes a sidecar by hand.
   if (const auto removed = storage.remove(sidecar_of(2), call); !removed) return removed.error();
-  if (const auto mended = check_and_repair(service, call); !mended) return mended;
-  if (const auto again = check_and_repair(service, call); !again) return again;
+  if (auto mended = check_and_repair(service, call); !mended) return mended;
+  if (auto again = check_and_repair(service, call); !again) return again;
 
   std::stop_source enough;
   Call watching = call;
@@ -105,7 +105,7 @@ Result<void> use(CacheRebuildService& service, StorageBackend& storage, const Ca
     if (compared && gone && !*gone) gone = storage.remove(sidecar_of(3), call);
     if (event.removed > 0 || !gone) enough.request_stop();
   };
-  if (const auto followed = follow(service, tell, watching); !followed) return followed;
+  if (auto followed = follow(service, tell, watching); !followed) return followed;
   if (!gone) return gone.error();
   return call.check("watch");  // timed out: it was not told of the change
 }
