@@ -199,7 +199,7 @@ class Demo(unittest.TestCase):
         database.close()
         self.start()
         self.call("GET", "se-01", f"/api/v1/files/{sent['file_id']}", 200)
-        self.assertIn("The tables of the index were made those of this version | before=1 after=2",
+        self.assertIn("The tables of the index were made those of this version | before=1 after=3",
                       (self.data / "log").read_text())
 
     def test_info_health_metrics_and_a_stop_that_is_asked_for(self):

@@ -192,11 +192,13 @@ class LazyRefresh(Demo):
     """What a read sets going, and the rebuild that comes in the middle of it."""
 
     def expire(self):
+        self.index.execute("PRAGMA busy_timeout = 60000")  # the element writes, too
         with self.index:
             for (table,) in self.index.execute(
                     "SELECT name FROM sqlite_master WHERE type = 'table' "
                     "AND name GLOB 'entry_[0-9]*'").fetchall():
                 self.index.execute(f"UPDATE {table} SET refreshed_at = 0")
+        self.index.execute("PRAGMA busy_timeout = 200")
 
     def refreshing(self):
         """The record of a refresh that holds its lock."""
@@ -256,7 +258,7 @@ class LazyRefresh(Demo):
         self.call("POST", "rebuild")
         ids = [one["file_id"] for one in self.daemon.call(
             "GET", "se-01", "/api/v1/files/?limit=100")["files"]]
-        self.index = sqlite3.connect(self.daemon.data / "se-01/index.db", timeout=0.2)
+        self.index = sqlite3.connect(self.daemon.data / "se-01/index.db")
         self.addCleanup(self.index.close)
         reader = self.stop_in_the_middle(ids)
         rebuild = self.rebuild("--files-per-second", "100")

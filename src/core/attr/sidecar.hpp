@@ -24,9 +24,9 @@ inline constexpr std::size_t kReadMostDefault = 1024 * 1024;
 /// Errors: corrupt.
 Result<void> decode(std::string_view bytes, std::string_view path, FileEntry& entry);
 
-/// A number for what decode() and content_hash() make of these bytes: where it is the same they need
-/// not be decoded again. Of two texts that nobody has made for the purpose one pair in 2^63 agrees
-/// without being the same. Never 0.
+/// A number for what decode() and content_hash() make of these bytes: where it is the same they
+/// need not be decoded again. Of two texts that nobody has made for the purpose one pair in 2^63
+/// agrees without being the same. Never 0.
 std::uint64_t text_hash(std::string_view bytes);
 
 /// A new sidecar: dialect v1, or v2 when there are custom attributes. decode(encode(x)) = x.
