@@ -52,8 +52,11 @@ std::string code(std::string_view text) { return text.empty() ? "" : '`' + cell(
 std::string kind_of(const Setting& setting) {
   std::string out(word_of(setting.kind));
   const bool least = setting.least > 0, most = setting.most != UINT64_MAX;
-  if (least) out += ", from " + std::to_string(setting.least);
-  if (most) out += (least ? " to " : ", up to ") + std::to_string(setting.most);
+  const auto text = [&](std::uint64_t bound) {
+    return setting.kind == Kind::duration ? duration_text(bound) : std::to_string(bound);
+  };
+  if (least) out += ", from " + text(setting.least);
+  if (most) out += (least ? " to " : ", up to ") + text(setting.most);
   return out;
 }
 

@@ -40,19 +40,20 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
+struct Unit {
+  std::string_view name;
+  std::uint64_t millis;
+};
+constexpr Unit kUnits[] = {{"ms", 1},        {"s", 1000},       {"m", 60'000},
+                           {"h", 3'600'000}, {"d", 86'400'000}, {"", 1000}};
+
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 52;
-  struct Unit {
-    std::string_view name;
-    std::int64_t millis;
-  };
-  static constexpr Unit kUnits[] = {{"ms", 1},        {"s", 1000},       {"m", 60'000},
-                                    {"h", 3'600'000}, {"d", 86'400'000}, {"", 1000}};
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 52;
   for (const Unit& unit : kUnits) {
     if (!text.ends_with(unit.name)) continue;
     const auto number = parse_number(text.substr(0, text.size() - unit.name.size()));
-    if (!number || *number > static_cast<std::uint64_t>(kMost / unit.millis)) return std::nullopt;
-    return std::chrono::milliseconds(static_cast<std::int64_t>(*number) * unit.millis);
+    if (!number || *number > kMost / unit.millis) return std::nullopt;
+    return std::chrono::milliseconds(static_cast<std::int64_t>(*number * unit.millis));
   }
   return std::nullopt;
 }
@@ -84,9 +85,15 @@ std::optional<std::string> complaint(const Setting& setting, const std::string& 
     case Kind::flag:
       if (parse_flag(value)) return std::nullopt;
       return "not true/false, on/off, 1/0 or yes/no";
-    case Kind::duration:
-      if (parse_duration(value)) return std::nullopt;
-      return "not a duration such as 250ms, 30s, 5m, 2h or 1d";
+    case Kind::duration: {
+      const auto duration = parse_duration(value);
+      const auto millis = duration ? static_cast<std::uint64_t>(duration->count()) : 0;
+      if (duration && millis >= setting.least && millis <= setting.most) return std::nullopt;
+      std::string text = "not a duration such as 250ms, 30s, 5m, 2h or 1d";
+      if (setting.least > 0) text += ", of at least " + duration_text(setting.least);
+      if (setting.most != UINT64_MAX) text += ", of at most " + duration_text(setting.most);
+      return text;
+    }
     case Kind::address:
       if (value.empty() || Url::parse(value)) return std::nullopt;
       return "not an address such as sqlite:///var/lib/artcache/index.db";
@@ -98,6 +105,13 @@ std::optional<std::string> complaint(const Setting& setting, const std::string& 
 }
 
 }  // namespace
+
+std::string duration_text(std::uint64_t millis) {
+  const Unit* best = &kUnits[0];
+  for (const Unit& unit : kUnits)
+    if (unit.millis > best->millis && millis % unit.millis == 0) best = &unit;
+  return std::to_string(millis / best->millis).append(best->name);
+}
 
 std::string nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
   std::string_view best;

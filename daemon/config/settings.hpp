@@ -30,7 +30,7 @@ struct Setting {
   Kind kind = Kind::text;
   std::string_view fallback = {};              ///< when nobody says anything
   std::string_view meaning = {};               ///< one line for people
-  std::uint64_t least = 0, most = UINT64_MAX;  ///< of a number
+  std::uint64_t least = 0, most = UINT64_MAX;  ///< of a number; of a duration, in milliseconds
 };
 
 /// The settings of one part after file, environment and flags. Every value was checked against its
@@ -66,6 +66,9 @@ class Settings {
   std::span<const Setting> table_;
   std::map<std::string_view, Value> values_;
 };
+
+/// As a person would say it: "90s", "250ms".
+std::string duration_text(std::uint64_t millis);
 
 /// The candidate that a mistyped word was probably meant to be; empty when none is near.
 std::string nearest(std::string_view word, const std::vector<std::string_view>& candidates);

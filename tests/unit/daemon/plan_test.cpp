@@ -18,6 +18,7 @@ constexpr Setting kElement[] = {
      .kind = Kind::number,
      .fallback = "5",
      .most = 10},
+    {.name = "pause", .kind = Kind::duration, .fallback = "10s", .least = 1500, .most = 3'600'000},
     {.name = "lazy", .variable = "LAZY", .kind = Kind::flag, .fallback = "on"},
     {.name = "secret", .variable = "SECRET", .kind = Kind::secret},
     {.name = "index", .variable = "INDEX", .kind = Kind::address},
@@ -176,6 +177,15 @@ TEST_SUITE("plan") {
   TEST_CASE("a value of the wrong kind is named, unless it may be a secret") {
     CHECK(refusal(sources("[element]\nmost = 11\n")) ==
           "a.toml:2: most = '11': not a whole number of at least 0 and at most 10");
+    const std::string bounds =
+        ": not a duration such as 250ms, 30s, 5m, 2h or 1d, of at least 1500ms, of at most 1h";
+    for (const std::string value : {"0", "1499ms", "2h", "soon"}) {
+      const std::string line = "pause = '" + value + "'";
+      CHECK(refusal(sources("[element]\npause = '" + value + "'\n")) ==
+            "a.toml:2: " + line + bounds);
+    }
+    CHECK(plan(sources("[element]\npause = '1h'\n")).instances[0].role.duration("pause") ==
+          std::chrono::hours(1));
     CHECK(refusal(sources("[element]\nmost = -1\n")).find("'-1'") != std::string::npos);
     CHECK(refusal(sources("[element]\nlazy = \"maybe\"\n")).find("true/false") !=
           std::string::npos);
