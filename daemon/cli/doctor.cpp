@@ -16,17 +16,22 @@ struct Remedy {
   FindingKind kind;
   std::string_view command;
 };
+/// In the order in which they are to be done. A lost sidecar is both of the first two, and its
+/// entry is then all that is left of it: nothing that removes entries may come before it is written
+/// anew.
 constexpr std::array<Remedy, kFindingKinds> kRemedies{{
-    {FindingKind::orphan_cache, "artcache rebuild --incremental --prune"},
+    {FindingKind::orphan_data, "artcache repair --from index; without an entry: remove the file"},
+    {FindingKind::orphan_cache,
+     "artcache repair --from index; what it leaves without a data file: "
+     "artcache rebuild --incremental --prune"},
     {FindingKind::orphan_attr, "artcache rebuild --incremental"},
     {FindingKind::stale, "artcache rebuild --incremental"},
     {FindingKind::expired, "artcache cleanup"},
     {FindingKind::unreadable, "mend or remove the sidecar, then: artcache repair --from index"},
     {FindingKind::missing_data, "restore the data file from a backup, or: artcache rm ID"},
-    {FindingKind::orphan_data, "artcache repair --from index; without an entry: remove the file"},
     {FindingKind::size_mismatch, "restore the data file from a backup, or: artcache rm ID"},
     {FindingKind::bad_checksum, "restore the data file from a backup, or: artcache rm ID"},
-    {FindingKind::pending, "artcache repair"},
+    {FindingKind::pending, "artcache repair --from index"},
 }};
 
 /// What mends an index that is not trusted, or that does not add up.
@@ -115,7 +120,8 @@ void print_state(const Place& place, const State& state) {
                 std::string(to_string(holder.lock_class)).c_str(), holder.element.c_str(),
                 holder.host.c_str(), holder.operation.c_str(), holder.progress.c_str());
   std::printf(
-      "\nwhat a check may find, and what mends it, with the same --index and its --storage:\n");
+      "\nwhat a check may find, and what mends it, in this order, with the same --index and its "
+      "--storage:\n");
   for (const Remedy& remedy : kRemedies)
     std::printf("  %-14s %s\n", std::string(to_string(remedy.kind)).c_str(),
                 std::string(remedy.command).c_str());

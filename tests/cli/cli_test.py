@@ -159,7 +159,7 @@ class Verbs(unittest.TestCase):
         done = run("check", *self.both(), "-q", check=0)
         self.assertRegex(done.stdout, "pending +1")
         self.assertRegex(run("doctor", *self.both()[2:], check=0).stdout,
-                         "pending +artcache repair\n")
+                         "pending +artcache repair --from index\n")
         run("repair", *self.both(), "--dry-run", "-q", check=0)
         self.assertRegex(run("check", *self.both(), "-q", check=0).stdout, "pending +1")
         run("repair", *self.both(), "-q", check=0)

@@ -6,6 +6,7 @@ usage: remedies_test.py ARTCACHE
 """
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -205,12 +206,53 @@ class Remedies(Store):
         """Does as doctor says; the finding must be there before, and be gone afterwards."""
         counter = (counter or kind) + "_count"
         self.assertEqual(self.check()[counter], 1)
-        command = self.remedies[kind].partition("artcache ")[2].partition(";")[0].split()
-        run(command[0], *(self.id if word == "ID" else word for word in command[1:]), *self.both,
-            check=0)
+        self.do(self.remedies[kind])
         report = self.check(0)
         self.assertEqual(report[counter], 0, report)
         return report
+
+    def do(self, remedy):
+        """Every command that it names, one after the other."""
+        for command in re.findall("artcache ([^;]+)", remedy):
+            words = (self.id if word == "ID" else word for word in command.split())
+            run(*words, *self.both, check=0)
+
+    def test_what_is_lost_is_written_anew_before_anything_is_removed(self):
+        """The remedies of all that a check finds, done from the top as doctor prints them, and each
+        one alone: what only the index has of a file whose data stands is there afterwards."""
+        gone = self.sidecars[9]
+        members = json.loads(run("get", self.id, *self.index, check=0).stdout)
+
+        def lose():
+            self.sidecar.unlink()
+            gone.unlink(missing_ok=True)
+            Path(str(gone)[:-len(SUFFIX)]).unlink(missing_ok=True)
+
+        def is_kept():
+            self.assertEqual(id_in(self.sidecar), self.id)
+            kept = json.loads(run("get", self.id, *self.index, check=0).stdout)
+            for name in ("original_filename", "checksum", "created_at", "description"):
+                self.assertEqual(kept.get(name), members.get(name))
+
+        lose()
+        lost_id = next(id for id in self.check(2)["details"]["orphan_cache_entries"]
+                       if id != self.id)
+        found = {row["kind"] for row in self.check()["findings"]}
+        self.assertEqual(found, {"orphan_cache", "orphan_data"})
+        printed = run("doctor", *self.index, check=0).stdout.partition("what mends it")[2]
+        for line in printed.splitlines()[1:]:
+            kind, _, remedy = line.strip().partition(" ")
+            if kind in found:
+                self.do(remedy)
+        is_kept()
+        self.check(0)
+        run("get", lost_id, *self.index, check=4)
+
+        for kind in ("orphan_cache", "orphan_data", "pending", "unreadable"):
+            with self.subTest(kind=kind):
+                lose()
+                self.do(self.remedies[kind])
+                is_kept()
 
     def test_every_kind_has_a_remedy_and_it_is_tried_here(self):
         tried = {name[len("test_mends_"):] for name in dir(self) if name.startswith("test_mends_")}
