@@ -6,11 +6,17 @@
 #include <string>
 #include <vector>
 
+namespace CLI {
+class App;
+}
+
 namespace artcache::cli {
 
 /// The arguments of the command line, with what the file says added behind the verb as options
-/// that neither the command line nor the environment (ARTCACHE_<KEY>) sets. Unchanged without
-/// --config. Errors: not_found, invalid_argument (the file, named).
-Result<std::vector<std::string>> with_config_file(std::vector<std::string> arguments);
+/// that neither the command line nor the environment (ARTCACHE_<KEY>) sets. One file serves all
+/// verbs: what only others have is left out. Unchanged without --config, or without a verb.
+/// Errors: not_found, invalid_argument (the file, named; with a key that no verb has).
+Result<std::vector<std::string>> with_config_file(std::vector<std::string> arguments,
+                                                  const CLI::App& app, const CLI::App* verb);
 
 }  // namespace artcache::cli

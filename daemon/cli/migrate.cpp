@@ -45,6 +45,7 @@ void add_migrate(CLI::App& app, int& code) {
       "migrate", "Makes the tables of an index those of this version; older programs stop");
   auto options = std::make_shared<CommonOptions>();
   add_common(*verb, *options, Needs::index);
+  hide_options(*verb, {"--locks", "--element"});
   verb->callback([options, &code] { code = run_migrate(*options); });
 }
 

@@ -113,7 +113,7 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
         ->capture_default_str();
   }
   if (needs == Needs::index) {
-    // One file may serve all verbs.
+    // Who has both in a script may pass both.
     for (std::string* unused : {&options.storage, &options.mode})
       verb.add_option(unused == &options.mode ? "--mode" : "--storage", *unused)->group("");
   }
@@ -131,6 +131,10 @@ void add_common(CLI::App& verb, CommonOptions& options, Needs needs) {
   // Taken out before the verb is parsed (config_file.hpp); here so that --help tells of it.
   verb.add_option("--config", options.config,
                   "TOML file with these options as keys: storage = \"file:///…\"");
+}
+
+void hide_options(CLI::App& verb, std::initializer_list<const char*> names) {
+  for (const char* name : names) verb.get_option(name)->group("");
 }
 
 Result<Place> begin_place(const CommonOptions& options, Url* index) {
@@ -156,10 +160,13 @@ Result<std::unique_ptr<MetadataStore>> open_existing_index(const Backends& backe
   text.append(url.parameters().empty() ? "?" : "&").append("create=off");
   const auto chosen = Url::parse(text);
   if (!chosen) return chosen.error();
-  auto index = backends.open_index(*chosen, place.deps, place.call);
-  if (index || index.error().code != Errc::not_found) return index;
-  Error error = std::move(index).error();
-  error.message += "; `artcache rebuild` makes it";
+  return backends.open_index(*chosen, place.deps, place.call);
+}
+
+Error advised(Error error) {
+  // Not a folder that it would lie in, or a server.
+  const bool only_index = error.message.find("create it first") == std::string::npos;
+  if (error.code == Errc::not_found && only_index) error.message += "; `artcache rebuild` makes it";
   return error;
 }
 
@@ -171,7 +178,10 @@ Result<Place> open_place(const CommonOptions& options, Needs needs, IfMissing if
   const Backends backends = Backends::builtin();
   auto index = if_missing == IfMissing::refuse ? open_existing_index(backends, url, place)
                                                : backends.open_index(url, place.deps, place.call);
-  if (!index) return std::move(index).error().in("--index");
+  if (!index) {
+    Error error = std::move(index).error().in("--index");
+    return if_missing == IfMissing::refuse ? advised(std::move(error)) : error;
+  }
   place.index = std::move(*index);
   if (auto found = find_element(place, needs, options); !found) return found.error();
   if (auto opened = open_locks(place, backends, options); !opened) return opened.error();

@@ -8,6 +8,7 @@
 #include <artcache/metadata_store.hpp>
 #include <artcache/storage_backend.hpp>
 #include <artcache/url.hpp>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,9 @@ enum class Needs : std::uint8_t { index, index_and_storage };
 /// Adds them to a verb; what it needs is required. Every option may stand in the file that
 /// --config names, too, or in its environment variable.
 void add_common(CLI::App& verb, CommonOptions& options, Needs needs);
+
+/// Of those, the ones that have no effect on a verb; they are taken, as scripts pass them to all.
+void hide_options(CLI::App& verb, std::initializer_list<const char*> names);
 
 /// Where progress and log lines go: a bar on a terminal, else lines on stderr.
 class Console;
@@ -61,6 +65,8 @@ Result<Place> begin_place(const CommonOptions& options, Url* index);
 /// empty index. Errors: not_found, and those of the backend.
 Result<std::unique_ptr<MetadataStore>> open_existing_index(const Backends& backends, const Url& url,
                                                            const Place& place);
+/// The error of an index of one's own, with what makes it where it is merely not there.
+Error advised(Error error);
 
 enum class IfMissing : std::uint8_t { create, refuse };
 /// Errors: not_found (an index that is to be refused), and those of the backends, each naming the

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "cli/sample.hpp"
+#include "cli/signals.hpp"
 
 namespace artcache::cli {
 namespace {
@@ -86,7 +87,9 @@ int run_sample(const SampleOptions& options) {
       std::fprintf(stderr, "\r%llu of %llu files", static_cast<unsigned long long>(done),
                    static_cast<unsigned long long>(options.request.files));
   };
-  const auto made = make_sample(**storage, options.request, progress, {});
+  Call call;
+  call.stop = stop_requested();
+  const auto made = make_sample(**storage, options.request, progress, call);
   if (show) std::fprintf(stderr, "\r\033[K");
   if (!made) return fail(made.error());
   if (options.as_json)
@@ -143,12 +146,20 @@ const char* advice_on(Errc code) {
 
 void print_line(const std::string& text) { std::printf("%s\n", text.c_str()); }
 
+void print_object(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
+  JsonWriter json;
+  json.begin_object();
+  for (const auto& [name, text] : members) json.member(name, text);
+  print_line(std::move(json.end_object()).str());
+}
+
 void tell_errors_as_json() { g_errors_as_json = true; }
 
-int fail(const Error& error) {
+int fail(const Error& error) { return fail(error, advice_on(error.code)); }
+
+int fail(const Error& error, const char* advice) {
   std::fprintf(stderr, "artcache: %s\n", to_string(error).c_str());
-  if (const char* advice = advice_on(error.code); advice != nullptr)
-    std::fprintf(stderr, "artcache: %s\n", advice);
+  if (advice != nullptr) std::fprintf(stderr, "artcache: %s\n", advice);
   const int code = exit_code(error.code);
   if (!g_errors_as_json) return code;
   JsonWriter json;

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <artcache/result.hpp>
+#include <initializer_list>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace CLI {
 class App;
@@ -28,8 +31,12 @@ void add_migrate(CLI::App& app, int& code);
 
 /// Prints one line on stdout.
 void print_line(const std::string& text);
+/// Prints one JSON object of texts on stdout.
+void print_object(std::initializer_list<std::pair<std::string_view, std::string_view>> members);
 /// Prints one line `artcache: …` on stderr and returns the exit code of the table.
 int fail(const Error& error);
+/// The same where the verb knows better what to do; a second line, or none where it is null.
+int fail(const Error& error, const char* advice);
 /// For --json: from now on fail() prints an object with the member `error` on stdout, too.
 void tell_errors_as_json();
 

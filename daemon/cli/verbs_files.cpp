@@ -26,12 +26,18 @@ using File = std::unique_ptr<std::FILE, CloseFile>;
 
 Error file_error(const std::string& name) {
   const Errc code = errno == ENOENT   ? Errc::not_found
+                    : errno == EISDIR ? Errc::invalid_argument
                     : errno == ENOSPC ? Errc::no_space
                                       : Errc::unavailable;
   return Error{code, "file '" + name + "': " + std::strerror(errno)};
 }
 
 Result<File> open_named(const std::string& name, const char* mode, std::FILE* standard) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(name, unknown)) {
+    errno = EISDIR;  // to read from one is what fopen() lets begin
+    return file_error(name);
+  }
   File file(name == "-" ? standard : std::fopen(name.c_str(), mode));
   if (file == nullptr) return file_error(name);
   return file;
@@ -63,6 +69,8 @@ struct PutOptions : CommonOptions {
 
 Result<UploadRequest> request_of(const PutOptions& options) {
   UploadRequest request;
+  if (options.file == "-" && options.name.empty())
+    return Error{Errc::invalid_argument, "--name has to say what standard input is called"};
   if (!options.id.empty()) {
     const auto id = FileId::parse(options.id);
     if (!id) return id.error().in("--id");
@@ -135,8 +143,7 @@ int run_rm(const RemoveOptions& options) {
   if (!place) return fail(place.error());
   FileService files = make_file_service(*place, options);
   if (const auto removed = files.remove(*id, place->call); !removed) return fail(removed.error());
-  if (options.as_json)
-    print_line(JsonWriter().begin_object().member("removed", to_string(*id)).end_object().str());
+  if (options.as_json) print_object({{"removed", to_string(*id)}});
   return kDone;
 }
 

@@ -46,7 +46,11 @@ int run_get(const GetOptions& options) {
     auto place = open_place(options, Needs::index_and_storage);
     if (!place) return fail(place.error());
     const auto written = write_content(*place, options, *id, options.content);
-    return written ? kDone : fail(written.error());
+    if (!written) return fail(written.error());
+    // Standard output may be the file.
+    if (options.as_json && options.content != "-")
+      print_object({{"file_id", to_string(*id)}, {"written", options.content}});
+    return kDone;
   }
   auto place = open_place(options, Needs::index);
   if (!place) return fail(place.error());
@@ -182,7 +186,7 @@ struct LockOptions : CommonOptions {
 int run_locks_list(const LockOptions& options) {
   auto place = open_place(options, Needs::index);
   if (!place) return fail(place.error());
-  const auto holders = place->locks->list("", place->call);
+  const auto holders = place->locks->list(options.element, place->call);
   if (!holders) return fail(holders.error());
   if (options.as_json) {
     JsonWriter json;
@@ -198,7 +202,9 @@ int run_locks_list(const LockOptions& options) {
                 std::chrono::duration<double>(h.age).count(),
                 std::chrono::duration<double>(h.expires_in).count(), h.operation.c_str(),
                 h.progress.c_str(), h.asked_to_yield ? "  asked to yield" : "");
-  if (holders->empty()) std::printf("nobody holds a lock\n");
+  if (holders->empty())
+    print_line("nobody holds a lock" +
+               (options.element.empty() ? "" : " of '" + options.element + "'"));
   return kDone;
 }
 
@@ -219,7 +225,10 @@ int run_locks_break(const LockOptions& options) {
   const auto broken = place->locks->force_break(place->element, *lock_class, place->call);
   if (!broken) return fail(broken.error());
   if (!*broken) return fail(not_held(*place, options));
-  print_line("taken away; whoever held it changes nothing any more");
+  if (options.as_json)
+    print_object({{"broken", options.class_name}, {"element", place->element}});
+  else
+    print_line("taken away; whoever held it changes nothing any more");
   return kDone;
 }
 
@@ -237,7 +246,10 @@ int run_locks_rename(const LockOptions& options) {
   }
   const auto renamed = rename_element(*place->index, options.new_name, place->call);
   if (!renamed) return fail(renamed.error());
-  print_line("the index is of element '" + options.new_name + "'");
+  if (options.as_json)
+    print_object({{"element", options.new_name}});
+  else
+    print_line("the index is of element '" + options.new_name + "'");
   return kDone;
 }
 

@@ -103,7 +103,7 @@ void add_rebuild(CLI::App& app, int& code) {
   verb->add_flag("--incremental", options->incremental,
                  "Opens only new and changed sidecars, and removes nothing");
   verb->add_flag("--prune", options->prune,
-                 "With --incremental: removes entries without a sidecar, too");
+                 "Removes entries without a sidecar, too; without --incremental it always does");
   verb->add_option("--prefix", options->prefix, "Only what is below this folder of the storage");
   verb->callback([options, &code] { code = run_rebuild(*options); });
 }

@@ -156,7 +156,7 @@ int follow(const SyncOptions& options, Follower& follower, const Place& place) {
   const auto ended = follower.run(place.call);
   if (!ended && (ended.error().code == Errc::cancelled || ended.error().code == Errc::timed_out))
     return kDone;
-  return ended ? kDone : fail(ended.error());
+  return ended ? kDone : fail_at_source(ended.error());
 }
 
 int run_sync(const SyncOptions& options) {
@@ -282,7 +282,9 @@ int run_tail(const EventOptions& options) {
   const auto place = begin_place(common, &unused);
   if (!place) return fail(place.error());
   const auto source = open_source(address, options.token_file, *place);
-  if (!source) return fail(source.error().in(options.from.empty() ? "--index" : "--from"));
+  if (!source)
+    return fail(options.from.empty() ? advised(Error(source.error()).in("--index"))
+                                     : Error(source.error()).in("--from"));
   const auto& log = source->log;
   auto position = begin_of(*log, options, place->call);
   if (!position) return fail_at_source(position.error());
@@ -293,7 +295,7 @@ int run_tail(const EventOptions& options) {
     if (!slice) {
       const Errc why = slice.error().code;
       if (!options.once && (why == Errc::cancelled || why == Errc::timed_out)) return kDone;
-      return fail(slice.error());
+      return fail_at_source(slice.error());
     }
     for (const LogRow& row : slice->rows) print_event(options, row);
     std::fflush(stdout);
@@ -310,6 +312,7 @@ void add_events(CLI::App& app, int& code) {
   auto* tail = verb->add_subcommand("tail", "Prints each change as it is committed, until Ctrl-C");
   auto options = std::make_shared<EventOptions>();
   add_common(*tail, *options, Needs::index);
+  hide_options(*tail, {"--locks", "--element"});
   // Either of them.
   tail->get_option("--index")->required(false);
   tail->add_option("--from", options->from,

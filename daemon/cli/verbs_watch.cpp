@@ -81,9 +81,7 @@ int run_watch(const WatchOptions& options) {
   const Error& error = ended.error();
   // There is no room for watches; on the disk there is.
   if (error.code != Errc::unsupported && error.code != Errc::no_space) return fail(error);
-  std::fprintf(stderr, "artcache: %s\nartcache: --rescan-every SECONDS goes on without notices\n",
-               to_string(error).c_str());
-  return exit_code(error.code);
+  return fail(error, "--rescan-every SECONDS goes on without notices");
 }
 
 }  // namespace

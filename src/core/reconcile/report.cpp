@@ -52,7 +52,7 @@ void append_messages(JsonWriter& json, const MessageList& list) {
 }
 
 void append_finding(JsonWriter& json, const Finding& finding) {
-  json.begin_object();
+  json.begin_object().member("kind", to_string(finding.kind));
   if (finding.id) json.member("file_id", to_string(*finding.id));
   json.member("path", finding.path);
   if (!finding.detail.empty()) json.member("detail", finding.detail);
@@ -142,13 +142,7 @@ void append_members(JsonWriter& json, const ConsistencyReport& report) {
   }
   json.end_object();
   json.key("findings").begin_array();
-  for (const Finding& finding : report.findings) {
-    json.begin_object().member("kind", to_string(finding.kind));
-    if (finding.id) json.member("file_id", to_string(*finding.id));
-    json.member("path", finding.path);
-    if (!finding.detail.empty()) json.member("detail", finding.detail);
-    json.end_object();
-  }
+  for (const Finding& finding : report.findings) append_finding(json, finding);
   json.end_array();
   json.member("details_truncated", truncated);
   json.member("data_files_verified", report.data_files_verified);
