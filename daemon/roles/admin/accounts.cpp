@@ -234,7 +234,7 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
-                       Act what, std::span<const http::BodyField> body = {}) {
+                       const char* summary, Act what, std::span<const http::BodyField> body = {}) {
     using Media = http::BodyShape::Media;
     return site.add(
         parts.gate->protect({.method = method,
@@ -244,7 +244,7 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
                                                   return what(parts, request, deed);
                                                 }),
                              .body_most = 64 * 1024,
-                             .summary = action,
+                             .summary = summary,
                              .body = {body.empty() ? Media::none : Media::json_or_form, body}},
                             people_who_change()));
   };
@@ -253,11 +253,14 @@ Result<void> add_account_routes(http::Site& site, Parts& parts) {
       [&parts](http::Request& request) { return list(parts, request); }, http::kPageFields));
   ARTCACHE_CHECK(read(one, "One service account",
                       [&parts](http::Request& request) { return show(parts, request); }));
-  ARTCACHE_CHECK(act(http::Method::post, all, "service_account.create", create, kCreateBody));
-  ARTCACHE_CHECK(act(http::Method::put, one, "service_account.update", change, kChangeBody));
-  ARTCACHE_CHECK(act(http::Method::del, one, "service_account.delete", remove));
+  ARTCACHE_CHECK(act(http::Method::post, all, "service_account.create",
+                     "Makes a service account, and tells its secret once", create, kCreateBody));
+  ARTCACHE_CHECK(act(http::Method::put, one, "service_account.update", "Changes a service account",
+                     change, kChangeBody));
+  ARTCACHE_CHECK(
+      act(http::Method::del, one, "service_account.delete", "Removes a service account", remove));
   return act(http::Method::post, one + "/rotate-secret", "service_account.rotate_secret",
-             rotate_secret);
+             "Gives a service account another secret, and tells it once", rotate_secret);
 }
 
 }  // namespace artcache::admin

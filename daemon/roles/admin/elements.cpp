@@ -317,7 +317,7 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
-                       Act what, std::span<const http::BodyField> body = {}) {
+                       const char* summary, Act what, std::span<const http::BodyField> body = {}) {
     return site.add(parts.gate->protect(
         {.method = method,
          .pattern = pattern,
@@ -325,7 +325,7 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
              audited(parts, action,
                      [&parts, what](http::Request& r, Deed& d) { return what(parts, r, d); }),
          .body_most = 64 * 1024,
-         .summary = action,
+         .summary = summary,
          .body = shape(body)},
         people_who_change()));
   };
@@ -335,11 +335,15 @@ Result<void> add_element_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(look(Method::get, one, "One storage element", show));
   ARTCACHE_CHECK(
       look(Method::post, all + "/discover", "What is at an address", discover, {}, kDiscoverBody));
-  ARTCACHE_CHECK(act(Method::post, all, "storage_element.create", create, kDiscoverBody));
-  ARTCACHE_CHECK(act(Method::post, all + "/sync/{id}", "storage_element.sync", sync_one));
-  ARTCACHE_CHECK(act(Method::post, all + "/sync-all", "storage_element.sync_all", sync_all));
-  ARTCACHE_CHECK(act(Method::put, one, "storage_element.update", change, kChangeBody));
-  return act(Method::del, one, "storage_element.delete", remove);
+  ARTCACHE_CHECK(act(Method::post, all, "storage_element.create",
+                     "Adds the storage element at an address", create, kDiscoverBody));
+  ARTCACHE_CHECK(act(Method::post, all + "/sync/{id}", "storage_element.sync",
+                     "Asks one storage element how it is, and notes it", sync_one));
+  ARTCACHE_CHECK(act(Method::post, all + "/sync-all", "storage_element.sync_all",
+                     "Asks every storage element how it is, and notes it", sync_all));
+  ARTCACHE_CHECK(act(Method::put, one, "storage_element.update",
+                     "Changes what is noted of a storage element", change, kChangeBody));
+  return act(Method::del, one, "storage_element.delete", "Forgets a storage element", remove);
 }
 
 }  // namespace artcache::admin

@@ -211,7 +211,7 @@ http::Reply change_password(Parts& parts, http::Request& request, Deed& deed) {
 Result<void> add_login_routes(http::Site& site, Parts& parts) {
   const std::string base = "/api/v1/admin-auth/";
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
-  const auto route = [&](const std::string& name, const char* action, Act what,
+  const auto route = [&](const std::string& name, const char* action, const char* summary, Act what,
                          std::span<const http::BodyField> body = {}) {
     using Media = http::BodyShape::Media;
     return http::Route{.method = http::Method::post,
@@ -221,16 +221,21 @@ Result<void> add_login_routes(http::Site& site, Parts& parts) {
                                             return what(parts, request, deed);
                                           }),
                        .body_most = 64 * 1024,
-                       .summary = action,
+                       .summary = summary,
                        .body = {body.empty() ? Media::none : Media::json_or_form, body}};
   };
-  ARTCACHE_CHECK(site.add(route("login", "admin.login", login, kLoginBody)));
-  ARTCACHE_CHECK(site.add(route("refresh", "admin.refresh", refresh, kRefreshBody)));
+  ARTCACHE_CHECK(site.add(route("login", "admin.login",
+                                "A token for a person, by name and password", login, kLoginBody)));
   ARTCACHE_CHECK(
-      site.add(parts.gate->protect(route("logout", "admin.logout", logout), people_who_read())));
+      site.add(route("refresh", "admin.refresh", "A new token for a person, by a refresh token",
+                     refresh, kRefreshBody)));
   ARTCACHE_CHECK(site.add(parts.gate->protect(
-      route("change-password", "admin.change_password", change_password, kPasswordBody),
+      route("logout", "admin.logout", "Ends what was begun with a login", logout),
       people_who_read())));
+  ARTCACHE_CHECK(site.add(
+      parts.gate->protect(route("change-password", "admin.change_password",
+                                "Gives oneself another password", change_password, kPasswordBody),
+                          people_who_read())));
   return site.add(
       parts.gate->protect({.pattern = base + "me",
                            .handler = [&parts](http::Request& r) { return me(parts, r); },

@@ -218,7 +218,7 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
   };
   using Act = http::Reply (*)(Parts&, http::Request&, Deed&);
   const auto act = [&](http::Method method, const std::string& pattern, const char* action,
-                       Act what, std::span<const http::BodyField> body = {}) {
+                       const char* summary, Act what, std::span<const http::BodyField> body = {}) {
     using Media = http::BodyShape::Media;
     return site.add(
         parts.gate->protect({.method = method,
@@ -228,7 +228,7 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
                                                   return what(parts, request, deed);
                                                 }),
                              .body_most = 64 * 1024,
-                             .summary = action,
+                             .summary = summary,
                              .body = {body.empty() ? Media::none : Media::json_or_form, body}},
                             changes));
   };
@@ -237,11 +237,13 @@ Result<void> add_user_routes(http::Site& site, Parts& parts) {
       [&parts](http::Request& request) { return list(parts, request); }, http::kPageFields));
   ARTCACHE_CHECK(
       read(one, "One of them", [&parts](http::Request& request) { return show(parts, request); }));
-  ARTCACHE_CHECK(act(http::Method::post, all, "admin_user.create", create, kCreateBody));
-  ARTCACHE_CHECK(act(http::Method::put, one, "admin_user.update", change, kChangeBody));
-  ARTCACHE_CHECK(act(http::Method::del, one, "admin_user.delete", remove));
+  ARTCACHE_CHECK(act(http::Method::post, all, "admin_user.create",
+                     "Adds somebody who runs the admin", create, kCreateBody));
+  ARTCACHE_CHECK(
+      act(http::Method::put, one, "admin_user.update", "Changes one of them", change, kChangeBody));
+  ARTCACHE_CHECK(act(http::Method::del, one, "admin_user.delete", "Removes one of them", remove));
   return act(http::Method::post, one + "/reset-password", "admin_user.reset_password",
-             reset_password, kResetBody);
+             "Gives one of them another password", reset_password, kResetBody);
 }
 
 }  // namespace artcache::admin
