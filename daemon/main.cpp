@@ -24,6 +24,7 @@
 #include "config/page.hpp"
 #include "config/plan.hpp"
 #include "daemon.hpp"
+#include "roles/element_names.hpp"
 #include "roles/table.hpp"
 #include "routes_page.hpp"
 #include "sql/sqlite/process.hpp"
@@ -171,8 +172,8 @@ bool check(const config::Plan& plan) {
   if (layout != "text" && layout != "json")
     complain("daemon: log_format: '" + layout + "' is neither text nor json");
   for (const config::Instance& one : plan.instances)
-    if (const auto checked = one.kind->check(one.role); !checked)
-      complain(one.name + ": " + checked.error().message);
+    for (const auto& checked : {one.kind->check(one.role), check_element_names(plan, one)})
+      if (!checked) complain(one.name + ": " + checked.error().message);
   return good;
 }
 

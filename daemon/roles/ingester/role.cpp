@@ -24,8 +24,9 @@ using config::Setting;
 constexpr std::array kSettings{
     shared_settings::kDatabase,
     Setting{.name = "elements",
-            .meaning = "addresses of storage elements, or instances of this process, with commas; "
-                       "beside those that admin and Redis know"},
+            .meaning =
+                "http://host:8010,se-02=http://…; an id alone is an element of this process; "
+                "beside those that admin and Redis know"},
     shared_settings::kRedis,
     shared_settings::kRedisHost,
     shared_settings::kRedisPort,

@@ -8,6 +8,7 @@
 
 #include "common/discovery_names.hpp"
 #include "common/json_read.hpp"
+#include "roles/element_names.hpp"
 #include "util/try.hpp"
 #if ARTCACHE_WITH_REDIS
 #include "redis/connection.hpp"
@@ -18,27 +19,17 @@ namespace {
 
 using Urls = std::vector<std::string>;
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> out;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    std::string word = text.substr(begin, end - begin);
-    std::erase(word, ' ');
-    if (!word.empty()) out.push_back(std::move(word));
-    begin = end + 1;
-  }
-  return out;
-}
-
 }  // namespace
 
 ElementSource named_source(const std::string& names,
                            std::function<std::string(const std::string&)> address_of) {
-  const auto ask = [named = split(names),
+  const auto ask = [named = element_words(names),
                     address_of = std::move(address_of)](const Call&) -> Result<Urls> {
     Urls urls;
-    for (const std::string& one : named)
-      urls.push_back(one.find("://") == std::string::npos ? address_of(one) : one);
+    for (const std::string& one : named) {
+      const std::string_view address = element_address(one);
+      urls.push_back(address.empty() ? address_of(one) : std::string(address));
+    }
     return urls;
   };
   return {"settings", ask};

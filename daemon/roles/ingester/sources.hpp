@@ -13,7 +13,7 @@
 
 namespace artcache::ingester {
 
-/// Addresses, and names that `address_of` knows, with commas between them.
+/// The words of check_element_names(); `address_of` knows where instances are.
 ElementSource named_source(const std::string& names,
                            std::function<std::string(const std::string&)> address_of);
 

@@ -33,7 +33,8 @@ Result<std::vector<Owner>> parse_elements(std::string_view text) {
     if (one.empty()) continue;
     const std::string_view id = one.substr(0, one.find('='));
     const std::string_view url = id.size() < one.size() ? one.substr(id.size() + 1) : "";
-    if (id.empty() || (id.size() < one.size() && !is_web(url)))
+    const bool bare = id.size() == one.size();
+    if (id.empty() || (bare ? id.find("://") != id.npos : !is_web(url)))
       return Error{Errc::invalid_argument,
                    "elements: '" + std::string(one) + "' is no id=http://host:port"};
     if (std::ranges::find(out, id, &Owner::element) != out.end())
