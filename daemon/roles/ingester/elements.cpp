@@ -66,7 +66,10 @@ Elements::Elements(ElementsSettings settings, std::vector<ElementSource> sources
       sources_(std::move(sources)),
       http_(http),
       deps_(deps),
-      told_(sources_.size()) {}
+      told_(sources_.size()) {
+  for (const ElementSource& source : sources_)
+    answering_.emplace_back(source.name, "ingester", deps_);
+}
 
 void Elements::start() {
   if (!threads_.empty()) return;
@@ -178,11 +181,9 @@ std::set<std::string> Elements::addresses(const Call& call) {
   std::set<std::string> all;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     auto said = sources_[i].addresses(call.within(settings_.poll_most, *deps_.clock));
-    if (said)
-      told_[i] = *std::move(said);
-    else
-      log(LogLevel::debug, "The elements are those that were known", sources_[i].name,
-          said.error().message);
+    if (!call.stop.stop_requested())
+      answering_[i].note(said ? Result<void>() : Result<void>(said.error()));
+    if (said) told_[i] = *std::move(said);
     if (!told_[i]) continue;
     for (std::string url : *told_[i]) {
       while (url.ends_with('/')) url.pop_back();
@@ -241,6 +242,12 @@ std::vector<ElementView> Elements::now() const {
     else if (!twin->healthy)
       *twin = std::move(view);
   }
+  return out;
+}
+
+std::vector<Elements::SourceState> Elements::sources() const {
+  std::vector<SourceState> out;
+  for (const Answering& one : answering_) out.push_back({one.who(), one.state()});
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <artcache/result.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/answering.hpp"
 #include "roles/ingester/selection.hpp"
 #include "util/mutex.hpp"
 #include "web/http_client.hpp"
@@ -67,6 +69,11 @@ class Elements {
   /// time: if not, now() may lack one.
   [[nodiscard]] bool complete() const;
   [[nodiscard]] std::optional<ElementView> find(std::string_view id) const;
+  /// How it went with each source when it was asked last.
+  struct SourceState {
+    std::string name, state;
+  };
+  [[nodiscard]] std::vector<SourceState> sources() const;
   /// Asks all of them at once, unless somebody just did; for who found none that fits. While
   /// somebody else asks, what is known counts, and waits only who would go by what is too old.
   void refresh(const Call& call);
@@ -108,6 +115,7 @@ class Elements {
   const std::vector<ElementSource> sources_;
   web::HttpClient& http_;
   const Deps deps_;
+  std::deque<Answering> answering_;                            ///< one for each source; never moved
   std::vector<std::optional<std::vector<std::string>>> told_;  ///< of whoever has the turn
   mutable util::Mutex mutex_;
   util::CondVar wake_;

@@ -176,6 +176,12 @@ class IngesterRole final : public Role {
     parts.push_back({.name = "storage_elements",
                      .state = healthy > 0 ? "ok" : "none answers",
                      .works = healthy > 0});
+    // What was known counts while they are away.
+    for (auto& [name, state] : elements_.sources()) {
+      const bool asked = name == "redis" || (name == "admin" && !admin_address().empty());
+      if (asked && !state.empty())
+        parts.push_back({.name = std::move(name), .state = std::move(state)});
+    }
     return parts;
   }
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/answering.hpp"
 #include "common/service_token.hpp"
 #include "roles/query/naming.hpp"
 #include "roles/query/query.hpp"
@@ -225,8 +226,13 @@ class QueryRole final : public Role {
         trust_.health()};
     // Without it changes arrive all the same.
     if (ear_) parts.push_back({.name = "redis", .state = ear_->state()});
+    // What was known counts while the admin is away.
+    if (std::string state = admin_answers_.state(); !state.empty())
+      parts.push_back({.name = "admin", .state = std::move(state)});
     // An element that is away makes search older, not useless.
-    for (const auto& one : parts_.fleet->all())
+    const auto all = parts_.fleet->all();
+    if (all.empty()) parts.push_back({.name = "storage_elements", .state = "none is known"});
+    for (const auto& one : all)
       parts.push_back({.name = one->element().element,
                        .state = std::string(to_string(one->status().follow.state))});
     return parts;
@@ -305,17 +311,12 @@ class QueryRole final : public Role {
     if (now < ask_at_ || address.empty()) return false;
     auto listed = query::ask_registry(http_, address, parts_.token, parts_.reject_token,
                                       call.within(std::chrono::seconds(10), *deps_.clock));
-    if (listed) {
-      listed_ = *std::move(listed);
-      ask_at_ = now + told_.duration("registry_interval");
-      return true;
-    }
-    deps_.logger->log({.level = LogLevel::debug,
-                       .logger = "query",
-                       .message = listed.error().message,
-                       .fields = {},
-                       .request_id = {}});
-    return false;
+    if (!call.stop.stop_requested())
+      admin_answers_.note(listed ? Result<void>() : Result<void>(listed.error()));
+    if (!listed) return false;
+    listed_ = *std::move(listed);
+    ask_at_ = now + told_.duration("registry_interval");
+    return true;
   }
 
   static constexpr std::chrono::seconds kPause{1};
@@ -327,6 +328,7 @@ class QueryRole final : public Role {
   http::Site site_;
   web::HttpClient http_;
   ServiceToken token_;
+  Answering admin_answers_{"admin", "query", deps_};
   const std::vector<query::Owner> named_;
   std::vector<query::Owner> listed_;  // by the admin; of the thread that looks for elements
   Clock::SteadyTime ask_at_;

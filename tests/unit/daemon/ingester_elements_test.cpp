@@ -15,6 +15,7 @@
 
 #include "roles/ingester/sources.hpp"
 #include "support/fake_clock.hpp"
+#include "support/kept_log.hpp"
 #include "support/scripted_http.hpp"
 
 namespace artcache::ingester {
@@ -231,6 +232,38 @@ TEST_SUITE("ingester elements") {
     clock.advance(2s);
     elements.refresh({});
     CHECK(elements.complete());
+  }
+
+  TEST_CASE("the log says once why a source names no elements, and once that it does again") {
+    test::KeptLog log;
+    test::FakeClock clock;
+    std::atomic<bool> away = true;
+    const ElementSource source{.name = "admin", .addresses = [&](const Call&) -> Result<Urls> {
+                                 if (away) return Error{Errc::unavailable, "401 to the account"};
+                                 return Urls();
+                               }};
+    web::HttpClient http({});
+    const Deps deps{.clock = &clock, .logger = &log};
+    Elements elements({.poll_every = 1h}, {source}, http, deps);
+    CHECK(elements.sources().front().state.empty());
+    const auto look = [&] {
+      clock.advance(2s);
+      elements.refresh({});
+    };
+    const std::string gone =
+                          "WARNING: Who names storage elements does not; those that were known "
+                          "count | source=admin reason=\"unavailable: 401 to the account\"",
+                      back = "INFO: Storage elements are named again | source=admin";
+    for (int i = 0; i < 3; ++i) look();
+    CHECK(log.count(gone) == 1);
+    CHECK(elements.sources().front().state == "unavailable");
+    away = false;
+    for (int i = 0; i < 3; ++i) look();
+    CHECK(log.count(back) == 1);
+    CHECK(elements.sources().front().state == "ok");
+    away = true;
+    look();
+    CHECK(log.count(gone) == 2);
   }
 
   TEST_CASE("that an element is still there is no news; what cannot be read is") {
