@@ -115,7 +115,7 @@ struct FileInfo {
   Timestamp modified;
 };
 
-/// Reads one file from front to back. For one thread at a time.
+/// Reads one file from front to back. For one thread at a time. Must not outlive its storage.
 class ARTCACHE_EXPORT ByteReader {
  public:
   virtual ~ByteReader() = default;
@@ -127,7 +127,7 @@ class ARTCACHE_EXPORT ByteReader {
 };
 
 /// A file in the making, visible to nobody until commit(). Destroyed without a commit it leaves
-/// nothing behind. For one thread at a time.
+/// nothing behind. For one thread at a time. Must not outlive its storage.
 class ARTCACHE_EXPORT StagedFile {
  public:
   virtual ~StagedFile() = default;
@@ -181,8 +181,8 @@ class ARTCACHE_EXPORT StorageBackend {
   [[nodiscard]] virtual std::string describe() const = 0;
   [[nodiscard]] virtual const StorageCapabilities& capabilities() const = 0;
 
-  /// Keeps a file of this machine out of every listing, with the files that SQLite puts beside it
-  /// (-wal, -shm, -journal): the index, when it lies inside the storage. Call before listing.
+  /// Keeps an index in SQLite that lies inside the storage out of every listing, with the files
+  /// beside it (-wal, -shm, -journal, -peers, -owners, -PREFIX_owners). Call before listing.
   virtual void hide(std::string_view absolute_path) = 0;
 
   /// Hands every file to `sink`, in no order, a bounded batch at a time; memory does not grow with

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Check and repair: what they find, what they mend, and what they leave alone.
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 
 #include "conformance/reconcile_suite.hpp"
 #include "support/faulty_storage.hpp"
@@ -40,6 +42,22 @@ void damage(Store& store) {
 }  // namespace
 
 TEST_SUITE("check") {
+  TEST_CASE("no file of an index that lies inside the storage is data") {
+    const TempDir folder;
+    for (const std::string prefix : {"", "se_01"}) {
+      INFO("prefix ", prefix);
+      const std::string root = folder / ("files" + prefix), index = root + "/index.db";
+      std::filesystem::create_directory(root);
+      Store store("file://" + root, "sqlite://" + index + "?prefix=" + prefix);
+      store.storage->hide(index);
+      store.fill(0, 3);
+      store.full();
+      const auto beside = std::filesystem::directory_iterator(root);
+      CHECK(std::distance(begin(beside), end(beside)) > 3);
+      CHECK(store.check().findings.empty());
+    }
+  }
+
   TEST_CASE("a check finds each kind of damage, exactly, and changes nothing") {
     for_each_store([](Store& store) {
       damage(store);

@@ -173,14 +173,16 @@ TEST_SUITE("file storage") {
     REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
   }
 
-  TEST_CASE("files are hidden with what SQLite puts beside them") {
+  TEST_CASE("files are hidden with what an index puts beside them") {
     const TempDir dir;
     fs::create_directory(dir / "root");
     fs::create_symlink(dir / "root", dir / "alias");
     const auto storage = open_in(dir / "root");
-    for (const char* name : {"index.db", "index.db-wal", "index.db-shm", "index.db-journal",
-                             "index.db-lock", "index.dbx", "sub/index.db", "sub/other.db", "z.db",
-                             "target.db", "later/new.db", "later/file"})
+    for (const char* name :
+         {"index.db", "index.db-wal", "index.db-shm", "index.db-journal", "index.db-peers",
+          "index.db-owners", "index.db-se_01_owners", "index.dbx", "index.db-lock",
+          "index.db-.owners", "index.dbowners", "sub/index.db", "sub/other.db", "z.db", "target.db",
+          "later/new.db", "later/file"})
       put(*storage, name, "x");
     fs::create_symlink("target.db", dir / "root/link.db");
     storage->hide(dir / "root/index.db");
@@ -189,8 +191,9 @@ TEST_SUITE("file storage") {
     storage->hide(dir / "root/later/new.db");
     storage->hide("/nowhere/z.db");
     const Listed listed = list_all(*storage);
-    CHECK(listed.paths() ==
-          std::vector<std::string>{"index.dbx", "later/file", "sub/index.db", "z.db"});
+    CHECK(listed.paths() == std::vector<std::string>{"index.db-.owners", "index.db-lock",
+                                                     "index.dbowners", "index.dbx", "later/file",
+                                                     "sub/index.db", "z.db"});
     CHECK(listed.problems.empty());
   }
 

@@ -4,10 +4,27 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <system_error>
 
 namespace artcache::file {
+namespace {
+
+/// What follows the name of an index in SQLite in those of the files beside it.
+constexpr std::array<std::string_view, 4> kBesideAnIndex{"-wal", "-shm", "-journal", "-peers"};
+
+/// "-owners" or "-PREFIX_owners": one file may hold several indexes.
+bool is_of_owners(std::string_view rest) {
+  constexpr std::string_view kOwners = "_owners";
+  if (rest == "-owners") return true;
+  if (!rest.starts_with('-') || !rest.ends_with(kOwners)) return false;
+  return std::ranges::all_of(rest.substr(1, rest.size() - 1 - kOwners.size()), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+}  // namespace
 
 HiddenFiles::HiddenFiles(const std::vector<std::string>& absolute_paths, std::string_view root) {
   for (const std::string& path : absolute_paths) {
@@ -54,8 +71,8 @@ bool HiddenFiles::covers(const std::vector<std::string>& names, std::string_view
   return std::ranges::any_of(names, [&](const std::string& hidden) {
     if (!name.starts_with(hidden)) return false;
     const std::string_view rest = name.substr(hidden.size());
-    return rest.empty() || rest == "-wal" || rest == "-shm" || rest == "-journal" ||
-           rest == "-lock";
+    return rest.empty() || std::ranges::find(kBesideAnIndex, rest) != kBesideAnIndex.end() ||
+           is_of_owners(rest);
   });
 }
 

@@ -33,7 +33,7 @@ class HiddenFiles {
   [[nodiscard]] bool empty() const { return files_.empty(); }
   /// The names that are hidden in the folder open as `fd`, called `path` below the root.
   [[nodiscard]] std::vector<std::string> names_in(int fd, std::string_view path) const;
-  /// True for one of `names` and for what SQLite and our own locks put beside it.
+  /// True for one of `names` and for what an index puts beside itself.
   static bool covers(const std::vector<std::string>& names, std::string_view name);
 
  private:
