@@ -313,3 +313,32 @@ TEST_SUITE("repair") {
     CHECK_FALSE(good(store.storage->stat(Store::sidecar_of(sample_entry(1)), {})).has_value());
   }
 }
+
+TEST_SUITE("freshness") {
+  TEST_CASE("an entry that nobody has scanned goes with its sidecar, or to another one of its id") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      const FileEntry copied = sample_entry(3);
+      store.full();
+      store.put_sidecar(copied, "copies/3.attr.json");
+      store.incremental();
+      for (const std::uint64_t n : {1U, 2U, 3U}) {
+        const FileId id = sample_id(n);
+        const std::string path = good(store.index->briefs({&id, 1}, {})).front()->sidecar_path;
+        const std::string_view unscanned = path;
+        good(store.index->apply({.unscanned = {&unscanned, 1}}, {}));
+        store.remove(path);
+      }
+      CHECK(good(store.service->refresh(sample_id(1), {})) == RefreshOutcome::removed);
+      store.clock.advance(std::chrono::hours(25));
+      const RebuildReport report = good(store.service->cleanup_expired({}));
+      CHECK(report.statistics.entries_deleted == 4);
+      CHECK(report.statistics.entries_refreshed == 3);
+      CHECK_FALSE(store.find(1));
+      CHECK_FALSE(store.find(2));
+      CHECK(store.find(3)->entry == copied);
+      CHECK(store.check().is_consistent());
+      CHECK(store.check().count(FindingKind::expired) == 0);
+    });
+  }
+}

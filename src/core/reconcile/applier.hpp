@@ -57,6 +57,8 @@ class Applier {
     std::string path;
   };
   Result<std::vector<char>> remove(std::span<const Gone> gone);
+  /// The same of one entry, unless another sidecar of its id can take the place.
+  Result<Settled> replace(const FileId& id, const RowBrief& row);
   /// Takes out of the scan table what a listing did not show, and no entry comes from.
   Result<void> forget(std::span<const ScannedFile> stale);
 
@@ -70,7 +72,6 @@ class Applier {
   Result<void> forget_paths(std::span<const std::string_view> paths);
   Result<void> settle_gone(const Chunk& chunk, std::vector<Settled>& outcomes);
   Result<void> yield_to_twin(const Opened& file);
-  Result<Settled> replace(const FileId& id, const RowBrief& row);
 
   const Context& context_;
   Session& session_;

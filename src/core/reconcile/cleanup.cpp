@@ -53,6 +53,37 @@ Result<Expired> expired_entries(const Context& context, Timestamp now,
   return expired;
 }
 
+/// An entry whose sidecar is gone, and of which the scan table does not say that this was its own:
+/// a row that came by hand.
+struct Unscanned {
+  std::size_t at = 0;  ///< among the ids that are refreshed
+  FileId id;
+  const RowBrief* row = nullptr;  ///< as it was before the sidecar was looked for
+};
+
+/// Another sidecar of the file takes the place of the one that is gone; without one the entry goes.
+Result<void> settle_unscanned(const Context& context, std::span<const Unscanned> entries,
+                              Session& session, Applier& applier,
+                              std::vector<RefreshOutcome>& outcomes) {
+  std::vector<Applier::Gone> gone;
+  std::vector<std::size_t> at;
+  for (const Unscanned& entry : entries) {
+    ARTCACHE_TRY(const auto others, context.index.scanned_paths_of(entry.id, session.call()));
+    if (!others.empty()) {
+      ARTCACHE_TRY(const Settled settled, applier.replace(entry.id, *entry.row));
+      outcomes[entry.at] = outcome_of(settled);
+      continue;
+    }
+    gone.push_back({entry.id, entry.row->revision, entry.row->sidecar_path});
+    at.push_back(entry.at);
+  }
+  if (gone.empty()) return {};
+  ARTCACHE_TRY(const auto removed, applier.remove(gone));
+  for (std::size_t n = 0; n < gone.size(); ++n)
+    outcomes[at[n]] = outcome_of(removed[n] != 0 ? Settled::removed : Settled::moved);
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<RefreshOutcome>> refresh(const Context& context, std::span<const FileId> ids,
@@ -70,7 +101,13 @@ Result<std::vector<RefreshOutcome>> refresh(const Context& context, std::span<co
   if (paths.empty()) return outcomes;
   Applier applier(context, session, tally, statistics);
   ARTCACHE_TRY(const auto settled, applier.settle(std::move(paths)));
-  for (std::size_t n = 0; n < settled.size(); ++n) outcomes[at[n]] = outcome_of(settled[n]);
+  std::vector<Unscanned> unscanned;
+  for (std::size_t n = 0; n < settled.size(); ++n) {
+    const std::size_t i = at[n];
+    outcomes[i] = outcome_of(settled[n]);
+    if (settled[n] == Settled::forgotten) unscanned.push_back({i, ids[i], &*rows[i]});
+  }
+  ARTCACHE_CHECK(settle_unscanned(context, unscanned, session, applier, outcomes));
   return outcomes;
 }
 
