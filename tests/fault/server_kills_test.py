@@ -5,7 +5,8 @@
 The programs go on, or end with an error that names the server, never by a signal. The index is
 whole when its server is back, what was acknowledged is there, and the same command then succeeds.
 
-usage: server_kills_test.py SERVICES ARTCACHE; ARTCACHE_ROUNDS sets the kills of each kind (2)
+usage: server_kills_test.py SERVICES ARTCACHE; ARTCACHE_ROUNDS sets the kills of each kind (2),
+ARTCACHE_SEED their moments
 """
 import concurrent.futures
 import hashlib
@@ -26,7 +27,8 @@ from artcache_services import sigv4, state  # noqa: E402
 
 PROGRAM = SERVICES = STATE = ""
 ROUNDS = int(os.environ.get("ARTCACHE_ROUNDS", "2"))
-FILES = 1200
+SEED = int(os.environ.get("ARTCACHE_SEED", str(random.randrange(1 << 30))))
+FILES, FILES_PER_SECOND = 3000, 800  # seconds of room for a server to be killed in the middle
 DATABASE, BUCKET = "postgres", "radosgw-bluestore"
 
 
@@ -78,8 +80,8 @@ class ServerKills(unittest.TestCase):
 
     def killed_in(self, server, both, after):
         """A rebuild in whose middle the server is killed; it is there again a little later."""
-        child = subprocess.Popen([PROGRAM, "rebuild", *both, "-v", "--files-per-second", "800",
-                                  "--timeout", "60"],
+        child = subprocess.Popen([PROGRAM, "rebuild", *both, "-v", "--files-per-second",
+                                  str(FILES_PER_SECOND), "--timeout", "60"],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         time.sleep(after)
         self.assertIsNone(child.poll(), "it had ended before")
@@ -168,6 +170,8 @@ def main():
                 started = state.read(STATE)["services"]
                 code = 0 if DATABASE in started and BUCKET in started else 77
             if code == 0:
+                print(f"ARTCACHE_SEED={SEED}", flush=True)
+                random.seed(SEED)
                 tests = unittest.defaultTestLoader.loadTestsFromTestCase(ServerKills)
                 code = int(not unittest.TextTestRunner(verbosity=1).run(tests).wasSuccessful())
         finally:
