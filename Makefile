@@ -31,7 +31,7 @@ acceptance:  ## run the documents of the specification on real servers, every ro
 bench:  ## measure: each figure beside its floor from the same run
 	@scripts/bench $(ARGS)
 
-bench-peers:  ## measure a first rebuild beside the original's loop, and DuckDB where it is installed
+bench-peers:  ## measure a first rebuild beside the original's loop, and DuckDB (ARTCACHE_DUCKDB)
 	@scripts/bench-peers $(ARGS)
 
 soak:  ## mixed traffic on artcached for MINUTES (60): memory, descriptors, latency stay flat
