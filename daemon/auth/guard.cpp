@@ -72,6 +72,8 @@ const std::vector<std::string>& known_roles() {
   return roles;
 }
 
+Rule writers() { return {.roles = {"admin", "super_admin", "operator", "user"}}; }
+
 std::optional<std::string_view> bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer ";
   if (authorization.size() <= kScheme.size() ||

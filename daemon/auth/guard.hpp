@@ -63,6 +63,9 @@ class Gate {
 /// Every role that there is, in lower case.
 const std::vector<std::string>& known_roles();
 
+/// Who may put files and change what is said of them: every role but those that only read.
+Rule writers();
+
 /// What stands behind `Bearer ` in the header, in any case of that word; nothing for other schemes.
 std::optional<std::string_view> bearer_token(std::string_view authorization);
 

@@ -332,6 +332,22 @@ class BadInput(unittest.TestCase):
             for file_id in (self.sent["file_id"], uuid.uuid4()):
                 self.ask(403, "DELETE", "se-01", f"/api/v1/files/{file_id}", headers=token)
 
+    def test_who_only_reads_puts_changes_and_finalizes_nothing(self):
+        body, kind = form("a", b"x")
+        file = self.sent["file_id"]
+        writes = [("POST", "se-01", UPLOAD), ("POST", "ingester", UPLOAD),
+                  ("POST", "ingester", "/api/v1/upload"),
+                  ("PATCH", "se-01", f"/api/v1/files/{file}"),
+                  ("POST", "ingester", f"/api/v1/finalize/{file}")]
+        for role in ("readonly", "auditor"):
+            token = {"Authorization": f"Bearer {self.minted(role=role)}"}
+            self.daemon.call("GET", "se-01", f"/api/v1/files/{file}", headers=token)
+            for method, where, path in writes:
+                with self.subTest(role=role, path=path, where=where):
+                    said = self.ask(403, method, where, path, body=body, headers={**kind, **token})
+                    self.assertIn("Required role", said)
+        self.ask(404, "GET", "ingester", f"/api/v1/finalize/{uuid.uuid4()}/status", headers=token)
+
     def test_headers_without_end_or_sense(self):
         many = "\r\n".join(f"X-{i}: y" for i in range(10_000))
         self.assertEqual(self.wire(self.head("GET", "/health/live", many))[0], 431)

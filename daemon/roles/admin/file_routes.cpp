@@ -241,7 +241,7 @@ Result<void> add_file_routes(http::Site& site, Parts& parts) {
                                    : http::BodyShape{}},
         rule));
   };
-  const auth::Rule writers{.roles = {"admin", "super_admin", "operator", "user"}};
+  const auth::Rule writers = auth::writers();
   const auth::Rule admins{.roles = {"admin", "super_admin"}};
   ARTCACHE_CHECK(look(all, "Files of all storage elements, the newest first", list, kListQuery));
   ARTCACHE_CHECK(look(one, "What is known of a file", show, kShowQuery));

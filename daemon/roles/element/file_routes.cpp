@@ -401,7 +401,7 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
         .handler = positioned(element, of_file(element, update)),
         .summary = "Changes description, version, metadata, tags, retention",
         .body = {http::BodyShape::Media::json, kChangesBody}},
-       any},
+       auth::writers()},
       {{.method = Method::del,
         .pattern = one,
         .handler = positioned(element, of_file(element, remove)),

@@ -266,7 +266,7 @@ Result<void> add_upload_route(Element& element, http::Site& site) {
   route.handler =
       positioned(element, [&element](Request& request) { return upload(element, request); });
   route.body = {http::BodyShape::Media::form_data, kUploadBody};
-  return site.add(element.parts().gate->protect(std::move(route), {}));
+  return site.add(element.parts().gate->protect(std::move(route), auth::writers()));
 }
 
 }  // namespace artcache::element

@@ -111,7 +111,8 @@ Result<void> add_finalize_routes(http::Site& site, Parts& parts, Finalizer& fina
   begin.summary = "Makes a temporary file permanent";
   begin.body = {http::BodyShape::Media::json, kFinalizeBody};
   begin.handler = [&finalizer](Request& request) { return finalize(finalizer, request); };
-  if (auto added = site.add(parts.gate->protect(std::move(begin), {})); !added) return added;
+  if (auto added = site.add(parts.gate->protect(std::move(begin), auth::writers())); !added)
+    return added;
   http::Route look{.pattern = "/api/v1/finalize/{transaction_id}/status"};
   look.summary = "How far that is";
   look.handler = [&parts](Request& request) { return status(parts, request); };

@@ -12,7 +12,6 @@ namespace {
 using http::Reply;
 using http::Request;
 
-// Fields, headers and boundaries beside the file.
 // As UploadForm reads them.
 constexpr http::BodyField kUploadBody[] = {{"file", "file", http::BodyField::Need::needed},
                                            {"retention_policy", "string"},
@@ -23,6 +22,7 @@ constexpr http::BodyField kUploadBody[] = {{"file", "file", http::BodyField::Nee
                                            {"custom_attributes", "string"},
                                            {"description", "string"},
                                            {"version", "string"}};
+// Fields, headers and boundaries beside the file.
 constexpr std::uint64_t kFormMost = 1024 * std::uint64_t{1024};
 
 Reply upload(Parts& parts, Request& request) {
@@ -53,7 +53,8 @@ Result<void> add_upload_routes(http::Site& site, Parts& parts) {
     route.summary = "Stores a file on the element that is filled next";
     route.handler = [&parts](Request& request) { return upload(parts, request); };
     route.body = {http::BodyShape::Media::form_data, kUploadBody};
-    if (auto added = site.add(parts.gate->protect(std::move(route), {})); !added) return added;
+    if (auto added = site.add(parts.gate->protect(std::move(route), auth::writers())); !added)
+      return added;
   }
   return {};
 }

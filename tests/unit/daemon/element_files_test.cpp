@@ -109,7 +109,6 @@ TEST_CASE("tags are words with commas, or a list of any") {
   };
   CHECK(tags(Stand::field("tags", "a,b") + Stand::field("tags", "c")) == R"(["a","b","c"])");
   CHECK(tags(Stand::field("tags", R"(["New York, NY", "b"])")) == R"(["New York, NY","b"])");
-  // What was no list is none now.
   CHECK(tags(Stand::field("tags", "[draft], x")) == R"(["[draft]","x"])");
 }
 
@@ -329,6 +328,26 @@ TEST_CASE("who may not is told so before anything is told about what exists") {
   }
   CHECK(stand.ask({.target = known, .role = "user"}).status == 200);
   CHECK(stand.ask({.method = Method::del, .target = known, .role = "operator"}).status == 204);
+}
+
+TEST_CASE("who only reads puts and changes nothing") {
+  Stand stand;
+  const std::string target = "/api/v1/files/" + stand.upload("x");
+  const auto as = [&](Ask ask, const std::string& role) {
+    ask.role = role;
+    return stand.ask(std::move(ask)).status;
+  };
+  const Ask change{.method = Method::patch, .target = target, .body = R"({"version":"2"})"};
+  for (const char* role : {"auditor", "readonly"}) {
+    CHECK(as(Stand::upload_of("y"), role) == 403);
+    CHECK(as(change, role) == 403);
+  }
+  CHECK(stand.files_on_disk() == 2);
+  CHECK(stand.get(target).at("version") == "null");
+  for (const char* role : {"user", "operator", "admin", "super_admin"}) {
+    CHECK(as(Stand::upload_of("y"), role) == 201);
+    CHECK(as(change, role) == 200);
+  }
 }
 
 TEST_CASE("modes allow what they allow") {
