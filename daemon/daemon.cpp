@@ -68,6 +68,7 @@ Result<void> Daemon::make_one(const config::Instance& instance, const Call& call
                       .deps = deps_,
                       .backends = &backends_,
                       .addresses = [this](std::string_view name) { return address_of(name); },
+                      .workers = plan_.daemon.number("workers"),
                       .call = call};
   std::error_code error;
   std::filesystem::create_directories(context.data, error);

@@ -53,6 +53,7 @@ struct RoleContext {
   Deps deps;                                   ///< outlive the role
   const Backends* backends = nullptr;          ///< outlives the role
   Addresses addresses;                         ///< of all sites in this process
+  std::size_t workers = 1;                     ///< that all roles of the process share
   Call call;                                   ///< stops when the process is told to
 };
 

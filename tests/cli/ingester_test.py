@@ -2,6 +2,7 @@
 """The ingester over HTTP: files go to the element that is filled next and arrive there whole, or
 not at all; temporary ones become permanent, whoever is killed meanwhile."""
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -195,6 +196,21 @@ class Uploads(WithServers):
             self.assertEqual(self.headers["Retry-After"], "30")
 
 
+class Lasting(Full):
+    """A lasting element that takes files and never comes to the end of one."""
+
+    def do_GET(self):
+        if self.path.startswith("/api/v1/files/"):
+            return self.answer(404, {"detail": "not here"})
+        self.answer(200, {"element_id": "se-lasting", "mode": "rw", "priority": 1,
+                          "capacity_bytes": 10 ** 12, "used_bytes": 0, "status": "operational"})
+    do_HEAD = do_GET
+
+    def do_POST(self):
+        self.server.may_end.wait()
+        self.close_connection = True
+
+
 class Deaths(WithServers):
     def test_a_client_that_goes_before_the_answer_leaves_no_copy_behind(self):
         element = self.serving(Silent)
@@ -301,7 +317,7 @@ class Deaths(WithServers):
         self.until(self.upload_works)
 
 
-class Finalizes(Stand):
+class Finalizes(WithServers):
     def finalize(self, file_id, check=202, **body):
         return self.call("POST", "ingester", f"/api/v1/finalize/{file_id}", check,
                          body=json.dumps(body))
@@ -398,6 +414,29 @@ class Finalizes(Stand):
             thread.join()
         self.assertEqual({status for status, _ in answers}, {202}, answers)
         self.assertEqual(len({json.loads(body)["transaction_id"] for _, body in answers}), 1)
+
+    def test_finalizes_that_are_waited_for_leave_workers_to_others(self):
+        lasting, port = self.serving(Lasting), free_port()
+        lasting.may_end = threading.Event()
+        self.addCleanup(lasting.may_end.set)
+        self.ingester([f"http://127.0.0.1:{port}", f"http://127.0.0.1:{lasting.server_port}"],
+                      **{"daemon.workers": 8, "ingester.finalize_wait": "1h"})
+        self.element("se-11", port, 1)
+        self.wait_for_elements(2)
+        begun = {self.upload(f"{i}.txt", b"x")["file_id"] for i in range(12)}
+        answers = []
+
+        def begin(file_id):
+            with contextlib.suppress(OSError):  # those that wait are cut off at the end
+                answers.append(self.finalize(file_id))
+
+        for file_id in begun:
+            threading.Thread(target=begin, args=(file_id,), daemon=True).start()
+        # Two of them wait, and nobody else has to.
+        self.until(lambda: len(answers) >= 10, answers)
+        self.assertEqual({one["status"] for one in answers} - {"copying"}, set())
+        self.assertEqual(self.status(answers[0]["transaction_id"])["status"], "copying")
+        self.assertEqual(len(answers), 10)
 
     def test_a_finalize_goes_on_after_a_kill(self):
         wait = {"ingester__finalize_wait": "0", "ingester__finalize_cleanup_after": "1s"}

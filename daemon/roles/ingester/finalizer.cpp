@@ -19,6 +19,25 @@ std::chrono::seconds pause_after(std::uint32_t attempts) {
   return std::min(pause, kPauseMost);
 }
 
+/// One of the requests that wait, as long as it lives, where there is room for one more.
+class Seat {
+ public:
+  Seat(std::atomic<std::size_t>& taken, std::size_t most)
+      : all_(taken), taken_(all_.fetch_add(1) < most) {
+    if (!taken_) --all_;
+  }
+  ~Seat() {
+    if (taken_) --all_;
+  }
+  Seat(const Seat&) = delete;
+  Seat& operator=(const Seat&) = delete;
+  [[nodiscard]] bool taken() const { return taken_; }
+
+ private:
+  std::atomic<std::size_t>& all_;
+  const bool taken_;
+};
+
 std::optional<Error> failure_of(const Result<void>& done) {
   return done ? std::nullopt : std::optional(done.error());
 }
@@ -137,7 +156,9 @@ Result<ElementView> Finalizer::choose_target(const FinalizeWish& wish, std::uint
 }
 
 Result<Finalize> Finalizer::wait(const std::string& id, const Call& call) {
-  const auto until = parts_.deps.clock->steady() + parts_.options.finalize_wait;
+  const Seat seat(waits_, parts_.options.finalize_waits_most);
+  auto until = parts_.deps.clock->steady();
+  if (seat.taken()) until += parts_.options.finalize_wait;
   for (;;) {
     ARTCACHE_TRY(auto found,
                  parts_.database->read(call, [&](db::Session& s) { return find_finalize(s, id); }));

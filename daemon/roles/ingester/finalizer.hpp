@@ -2,6 +2,7 @@
 // Runs finalizes to their end, over restarts; and removes files where they are not to be.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <optional>
 #include <set>
@@ -49,8 +50,8 @@ class Finalizer {
   /// is permanent already), unavailable (an element that may have it is away, no element takes
   /// it), and those of the database.
   Result<Finalize> begin(const FinalizeWish& wish, const Call& call);
-  /// As it is when it has ended, or after Options::finalize_wait. Errors: not_found, cancelled, and
-  /// those of the database.
+  /// As it is when it has ended, or after Options::finalize_wait; at once when finalize_waits_most
+  /// wait already. Errors: not_found, cancelled, and those of the database.
   Result<Finalize> wait(const std::string& id, const Call& call);
 
  private:
@@ -86,6 +87,7 @@ class Finalizer {
   const Parts& parts_;
   util::Mutex mutex_;
   util::CondVar changed_;
+  std::atomic<std::size_t> waits_ = 0;
   std::set<std::string> busy_ ARTCACHE_GUARDED_BY(mutex_);
   std::map<std::string, Clock::SteadyTime> not_before_ ARTCACHE_GUARDED_BY(mutex_);
   std::vector<std::jthread> threads_;

@@ -30,6 +30,7 @@ struct Options {
   /// How long the source is readable beside the copy.
   std::chrono::microseconds finalize_cleanup_after = std::chrono::hours(24);
   std::chrono::nanoseconds finalize_wait = std::chrono::seconds(30);  ///< of one request
+  std::size_t finalize_waits_most = 8;  ///< so many requests at a time wait, each with a worker
 };
 
 /// Lives as long as the role; everything it points to lives longer.

@@ -99,6 +99,9 @@ constexpr std::array kSettings{
                        "same"},
 };
 
+// The other workers are for those who do not wait.
+constexpr std::size_t kShareOfWaits = 4;
+
 Result<ingester::Options> options_of(const config::Settings& told) {
   ingester::Options out;
   out.upload_most = told.number("upload_max_size");
@@ -227,7 +230,8 @@ Result<void> check_ingester(const config::Settings& told) {
 Result<std::unique_ptr<Role>> make_ingester(const RoleContext& context) {
   const config::Settings& told = *context.settings;
   ARTCACHE_CHECK(check_ingester(told));
-  ARTCACHE_TRY(const auto options, options_of(told));
+  ARTCACHE_TRY(auto options, options_of(told));
+  options.finalize_waits_most = context.workers / kShareOfWaits;
   std::string address = told.text("database");
   if (address.empty()) address = "sqlite://" + (context.data / "ingester.db").string();
   ARTCACHE_TRY(auto database, db::Database::open(address, "ingester", ingester::migrate,
