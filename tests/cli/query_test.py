@@ -125,6 +125,13 @@ class Search(unittest.TestCase):
         self.assertEqual(part["Content-Range"], f"bytes 10-14/{len(content)}")
         status, _, _ = self.ask("GET", "query", path, headers={"If-None-Match": headers["ETag"]})
         self.assertEqual(status, 304)
+        for condition, refusal in (({"If-Match": '"another"'}, 412),
+                                   ({"Range": f"bytes={len(content)}-"}, 416)):
+            said = [self.ask("GET", where, path, headers=condition) for where in ("se-01", "query")]
+            self.assertEqual({status for status, _, _ in said}, {refusal})
+            self.assertTrue(json.loads(said[0][2])["detail"])
+            self.assertEqual(said[1][2], said[0][2])
+            self.assertEqual(said[1][1]["Content-Range"], said[0][1]["Content-Range"])
         self.call("DELETE", "se-01", f"/api/v1/files/{file}", 204)
         self.until(lambda: self.ask("GET", "query", f"/api/v1/files/{file}")[0],
                    lambda status: status == 404)

@@ -115,8 +115,17 @@ Result<Stream> ask(Parts& parts, const std::string& url, const Request& request)
   return Error{Errc::internal, "download: no answer"};
 }
 
-http::Response pass_on(Stream stream, Metrics& metrics) {
+/// What the file has against the request; in our words, since the element's are not read.
+Problem objection(const web::HttpHead& head) {
+  if (head.status == 412) return {.status = 412, .detail = "The file is another one by now"};
+  return {.status = 416,
+          .detail = "The range begins behind the end of the file",
+          .headers = {{"Content-Range", std::string(head.header("content-range"))}}};
+}
+
+Reply pass_on(Stream stream, Metrics& metrics) {
   const web::HttpHead& head = stream->head();
+  if (head.status == 412 || head.status == 416) return objection(head);
   http::Response response{.status = head.status};
   for (const auto& [name, spelled] : kAnswered)
     if (const auto value = head.header(name); !value.empty())
