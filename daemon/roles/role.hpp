@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/operations.hpp"
@@ -79,6 +80,21 @@ struct RoleKind {
 /// The account that --demo has, for people and for its roles.
 inline constexpr std::string_view kDemoClient = "sa_prod_admin_service_11710636";
 inline constexpr std::string_view kDemoSecret = "Test-Password123";
+
+/// Tells a role what it is to be in the demonstration, but for what was said on the command line or
+/// in the environment: that stands.
+class DemoSettings {
+ public:
+  explicit DemoSettings(config::Settings& settings) : settings_(settings) {}
+  /// Errors: those of Settings::put().
+  [[nodiscard]] Result<void> say(std::string_view name, std::string value) const {
+    return settings_.was_said(name) ? Result<void>()
+                                    : settings_.put(name, std::move(value), "demo");
+  }
+
+ private:
+  config::Settings& settings_;
+};
 
 /// daemon/roles/element
 const RoleKind& element_role();

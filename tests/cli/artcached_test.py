@@ -2,6 +2,7 @@
 """artcached as a program: its command line, its configuration, its exit codes."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,15 @@ class Configuration(unittest.TestCase):
         self.assertIn("a.toml:1", self.refused("[daemon\n"))
         self.assertIn("a.toml:1: there is no role 'deamon'; did you mean 'daemon'?",
                       self.refused("[deamon]\n"))
+
+    def test_what_was_said_stands_in_the_demonstration_too(self):
+        said = {"admin.second_account_client_id": "mine", "element.se-01.priority": "7",
+                "ingester.client_id": "mine", "query.elements": "se-02"}
+        flags = [word for name, value in said.items() for word in ("--set", f"{name}={value}")]
+        printed = run("--demo", "--print-config", *flags, check=0).stdout
+        for name, value in said.items():
+            line = re.escape(name.rpartition(".")[2]) + r' = "?' + value + '"?  # --set'
+            self.assertRegex(printed, line)
 
     def test_a_file_that_is_not_there_is_named(self):
         self.assertIn("/nowhere.toml", run("--config", "/nowhere.toml", check=64).stderr)

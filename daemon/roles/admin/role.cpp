@@ -225,13 +225,11 @@ Result<std::unique_ptr<Role>> make_admin(const RoleContext& context) {
 
 Result<void> demo_admin(std::string_view, const std::filesystem::path&,
                         config::Settings& settings) {
-  const auto say = [&](std::string_view name, std::string_view value) {
-    return settings.put(name, std::string(value), "--demo");
-  };
-  ARTCACHE_CHECK(say("initial_account_secret", kDemoSecret));
-  ARTCACHE_CHECK(say("initial_account_client_id", kDemoClient));
-  ARTCACHE_CHECK(say("second_account_client_id", "sa_prod_admin_service_abc12345"));
-  return say("initial_admin_password", kDemoSecret);
+  const DemoSettings demo(settings);
+  ARTCACHE_CHECK(demo.say("initial_account_secret", std::string(kDemoSecret)));
+  ARTCACHE_CHECK(demo.say("initial_account_client_id", std::string(kDemoClient)));
+  ARTCACHE_CHECK(demo.say("second_account_client_id", "sa_prod_admin_service_abc12345"));
+  return demo.say("initial_admin_password", std::string(kDemoSecret));
 }
 
 }  // namespace

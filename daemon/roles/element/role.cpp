@@ -228,16 +228,13 @@ Result<std::unique_ptr<Role>> make_element(const RoleContext& context) {
 Result<void> demo_element(std::string_view instance, const std::filesystem::path& root,
                           config::Settings& settings) {
   const std::string number = instance.empty() ? "1" : std::string(1, instance.back());
-  // What was said on the command line stands.
-  const auto say = [&](std::string_view name, std::string value) {
-    return settings.was_said(name) ? Result<void>() : settings.put(name, std::move(value), "demo");
-  };
-  ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
-  ARTCACHE_CHECK(say("mode", number == "3" ? "rw" : "edit"));
-  ARTCACHE_CHECK(say("priority", number + "00"));
-  ARTCACHE_CHECK(say("client_id", std::string(kDemoClient)));
-  ARTCACHE_CHECK(say("client_secret", std::string(kDemoSecret)));
-  return say("max_size", number == "3" ? "1073741824" : "0");
+  const DemoSettings demo(settings);
+  ARTCACHE_CHECK(demo.say("public_key", (root / "admin" / "keys").string()));
+  ARTCACHE_CHECK(demo.say("mode", number == "3" ? "rw" : "edit"));
+  ARTCACHE_CHECK(demo.say("priority", number + "00"));
+  ARTCACHE_CHECK(demo.say("client_id", std::string(kDemoClient)));
+  ARTCACHE_CHECK(demo.say("client_secret", std::string(kDemoSecret)));
+  return demo.say("max_size", number == "3" ? "1073741824" : "0");
 }
 
 }  // namespace

@@ -250,13 +250,11 @@ Result<std::unique_ptr<Role>> make_ingester(const RoleContext& context) {
 /// On the elements of the demonstration, with the account that its admin makes.
 Result<void> demo_ingester(std::string_view, const std::filesystem::path& root,
                            config::Settings& settings) {
-  const auto say = [&](std::string_view name, std::string value) {
-    return settings.was_said(name) ? Result<void>() : settings.put(name, std::move(value), "demo");
-  };
-  ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
-  ARTCACHE_CHECK(say("client_id", std::string(kDemoClient)));
-  ARTCACHE_CHECK(say("client_secret", std::string(kDemoSecret)));
-  return say("elements", "se-01,se-02,se-03");
+  const DemoSettings demo(settings);
+  ARTCACHE_CHECK(demo.say("public_key", (root / "admin" / "keys").string()));
+  ARTCACHE_CHECK(demo.say("client_id", std::string(kDemoClient)));
+  ARTCACHE_CHECK(demo.say("client_secret", std::string(kDemoSecret)));
+  return demo.say("elements", "se-01,se-02,se-03");
 }
 
 }  // namespace

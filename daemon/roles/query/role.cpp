@@ -366,13 +366,11 @@ Result<std::unique_ptr<Role>> make_query(const RoleContext& context) {
 /// Follows the elements of this process, with the account that its admin makes.
 Result<void> demo_query(std::string_view, const std::filesystem::path& root,
                         config::Settings& settings) {
-  const auto say = [&](std::string_view name, std::string value) {
-    return settings.put(name, std::move(value), "demo");
-  };
-  ARTCACHE_CHECK(say("public_key", (root / "admin" / "keys").string()));
-  ARTCACHE_CHECK(say("elements", "se-01,se-02,se-03"));
-  ARTCACHE_CHECK(say("client_id", std::string(kDemoClient)));
-  return say("client_secret", std::string(kDemoSecret));
+  const DemoSettings demo(settings);
+  ARTCACHE_CHECK(demo.say("public_key", (root / "admin" / "keys").string()));
+  ARTCACHE_CHECK(demo.say("elements", "se-01,se-02,se-03"));
+  ARTCACHE_CHECK(demo.say("client_id", std::string(kDemoClient)));
+  return demo.say("client_secret", std::string(kDemoSecret));
 }
 
 }  // namespace
