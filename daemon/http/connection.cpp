@@ -38,7 +38,7 @@ std::string asked(const RequestParser& parser) {
 
 /// What there is to know of a request before it has an Exchange.
 struct Understood {
-  Method method = Method::get;
+  std::optional<Method> method = {};  // nothing: one that nobody knows
   Target target = {};
   Pairs query = {};
   Site::Match match = {};
@@ -52,7 +52,7 @@ Understood understand(const RequestParser& parser, const Site& site) {
     return std::move(understood);
   };
   const auto method = parse_method(parser.method());
-  understood.method = method.value_or(Method::get);
+  if (method) understood.method = *method;
   if (parser.refusal()) return refuse(parser.refusal()->status, parser.refusal()->reason);
   if (!parser.head_done()) return refuse(408, "The header took too long");
   if (!method) return refuse(501, "Method Not Implemented");
@@ -219,7 +219,8 @@ bool Connection::begin(RequestParser& parser) {
   if (wire_->is_plain()) exchange_->body.expect_taps();
   exchange_->route = route;
   Request& request = exchange_->request;
-  request.method = understood.method;
+  request.method = understood.method.value_or(Method::get);
+  known_method_ = understood.method.has_value();
   request.target = parser.target();
   request.path = std::move(understood.target.path);
   request.query = std::move(understood.query);
@@ -443,7 +444,7 @@ void Connection::report(const Finished& finished) {
   const double seconds =
       std::chrono::duration<double>(common_.deps.clock->steady() - began_).count();
   const std::string status = std::to_string(finished.status);
-  const std::string_view method = to_string(request.method);
+  const std::string_view method = known_method_ ? to_string(request.method) : "other";
   const std::string_view route =
       exchange_->route == nullptr ? "none" : std::string_view(exchange_->route->pattern);
   const MetricLabel labels[] = {

@@ -131,6 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const Site& site_;
   std::unique_ptr<Wire> wire_;
   std::string peer_, asked_;
+  bool known_method_ = false;  // of what is asked
   Inbox inbox_;
   asio::steady_timer signal_;
   Clock::SteadyTime deadline_ = Clock::SteadyTime::max(), began_{};

@@ -55,9 +55,13 @@ bool is_pattern(std::string_view pattern) {
   return true;
 }
 
+/// HEAD is what looks and costs nothing, so it begins nothing that lasts.
+bool has_head(const Route& route) {
+  return route.method == Method::get && route.threads != Threads::lasting;
+}
+
 void allow(std::vector<Method>& allowed, Method method) {
   if (std::ranges::find(allowed, method) == allowed.end()) allowed.push_back(method);
-  if (method == Method::get) allow(allowed, Method::head);
 }
 
 }  // namespace
@@ -87,13 +91,14 @@ Site::Match Site::find(Method method, std::string_view path) const {
   if (!path.starts_with('/')) return match;
   for (const Route& route : routes_) {
     if (!fits(route.pattern, path)) continue;
-    if (route.method == method || (method == Method::head && route.method == Method::get)) {
+    if (route.method == method || (method == Method::head && has_head(route))) {
       match.route = &route;
       match.values = values_of(route.pattern, path);
       match.allowed.clear();
       return match;
     }
     allow(match.allowed, route.method);
+    if (has_head(route)) allow(match.allowed, Method::head);
   }
   return match;
 }

@@ -122,8 +122,8 @@ class Site {
     Pairs values;
     std::vector<Method> allowed;  ///< when only the method does not fit: 405 and Allow
   };
-  /// A part that is a word goes before a `{name}`, from the left. HEAD finds the route of GET. Safe
-  /// to call from any thread once nobody adds.
+  /// A part that is a word goes before a `{name}`, from the left. HEAD finds that of GET, but
+  /// for what lasts. Safe to call from any thread once nobody adds.
   [[nodiscard]] Match find(Method method, std::string_view path) const;
   [[nodiscard]] Response render(const Problem& problem, const Request& request) const;
 

@@ -78,7 +78,8 @@ inline constexpr config::Setting kUploadMaxSize{.name = "upload_max_size",
                                                 .kind = config::Kind::number,
                                                 .fallback = "1099511627776",
                                                 .meaning = "bytes that one file may have",
-                                                .least = 1};
+                                                .least = 1,
+                                                .most = std::uint64_t{1} << 62};
 inline constexpr config::Setting kRedis{
     .name = "redis",
     .variable = "REDIS_URL",

@@ -404,6 +404,8 @@ class BadInput(unittest.TestCase):
                 self.assertTrue(line.startswith(f"INFO: {asked}"), line)
                 self.assertRegex(line, f" {status} \\| .*peer=127.0.0.1 .*reason=.*{reason}")
         self.assertEqual(len(told()), len(cases))
+        numbers = self.daemon.ask("GET", "se-03", "/metrics")[2].decode()
+        self.assertIn('site="se-03",method="other",route="none",status="501"', numbers)
 
     def test_a_refusal_stands_in_the_log_with_its_request(self):
         self.daemon.ask("GET", "se-01", "/api/v1/files/not-a-uuid",

@@ -55,11 +55,16 @@ TEST_SUITE("http site") {
   }
 
   TEST_CASE("HEAD finds the route of GET, other methods are told which there are") {
-    const Site site = site_with({{Method::get, "/files/{id}"}, {Method::del, "/files/{id}"}});
+    Site site = site_with({{Method::get, "/files/{id}"}, {Method::del, "/files/{id}"}});
     CHECK(pattern_of(site, Method::head, "/files/7") == "/files/{id}");
     const auto match = site.find(Method::put, "/files/7");
     CHECK(match.route == nullptr);
     CHECK(match.allowed == std::vector{Method::get, Method::head, Method::del});
+    REQUIRE(site.add({.pattern = "/run", .handler = nothing, .threads = Threads::lasting}));
+    CHECK(pattern_of(site, Method::get, "/run") == "/run");
+    const Site::Match lasting = site.find(Method::head, "/run");
+    CHECK(lasting.route == nullptr);
+    CHECK(lasting.allowed == std::vector{Method::get});
     CHECK(site.find(Method::put, "/nowhere").allowed.empty());
   }
 
