@@ -23,7 +23,8 @@ struct HealthPart {
 
 using HealthCheck = std::function<std::vector<HealthPart>(const Call&)>;
 
-/// Adds these routes, but for those that the site has already. All are open to everybody.
+/// Adds these routes, but for those that the site has already. All are open to everybody. The
+/// check is asked with a call that ends after a second.
 /// What is passed must outlive the site.
 void add_operations(http::Site& site, HealthCheck check, const MetricsRegistry& metrics,
                     const Clock& clock);

@@ -39,7 +39,7 @@ class Role {
   virtual void stop() {}
   /// SIGHUP: reads keys and the like anew. On an error the old ones stay.
   virtual Result<void> reload() { return {}; }
-  /// Asked for each /health/ready, on a worker. Should answer within a second.
+  /// Asked for each /health/ready, on a worker. The call ends within a second; so should this.
   virtual std::vector<HealthPart> health(const Call& call) = 0;
 };
 

@@ -19,6 +19,8 @@
 namespace artcache {
 namespace {
 
+constexpr std::chrono::milliseconds kHealthMost{500};  // of index and storage, each
+
 /// What is opened for one element. Members are closed in the reverse order.
 struct Opened {
   std::unique_ptr<StorageBackend> storage;
@@ -174,13 +176,14 @@ class ElementRole final : public Role {
                        .state = error == nullptr ? "ok" : std::string(to_string(error->code)),
                        .works = error == nullptr});
     };
-    const auto head = opened_.index->head(call);
+    // Either has its time, so that the one that hangs is the one that is named.
+    const auto head = opened_.index->head(call.within(kHealthMost, *deps_.clock));
     note("index", head ? nullptr : &head.error());
     // It serves what it has; who is asked for more answers 503 by itself.
     if (head && !head->suspect_reason.empty())
       parts.push_back({.name = "index_suspect",
                        .state = head->suspect_reason + "; POST /api/v1/cache/rebuild mends it"});
-    const auto sign = opened_.storage->stat("health", call);
+    const auto sign = opened_.storage->stat("health", call.within(kHealthMost, *deps_.clock));
     note("storage", sign ? nullptr : &sign.error());
     parts.push_back(trust_.health());
     outward_->append_health(parts);
