@@ -82,8 +82,20 @@ http::Reply internal_one(const Parts& parts, http::Request& request) {
 // Beside it, the members of its /api/v1/info.
 constexpr http::BodyField kRegisterBody[] = {{"api_url", "string", http::BodyField::Need::needed}};
 
+void tell_of(const Parts& parts, LogLevel level, std::string_view message,
+             const http::Request& request, const Deed& deed) {
+  const LogField fields[]{{"element", std::string_view(deed.target)},
+                          {"account", std::string_view(request.identity->name)},
+                          {"details", std::string_view(deed.details)}};
+  parts.deps.logger->log({.level = level,
+                          .logger = "admin",
+                          .message = message,
+                          .fields = fields,
+                          .request_id = request.call.request_id});
+}
+
 /// What an element tells of itself: the members of /api/v1/info, and where it is reached.
-http::Reply register_itself(Parts& parts, http::Request& request) {
+http::Reply register_itself(Parts& parts, http::Request& request, Deed& deed) {
   const auto body = http::read_all(*request.body, 64 * 1024);
   if (!body) return body.error();
   const auto object = JsonMembers::parse(*body);
@@ -94,13 +106,21 @@ http::Reply register_itself(Parts& parts, http::Request& request) {
   if (!url) return unprocessable({{{"body", "api_url"}, url.error().message, "url_parsing"}});
   auto said = parse_info(*body, *url);
   if (!said) return unprocessable({{{"body"}, said.error().message, "value_error"}});
-  auto registered = register_element(parts, std::move(*said), *request.identity, request.call);
-  // The tender would come to it in a few seconds; what it is told of errors is enough.
-  if (!registered) return answer(parts, std::move(registered).error());
-  if (!*registered)
+  deed.target = said->element_id.value_or("");
+  deed.details = "at " + *url;
+  const auto registered = register_element(parts, *said, *request.identity, request.call);
+  if (!registered) return answer(parts, registered.error());
+  if (!registered->element) {
+    tell_of(parts, LogLevel::warning, "An account spoke for a storage element of another", request,
+            deed);
     return http::Problem{.status = 403, .detail = "Another account speaks for this element"};
+  }
+  deed.details = registered->news;
+  deed.of_note = !registered->news.empty();  // not what it says every half minute
+  if (deed.of_note) tell_of(parts, LogLevel::info, "A storage element was entered", request, deed);
+  // The tender would come to it in a few seconds; what it is told of errors is enough.
   static_cast<void>(follow_elements(parts, request.call));
-  return answer(parts, *std::move(*registered));
+  return answer(parts, *registered->element);
 }
 
 http::Reply list(const Parts& parts, http::Request& request) {
@@ -278,7 +298,9 @@ Result<void> add_internal_routes(http::Site& site, Parts& parts) {
   ARTCACHE_CHECK(site.add(parts.gate->protect(
       {.method = http::Method::post,
        .pattern = base + "/register",
-       .handler = [&parts](http::Request& r) { return register_itself(parts, r); },
+       .handler = audited(
+           parts, "storage_element.register",
+           [&parts](http::Request& r, Deed& deed) { return register_itself(parts, r, deed); }),
        .body_most = 64 * 1024,
        .summary = "An element says that it is there, and how it is",
        .body = {http::BodyShape::Media::json, kRegisterBody}},

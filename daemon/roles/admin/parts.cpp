@@ -58,7 +58,7 @@ http::Handler audited(Parts& parts, std::string action, DeedHandler handler) {
     http::Reply reply = handler(request, deed);
     // Who is told to come back later did nothing, and could fill the disk with it.
     const int status = status_of(reply);
-    if (status != 429) record(parts, action, request, deed, status);
+    if (status != 429 && deed.of_note) record(parts, action, request, deed, status);
     return reply;
   };
 }

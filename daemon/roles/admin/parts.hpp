@@ -124,6 +124,7 @@ struct Deed {
   std::string target = {}, details = {};
   /// Where the request has no identity: who it claims to be.
   std::string actor = {};
+  bool of_note = true;  ///< false: nothing came of it, and the trail says nothing
 };
 using DeedHandler = std::function<http::Reply(http::Request&, Deed&)>;
 /// A handler whose every outcome goes to the audit trail, as `action`. What cannot be written

@@ -65,6 +65,16 @@ bool speaks_for(const http::Identity& caller, const StorageElement& known,
   return caller.role == "admin" || known.api_url == address;
 }
 
+/// What decides where tokens and files go, and who may say so.
+std::string news_of(const StorageElement& before, const StorageElement& now) {
+  std::string out;
+  const auto add = [&](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
+  if (before.element_id != now.element_id) add("named at " + now.api_url);
+  if (before.api_url != now.api_url) add("moved from " + before.api_url + " to " + now.api_url);
+  if (before.client_id != now.client_id) add("bound to " + now.client_id.value_or("nobody"));
+  return out;
+}
+
 }  // namespace
 
 Result<std::string> tidy_url(std::string_view text) {
@@ -119,26 +129,25 @@ Result<StorageElement> ask(const Parts& parts, const std::string& api_url, const
   return parse_info(json, api_url);
 }
 
-Result<std::optional<StorageElement>> register_element(Parts& parts, StorageElement said,
-                                                       const http::Identity& caller,
-                                                       const Call& call) {
-  using Entered = std::optional<StorageElement>;
+Result<Registered> register_element(Parts& parts, StorageElement said, const http::Identity& caller,
+                                    const Call& call) {
   const Timestamp now = parts.now();
-  return parts.database->write(call, [&](Session& s) -> Result<Entered> {
+  return parts.database->write(call, [&](Session& s) -> Result<Registered> {
     ARTCACHE_TRY(auto known, find_known(s, said));
     if (known) {
-      if (!speaks_for(caller, *known, said.api_url)) return Entered();
+      if (!speaks_for(caller, *known, said.api_url)) return Registered();
+      const StorageElement before = *known;
       if (!known->client_id && caller.role == "admin") known->client_id = caller.client_id;
       take_over(*known, said, now);
       ARTCACHE_CHECK(store_element(s, *known));
-      return known;
+      return Registered{.element = known, .news = news_of(before, *known)};
     }
     said.created_at = said.updated_at = now;
     said.last_health_check = now;
     said.client_id = caller.client_id;
     ARTCACHE_CHECK(make_name_unique(s, said));
     ARTCACHE_TRY(known, add_element(s, said));
-    return known;
+    return Registered{.element = known, .news = "new, at " + said.api_url};
   });
 }
 

@@ -20,14 +20,19 @@ void take_over(StorageElement& known, const StorageElement& said, Timestamp now)
 /// Asks the element. Errors: those of Parts::fetch and of parse_info().
 Result<StorageElement> ask(const Parts& parts, const std::string& api_url, const Call& call);
 
+struct Registered {
+  std::optional<StorageElement> element = {};
+  /// What is another thing from now on, for the audit trail; empty: the element is as it was.
+  std::string news = {};
+};
+
 /// Registers an element, or takes over what one that is known says: a heartbeat. It is the one with
 /// that element_id, or where that is not known, the one with that address. A new one is bound to
-/// the account of the caller. Nothing where the caller may not speak for it: another account is
+/// the account of the caller. No element where the caller may not speak for it: another account is
 /// bound to it, or none is and an operator says that it has moved. Errors: conflict (name or
 /// address are another one's), and those of the database.
-Result<std::optional<StorageElement>> register_element(Parts& parts, StorageElement said,
-                                                       const http::Identity& caller,
-                                                       const Call& call);
+Result<Registered> register_element(Parts& parts, StorageElement said, const http::Identity& caller,
+                                    const Call& call);
 
 /// Asks one element and stores what it says, or that it does not answer.
 /// Errors: not_found, and those of the database. An element that is away is no error.

@@ -135,6 +135,28 @@ TEST_CASE("only the account that entered an element speaks for it, until people 
   CHECK(register_with(bench, mine, info("se-01"), 8010) == 403);
 }
 
+TEST_CASE("the trail says who entered or moved an element, and who was refused that") {
+  Bench bench;
+  const std::string mine = bench.token_as("OPERATOR", "mine");
+  const std::string other = bench.token_as("OPERATOR", "other");
+  const auto trail = [&] {
+    return bench.get("/api/v1/audit-log?action=storage_element.register", bench.root_token());
+  };
+  REQUIRE(register_with(bench, mine, info("se-01"), 8010) == 200);
+  CHECK(trail()["total"] == "1");
+  CHECK(trail().body.find("new, at http://127.0.0.1:8010") != std::string::npos);
+  REQUIRE(register_with(bench, mine, info("se-01"), 8010) == 200);
+  REQUIRE(register_with(bench, mine, info("se-01", "ro", 5, 77), 8010) == 200);
+  CHECK(trail()["total"] == "1");  // it only said how it is
+  REQUIRE(register_with(bench, other, info("se-01"), 9010) == 403);
+  CHECK(trail()["total"] == "2");
+  CHECK(trail().body.find(R"("actor":"other")") != std::string::npos);
+  REQUIRE(register_with(bench, mine, info("se-01"), 8011) == 200);
+  CHECK(trail()["total"] == "3");
+  CHECK(trail().body.find("moved from http://127.0.0.1:8010 to http://127.0.0.1:8011") !=
+        std::string::npos);
+}
+
 TEST_CASE("an element that people entered stays where they put it, whatever an operator says") {
   Bench bench;
   bench.answer_info(info("se-01") + "}");
