@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "util/mutex.hpp"
+#include "util/process.hpp"
 #include "util/try.hpp"
 #include "util/utf8.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kPathShown = 300;
 constexpr std::size_t kIdleMost = 4;
+constexpr std::chrono::seconds kLookEvery{1};
 
 Error failure(std::string_view operation, const std::string& path, std::string_view cause,
               Errc code) {
@@ -71,13 +73,18 @@ Result<OwnerFile> described(Fd fd, const std::string& boot, const std::string& p
   if (!S_ISREG(info.st_mode))
     return failure("open", path, "is no regular file", Errc::invalid_argument);
   std::string place = boot + "/" + std::to_string(info.st_dev) + "/" + std::to_string(info.st_ino);
-  return OwnerFile{std::move(fd), info.st_dev, info.st_ino, std::move(place)};
+  return OwnerFile{std::move(fd), info.st_dev, info.st_ino, std::move(place), {}};
 }
 
 /// Not when somebody has removed the file meanwhile: others look for holders in the one that is
-/// there now.
-bool is_at(const std::string& path, const OwnerFile& file) {
+/// there now. Finding it by its name takes twice as long as asking whether it has one, so that is
+/// done now and then.
+bool is_at(const std::string& path, OwnerFile& file) {
   struct stat info {};
+  if (::fstat(file.fd.get(), &info) != 0 || info.st_nlink == 0) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - file.looked < kLookEvery) return true;
+  file.looked = now;
   return ::lstat(path.c_str(), &info) == 0 && info.st_dev == file.device &&
          info.st_ino == file.inode;
 }
@@ -105,7 +112,7 @@ std::string_view boot_of(std::string_view place) { return place.substr(0, place.
 class IdleOwnerFiles {
  public:
   IdleOwnerFiles() { files_.reserve(kIdleMost); }
-  std::optional<OwnerFile> take(pid_t process) ARTCACHE_EXCLUDES(mutex_) {
+  std::optional<OwnerFile> take(std::uint64_t process) ARTCACHE_EXCLUDES(mutex_) {
     const MutexLock guard(mutex_);
     // After a fork they are the parent's, too, and what is held in them would be held by both.
     if (process_ != process) {
@@ -117,7 +124,7 @@ class IdleOwnerFiles {
     files_.pop_back();
     return file;
   }
-  void give_back(OwnerFile file, pid_t process) noexcept ARTCACHE_EXCLUDES(mutex_) {
+  void give_back(OwnerFile file, std::uint64_t process) noexcept ARTCACHE_EXCLUDES(mutex_) {
     const MutexLock guard(mutex_);
     if (process_ == process && files_.size() < kIdleMost) files_.push_back(std::move(file));
   }
@@ -125,7 +132,7 @@ class IdleOwnerFiles {
  private:
   Mutex mutex_;
   std::vector<OwnerFile> files_ ARTCACHE_GUARDED_BY(mutex_);
-  pid_t process_ ARTCACHE_GUARDED_BY(mutex_) = ::getpid();
+  std::uint64_t process_ ARTCACHE_GUARDED_BY(mutex_) = process_number();
 };
 
 std::string boot_id() {
@@ -140,7 +147,7 @@ std::string boot_id() {
   return id;
 }
 
-OwnerLock::OwnerLock(OwnerFile file, std::uint64_t number, pid_t process,
+OwnerLock::OwnerLock(OwnerFile file, std::uint64_t number, std::uint64_t process,
                      std::shared_ptr<IdleOwnerFiles> idle)
     : file_(std::move(file)), number_(number), process_(process), idle_(std::move(idle)) {}
 
@@ -158,7 +165,7 @@ OwnerLock& OwnerLock::operator=(OwnerLock&& other) noexcept {
 void OwnerLock::release() {
   // Unlocked by hand, since a child between fork and exec has the file open too and closing would
   // not do; in the child itself that would take the lock from the parent, so there it is closed.
-  if (file_.fd && process_ == ::getpid()) {
+  if (file_.fd && process_ == process_number()) {
     struct flock lock = one_byte(number_, F_UNLCK);
     if (::fcntl(file_.fd.get(), F_OFD_SETLK, &lock) == 0)
       idle_->give_back(std::move(file_), process_);
@@ -183,7 +190,7 @@ Result<OwnerFile> OwnerLocks::open_file() const {
 
 Result<OwnerLock> OwnerLocks::hold(std::uint64_t number) const {
   ARTCACHE_CHECK(check_number(number, path_));
-  const pid_t process = ::getpid();
+  const std::uint64_t process = process_number();
   std::optional<OwnerFile> file = idle_->take(process);
   if (!file || !is_at(path_, *file)) {
     ARTCACHE_TRY(file, open_file());

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <artcache/result.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ struct OwnerFile {
   dev_t device = 0;
   ino_t inode = 0;
   std::string place;
+  std::chrono::steady_clock::time_point looked = {};  ///< for it under its name, after the opening
 };
 
 /// Open files in which nothing is held, for the next who holds a number.
@@ -49,12 +51,12 @@ class OwnerLock {
 
  private:
   friend class OwnerLocks;
-  OwnerLock(OwnerFile file, std::uint64_t number, pid_t process,
+  OwnerLock(OwnerFile file, std::uint64_t number, std::uint64_t process,
             std::shared_ptr<IdleOwnerFiles> idle);
 
   OwnerFile file_;
   std::uint64_t number_ = 0;
-  pid_t process_ = 0;
+  std::uint64_t process_ = 0;
   std::shared_ptr<IdleOwnerFiles> idle_;
 };
 
@@ -66,6 +68,9 @@ class OwnerLock {
 /// like two processes. After fork without exec a child's copies are invalid: it may only destroy
 /// them, which leaves the parent's locks alone; but until the child execs, exits or destroys its
 /// copies the parent's numbers may stay held even if the parent dies. Exec closes them.
+///
+/// When somebody removes the file the next number is held in a new one, when it is moved aside the
+/// numbers after a second; those in the old one are unknown to who opens the new one.
 ///
 /// Safe to call from any thread.
 class OwnerLocks {

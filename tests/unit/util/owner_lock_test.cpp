@@ -285,6 +285,18 @@ TEST_SUITE("owner lock") {
     CHECK(late.probe(before.place(), 1).value() == State::unknown);
   }
 
+  TEST_CASE("a file moved aside is left after a while, also for one that was used before") {
+    const TempDir dir;
+    const auto locks = OwnerLocks::open(dir / "o").value();
+    const std::string before = locks.hold(1).value().place();
+    REQUIRE(locks.hold(2).value().place() == before);
+    REQUIRE(::rename((dir / "o").c_str(), (dir / "aside").c_str()) == 0);
+    std::uint64_t number = 3;
+    while (locks.hold(number).value().place() == before) ++number;
+    const auto after = locks.hold(number).value();
+    CHECK(OwnerLocks::open(dir / "o").value().probe(after.place(), number).value() == State::held);
+  }
+
   TEST_CASE("the file is private, and nothing but a regular file will do") {
     const TempDir dir;
     const mode_t mask = ::umask(0);
