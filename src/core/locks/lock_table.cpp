@@ -30,6 +30,14 @@ bool before(const Waiter& a, const Waiter& b, Time now) {
   return std::tie(a.since, a.lock_class, a.name) < std::tie(b.since, b.lock_class, b.name);
 }
 
+void grant(const AcquireRequest& request, Time now, AcquireDecision& out) {
+  LockRecord& record = out.grant.emplace(request.wanted);
+  record.fence = 0;
+  record.asked_to_yield = false;
+  record.acquired = record.renewed = now;
+  record.expires = now + record.ttl;
+}
+
 /// One decision in the making.
 class Acquire {
  public:
@@ -106,11 +114,7 @@ class Acquire {
 
   void grant() {
     out_.evict.insert(out_.evict.end(), minded_but_late_.begin(), minded_but_late_.end());
-    LockRecord& record = out_.grant.emplace(request_.wanted);
-    record.fence = 0;
-    record.asked_to_yield = false;
-    record.acquired = record.renewed = now_;
-    record.expires = now_ + record.ttl;
+    locks::grant(request_, now_, out_);
     if (known_) out_.forget.push_back(asking_);
   }
 
@@ -155,7 +159,12 @@ bool conflicts(LockClass a, LockClass b) {
 
 AcquireDecision decide_acquire(const ElementLocks& locks, const AcquireRequest& request, Time now,
                                const LivenessOf& liveness_of) {
-  return Acquire(locks, request, now, liveness_of).run();
+  AcquireDecision out;
+  if (locks.holders.empty() && locks.waiters.empty())
+    grant(request, now, out);
+  else
+    out = Acquire(locks, request, now, liveness_of).run();
+  return out;
 }
 
 Error busy_error(const LockRequest& request, const AcquireDecision& decision, Time now) {

@@ -36,20 +36,21 @@ class OwnerNames {
   OwnerNames() {
     std::array<std::uint8_t, 8> random{};
     util::fill_random(random);
-    std::memcpy(&random_, random.data(), sizeof random_);
+    std::uint64_t number = 0;
+    std::memcpy(&number, random.data(), sizeof number);
+    write(first_.data(), number);
   }
   std::string next() {
-    std::string name(32, '0');
-    write(name.data(), random_);
+    std::string name = first_;
     write(name.data() + 16, ++count_);
     return name;
   }
 
  private:
   static void write(char* to, std::uint64_t number) {
-    for (int i = 15; i >= 0; --i, number >>= 4) to[i] = "0123456789abcdef"[number & 15];
+    for (to += 15; number != 0; --to, number >>= 4) *to = "0123456789abcdef"[number & 15];
   }
-  std::uint64_t random_ = 0;
+  std::string first_ = std::string(32, '0');
   std::atomic<std::uint64_t> count_ = 0;
 };
 
@@ -191,6 +192,7 @@ void StoredLockManager::keep(util::OwnerLock lock) {
 }
 
 void StoredLockManager::drop(std::span<const std::uint64_t> fences) {
+  if (fences.empty()) return;
   const util::MutexLock guard(mutex_);
   for (const std::uint64_t fence : fences) held_.erase(fence);
 }
@@ -234,11 +236,11 @@ Result<Lease> StoredLockManager::acquire(const LockRequest& request, const Call&
     drop(seen.evict);
     if (!seen.grant) return busy_error(request, seen, attempt.decided);
   }
-  const LockRecord& record = *attempt.decision.grant;
+  LockRecord& record = *attempt.decision.grant;
   Lease lease;
   lease.element = request.element;
   lease.lock_class = record.lock_class;
-  lease.owner = record.owner;
+  lease.owner = std::move(record.owner);
   lease.fence = record.fence;
   set_times(lease, attempt.sent, record.ttl);
   keep(std::move(attempt.owner_lock));
