@@ -271,8 +271,11 @@ Result<bool> Socket::wait_readable(const Patience& patience) const {
 }
 
 bool Socket::is_quiet() const {
-  pollfd one{fd_.get(), POLLIN | POLLRDHUP, 0};
-  return ::poll(&one, 1, 0) == 0 && (!ssl_ || SSL_pending(ssl_.get()) == 0);
+  char next = 0;
+  const auto got =
+      util::retried([&] { return ::recv(fd_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT); });
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) &&
+         (!ssl_ || SSL_pending(ssl_.get()) == 0);
 }
 
 }  // namespace artcache::redis

@@ -117,14 +117,14 @@ return {done, last, time[1], time[2], holders, waiting}
 )lua";
 
 /// A grant where nobody holds or waits, and nobody is put out; one script for each class of each
-/// element, made by putting the names of the keys and the usual life where $n stands: to a server
-/// each word that comes with a call is as much as a line of the script. KEYS: the wanted class.
-/// ARGV: fence, text; then the life in milliseconds, or '' for the usual one; the last fence, or ''
-/// where there is none; where it is to be compared, the time it was decided for in microseconds.
-/// What is left out at the end costs nothing.
-/// Answers: 1; or 0, with nothing done, where there is more.
+/// element, made by putting texts where $n stands: the names of the keys, the usual life, the key
+/// of the wanted class. To a server each word that comes with a call is as much as a line of the
+/// script, so there are no KEYS. ARGV: fence, text; then the life in milliseconds, or '' for the
+/// usual one; the last fence, or '' where there is none; where it is to be compared, the time it
+/// was decided for in microseconds. What is left out at the end costs nothing. Answers: 1; or 0,
+/// with nothing done, where there is more.
 inline constexpr std::string_view kTakeScript = R"lua(
-local call, args, key = redis.call, ARGV, KEYS[1]
+local call, args = redis.call, ARGV
 local last = args[4] or ''
 if call('EXISTS', $1, $2, $3, $4, $5, last == '' and $6 or $5) ~= 0 then return 0 end
 if last ~= '' and call('GET', $6) ~= last then return 0 end
@@ -133,8 +133,8 @@ if args[5] then
   local off = time[1] * 1000000 + time[2] - args[5]
   if off > 500000 or off < -500000 then return 0 end
 end
-call('HSET', key, args[1], args[2])
-if (args[3] or '') == '' then call('PEXPIRE', key, $7) else call('PEXPIRE', key, args[3]) end
+call('HSET', $8, args[1], args[2])
+if (args[3] or '') == '' then call('PEXPIRE', $8, $7) else call('PEXPIRE', $8, args[3]) end
 return 1
 )lua";
 

@@ -87,15 +87,16 @@ std::string quoted(std::string_view text) {
 std::int64_t usual_life(LockClass lock_class) { return default_ttl(lock_class).count(); }
 
 Script take_script(std::string_view element, LockClass lock_class) {
-  const auto keys = keys_of(element);
+  std::vector<std::string> words;
+  std::ranges::move(keys_of(element), std::back_inserter(words));
+  words.push_back(std::to_string(usual_life(lock_class)));
+  words.push_back(lock_key(element, lock_class));
   std::string text;
   for (std::size_t i = 0; i < kTakeScript.size(); ++i) {
-    if (kTakeScript[i] != '$') {
+    if (kTakeScript[i] == '$')
+      text.append(quoted(words[static_cast<std::size_t>(kTakeScript[++i] - '1')]));
+    else
       text.push_back(kTakeScript[i]);
-      continue;
-    }
-    const auto n = static_cast<std::size_t>(kTakeScript[++i] - '1');
-    text.append(quoted(n < kKeys ? keys[n] : std::to_string(usual_life(lock_class))));
   }
   return Script(text);
 }
@@ -243,64 +244,60 @@ Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen
   if (deps_.clock == &system_clock()) out.state.rows.now = now;
   ARTCACHE_CHECK(read_holders(element, reply.items[4], out.state.rows));
   ARTCACHE_CHECK(read_waiters(element, reply.items[5], out.state.rows));
-  remember(element, out.state);
+  remember(element, std::make_unique<State>(out.state));
   return out;
 }
 
 /// Nobody is put out by it, so it leaves no trace: who was on the way meanwhile may go on.
-Result<bool> Locks::take(const std::string& element, State& seen, LockEdit& edit,
-                         const Call& call) {
+Result<bool> Locks::take(const std::string& element, Seen& seen, LockEdit& edit, const Call& call) {
   LockRows::Holder& holder = edit.put.front();
-  const std::string key = lock_key(element, holder.lock_class);
   const Clock::SteadyTime asked = deps_.clock->steady();
-  const bool time_stands = !seen.rows.now || asked - seen.heard < kTimeStands;
-  const std::string decided = time_stands ? std::string() : time_text(seen);
+  const bool time_stands = !seen->rows.now || asked - seen->heard < kTimeStands;
+  const std::string decided = time_stands ? std::string() : time_text(*seen);
   const std::string fence = std::to_string(holder.fence);
   const std::string life =
       holder.life.count() == usual_life(holder.lock_class) ? std::string() : life_of(holder);
-  const std::string_view last = seen.last == kNoLast ? std::string_view() : seen.last;
-  const std::array<std::string_view, 6> words{key, fence, holder.text, life, last, decided};
+  const std::string_view last = seen->last == kNoLast ? std::string_view() : seen->last;
+  const std::array<std::string_view, 5> words{fence, holder.text, life, last, decided};
   Args said = words;
   while (said.back().empty()) said = said.first(said.size() - 1);
-  const auto script = script_for(key, element, holder.lock_class);
-  ARTCACHE_TRY(const Reply reply, client_.run(*script, 1, said, call));
-  if (reply.integer != 1) return false;
-  if (!time_stands) seen.heard = asked;
-  seen.rows.holders.push_back(std::move(holder));
+  if (!seen->taking || seen->taking->lock_class != holder.lock_class)
+    seen->taking = taking_of(element, holder.lock_class);
+  const auto reply = client_.run(seen->taking->script, 0, said, call);
+  if (!reply) return reply.error();
+  if (reply->integer != 1) return false;
+  if (!time_stands) seen->heard = asked;
+  seen->rows.holders.push_back(std::move(holder));
   remember(element, std::move(seen));
   return true;
 }
 
-Result<Locks::Swapped> Locks::take_or_read(const std::string& element, State& seen, LockEdit& edit,
-                                           const Call& call) {
-  ARTCACHE_TRY(const bool taken, take(element, seen, edit, call));
-  if (taken) return Swapped{true, {}};
-  return swap(element, nullptr, LockEdit(), call);
-}
-
 /// A fence stands for one holder, so there is nothing to compare. Who has come to wait meanwhile is
 /// not seen: what is known then is good for take() alone, which looks.
-Result<bool> Locks::give(const std::string& element, State& seen, std::uint64_t fence,
+Result<bool> Locks::give(const std::string& element, Seen& seen, std::uint64_t fence,
                          const Call& call) {
-  auto& holders = seen.rows.holders;
+  auto& holders = seen->rows.holders;
   const auto at = std::ranges::find(holders, fence, &LockRows::Holder::fence);
-  const std::string key = lock_key(element, at->lock_class), number = std::to_string(fence);
+  const bool as_taken = seen->taking && seen->taking->lock_class == at->lock_class;
+  const std::string made = as_taken ? std::string() : lock_key(element, at->lock_class);
+  const std::string& key = as_taken ? seen->taking->key : made;
+  const std::string number = std::to_string(fence);
   const std::array<std::string_view, 3> remove{"HDEL", key, number};
   const auto reply = client_.command(remove, call);
   if (!reply && reply.error().outcome == Outcome::unknown) return reply.error();
   if (!reply || reply->integer != 1) return false;
   holders.erase(at);
-  if (holders.empty() && seen.rows.waiters.empty())
+  if (holders.empty() && seen->rows.waiters.empty())
     remember(element, std::move(seen));
   else
     forget(element);
   return true;
 }
 
-Result<Locks::State> Locks::read(const std::string& element, const Call& call) {
+Result<Locks::Seen> Locks::read(const std::string& element, const Call& call) {
   ARTCACHE_TRY(Swapped read, swap(element, nullptr, LockEdit(), call));
   pass_time(read.state);
-  return std::move(read.state);
+  return std::make_unique<State>(std::move(read.state));
 }
 
 void Locks::pass_time(State& state) const {
@@ -317,37 +314,43 @@ std::string Locks::time_text(const State& state) const {
       (*state.rows.now + std::chrono::duration_cast<std::chrono::microseconds>(passed)).count());
 }
 
-std::optional<Locks::State> Locks::known(const std::string& element) {
+std::optional<LockRows> Locks::known(std::string_view element) {
   const util::MutexLock guard(mutex_);
   const auto at = known_.find(element);
   if (at == known_.end() || !at->second) return std::nullopt;
   pass_time(*at->second);
-  return at->second;
+  return at->second->rows;
 }
 
-std::optional<Locks::State> Locks::take_known(const std::string& element) {
+Locks::Seen Locks::take_known(std::string_view element) {
   const util::MutexLock guard(mutex_);
   const auto at = known_.find(element);
-  if (at == known_.end() || !at->second) return std::nullopt;
+  if (at == known_.end() || !at->second) return nullptr;
   pass_time(*at->second);
-  return std::exchange(at->second, std::nullopt);
+  return std::move(at->second);
 }
 
-void Locks::remember(const std::string& element, State state) {
+void Locks::remember(std::string_view element, Seen state) {
   const util::MutexLock guard(mutex_);
-  if (known_.size() >= kKnownMost && known_.find(element) == known_.end()) known_.clear();
-  known_.insert_or_assign(element, std::move(state));
+  if (const auto at = known_.find(element); at != known_.end()) {
+    at->second = std::move(state);
+    return;
+  }
+  if (known_.size() >= kKnownMost) known_.clear();
+  known_.emplace(element, std::move(state));
 }
 
-std::shared_ptr<const Script> Locks::script_for(const std::string& key, std::string_view element,
-                                                LockClass lock_class) {
+std::shared_ptr<const Locks::Taking> Locks::taking_of(std::string_view element,
+                                                      LockClass lock_class) {
+  std::string key = lock_key(element, lock_class);
   const util::MutexLock guard(mutex_);
-  const auto at = scripts_.find(key);
-  if (at != scripts_.end()) return at->second;
-  if (scripts_.size() >= kKnownMost * kClasses.size()) scripts_.clear();
-  auto script = std::make_shared<const Script>(take_script(element, lock_class));
-  scripts_.emplace(key, script);
-  return script;
+  const auto at = takings_.find(key);
+  if (at != takings_.end()) return at->second;
+  if (takings_.size() >= kKnownMost * kClasses.size()) takings_.clear();
+  auto taking =
+      std::make_shared<const Taking>(Taking{lock_class, key, take_script(element, lock_class)});
+  takings_.emplace(std::move(key), taking);
+  return taking;
 }
 
 void Locks::forget(const std::string& element) {
@@ -356,10 +359,10 @@ void Locks::forget(const std::string& element) {
 }
 
 Result<LockRows> Locks::likely_lock_rows(std::string_view element, const Call& call) {
-  auto state = known(std::string(element));
-  if (!state) return lock_rows(element, call);
-  state->rows.likely = true;
-  return std::move(state->rows);
+  auto rows = known(element);
+  if (!rows) return lock_rows(element, call);
+  rows->likely = true;
+  return std::move(*rows);
 }
 
 Result<std::vector<std::string>> Locks::elements(const Call& call) {
@@ -382,16 +385,16 @@ Result<std::vector<std::string>> Locks::elements(const Call& call) {
 
 Result<LockRows> Locks::lock_rows(std::string_view element, const Call& call) {
   if (!element.empty()) {
-    ARTCACHE_TRY(State state, read(std::string(element), call));
-    return std::move(state.rows);
+    ARTCACHE_TRY(const Seen state, read(std::string(element), call));
+    return std::move(state->rows);
   }
   LockRows all;
   ARTCACHE_TRY(const auto names, elements(call));
   for (const std::string& name : names) {
-    ARTCACHE_TRY(State state, read(name, call));
-    all.now = state.rows.now;
-    std::ranges::move(state.rows.holders, std::back_inserter(all.holders));
-    std::ranges::move(state.rows.waiters, std::back_inserter(all.waiters));
+    ARTCACHE_TRY(const Seen state, read(name, call));
+    all.now = state->rows.now;
+    std::ranges::move(state->rows.holders, std::back_inserter(all.holders));
+    std::ranges::move(state->rows.waiters, std::back_inserter(all.waiters));
   }
   return all;
 }
@@ -405,7 +408,7 @@ Result<void> Locks::change_locks(std::string_view element, const Decide& decide,
 /// What an earlier call has seen is tried first, and whatever it leads to has been compared with
 /// what is there, also a refusal.
 Result<void> Locks::edit(const std::string& element, const Decide& decide, const Call& call) {
-  std::optional<State> state = take_known(element);
+  Seen state = take_known(element);
   bool fresh = false;
   for (int i = 0; i < kTriesMost; ++i) {
     if (!state) {
@@ -420,12 +423,12 @@ Result<void> Locks::edit(const std::string& element, const Decide& decide, const
     }
     if (fresh && is_empty(*wanted)) return {};
     if (is_usual_release(state->rows, *wanted)) {
-      ARTCACHE_TRY(const bool gone, give(element, *state, wanted->remove.front(), call));
+      ARTCACHE_TRY(const bool gone, give(element, state, wanted->remove.front(), call));
       if (gone) return unregister(element, wanted->remove, call);
     }
-    ARTCACHE_TRY(Swapped swapped, swap(element, &*state, *wanted, call));
+    ARTCACHE_TRY(Swapped swapped, swap(element, state.get(), *wanted, call));
     if (swapped.done) return unregister(element, wanted->remove, call);
-    state = std::move(swapped.state);
+    *state = std::move(swapped.state);
     pass_time(*state);
     fresh = true;
   }
@@ -458,7 +461,7 @@ Result<LockEdit> Locks::mint(const std::string& element, State& state, const Dec
 }
 
 Result<void> Locks::grant(const std::string& element, const Decide& decide, const Call& call) {
-  std::optional<State> state = take_known(element);
+  Seen state = take_known(element);
   bool fresh = false;
   Strangers strangers;
   for (int i = 0; i < kTriesMost; ++i) {
@@ -473,18 +476,19 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
       continue;
     }
     const bool usual = strangers.fences.empty() && is_usual_grant(state->rows, *wanted);
-    auto swapped = usual ? take_or_read(element, *state, *wanted, call)
-                         : swap(element, &*state, *wanted, call);
+    Result<bool> taken = usual ? take(element, state, *wanted, call) : Result<bool>(false);
+    if (taken && *taken) return {};
+    auto swapped = !taken  ? Result<Swapped>(std::move(taken).error())
+                   : usual ? swap(element, nullptr, LockEdit(), call)
+                           : swap(element, state.get(), *wanted, call);
     const bool done = swapped && swapped->done;
-    if (done && usual) return {};
     if (!done && wanted->minted != 0)
       (void)unregister(element, {wanted->minted}, Call().within(kAfterwards, *deps_.clock));
     if (!swapped) {
       if (swapped.error().outcome == Outcome::unknown) withdraw(element, wanted->minted);
       return std::move(swapped).error();
     }
-    State before = std::move(*state);
-    state = std::move(swapped->state);
+    const State before = std::exchange(*state, std::move(swapped->state));
     fresh = true;
     if (!done) continue;
     // Without a grant nothing has moved: who is registered may be about to write its record.
@@ -503,7 +507,7 @@ Result<void> Locks::grant(const std::string& element, const Decide& decide, cons
 void Locks::withdraw(const std::string& element, std::uint64_t fence) {
   const Call call = Call().within(kWithdrawMost, *deps_.clock);
   auto state = read(element, call);
-  if (state && holds(state->rows, fence)) (void)give(element, *state, fence, call);
+  if (state && holds((*state)->rows, fence)) (void)give(element, *state, fence, call);
 }
 
 Result<void> Locks::unregister(const std::string& element, std::vector<std::uint64_t> fences,

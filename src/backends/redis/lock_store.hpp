@@ -46,13 +46,21 @@ class Locks final : public LockStore {
   [[nodiscard]] std::string owners_path() const override { return index_.owners_path(); }
 
  private:
+  /// How a lock of one class is taken, put together once.
+  struct Taking {
+    LockClass lock_class;
+    std::string key;
+    Script script;
+  };
   /// Everything about one element at one moment.
   struct State {
     std::string last;  ///< the last fence of a long grant, or "-"
     LockRows rows;
-    Clock::SteadyTime at{};     ///< when rows.now was, or later
-    Clock::SteadyTime heard{};  ///< when the server last had its word in that
+    Clock::SteadyTime at{};                ///< when rows.now was, or later
+    Clock::SteadyTime heard{};             ///< when the server last had its word in that
+    std::shared_ptr<const Taking> taking;  ///< the last one, for the next; or null
   };
+  using Seen = std::unique_ptr<State>;
   struct Swapped {
     bool done = false;
     State state;  ///< as it is now, either way
@@ -63,24 +71,20 @@ class Locks final : public LockStore {
   /// swap() in short: a grant where nobody was seen to hold or wait, and nobody is put out; a
   /// release. False, with nothing done, where there is more than was seen, or less. What was seen
   /// is used up otherwise.
-  Result<bool> take(const std::string& element, State& seen, LockEdit& edit, const Call& call);
-  Result<Swapped> take_or_read(const std::string& element, State& seen, LockEdit& edit,
-                               const Call& call);
-  Result<bool> give(const std::string& element, State& seen, std::uint64_t fence, const Call& call);
-  Result<State> read(const std::string& element, const Call& call);
+  Result<bool> take(const std::string& element, Seen& seen, LockEdit& edit, const Call& call);
+  Result<bool> give(const std::string& element, Seen& seen, std::uint64_t fence, const Call& call);
+  Result<Seen> read(const std::string& element, const Call& call);
   /// It is later by now.
   void pass_time(State& state) const;
   /// The time by now, as the scripts take it to compare with the server's.
   [[nodiscard]] std::string time_text(const State& state) const;
-  [[nodiscard]] std::optional<State> known(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
-  /// For who changes it, and has something else to remember when that is done.
-  [[nodiscard]] std::optional<State> take_known(const std::string& element)
-      ARTCACHE_EXCLUDES(mutex_);
-  void remember(const std::string& element, State state) ARTCACHE_EXCLUDES(mutex_);
+  [[nodiscard]] std::optional<LockRows> known(std::string_view element) ARTCACHE_EXCLUDES(mutex_);
+  /// For who changes it, and has something else to remember when that is done. Or null.
+  [[nodiscard]] Seen take_known(std::string_view element) ARTCACHE_EXCLUDES(mutex_);
+  void remember(std::string_view element, Seen state) ARTCACHE_EXCLUDES(mutex_);
   void forget(const std::string& element) ARTCACHE_EXCLUDES(mutex_);
-  /// For take(); `key` is that of the class.
-  std::shared_ptr<const Script> script_for(const std::string& key, std::string_view element,
-                                           LockClass lock_class) ARTCACHE_EXCLUDES(mutex_);
+  std::shared_ptr<const Taking> taking_of(std::string_view element, LockClass lock_class)
+      ARTCACHE_EXCLUDES(mutex_);
 
   Result<void> grant(const std::string& element, const Decide& decide, const Call& call);
   Result<void> edit(const std::string& element, const Decide& decide, const Call& call);
@@ -100,8 +104,8 @@ class Locks final : public LockStore {
   LockStore& index_;
   const Deps deps_;
   util::Mutex mutex_;
-  std::map<std::string, std::optional<State>> known_ ARTCACHE_GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<const Script>> scripts_ ARTCACHE_GUARDED_BY(mutex_);
+  std::map<std::string, Seen, std::less<>> known_ ARTCACHE_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const Taking>> takings_ ARTCACHE_GUARDED_BY(mutex_);
 };
 
 }  // namespace artcache::redis
