@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t kAtOnce = 100;
 constexpr std::chrono::seconds kRound{2};
 
-Error away_error() { return {Errc::unavailable, "the element does not answer"}; }
+constexpr std::string_view kAway = "the element does not answer";
 
 }  // namespace
 
@@ -61,16 +61,20 @@ void Cleaner::run(std::stop_token stop) {
 
 Result<void> Cleaner::pass(const Call& call) {
   const auto begun = parts_.deps.clock->steady();
+  // What is put off in this round is not due in it once more.
+  const Timestamp due_by = parts_.now();
   std::set<std::string> away;
   bool worked = false;
   for (;;) {
     ARTCACHE_TRY(const auto due, parts_.database->read(call, [&](Session& s) {
-      return due_cleanups(s, parts_.now(), kAtOnce);
+      return due_cleanups(s, due_by, kAtOnce);
     }));
     worked = worked || !due.empty();
     for (const Cleanup& cleanup : due) {
       ARTCACHE_CHECK(call.check("cleanup of files", *parts_.deps.clock));
-      ARTCACHE_CHECK(clean(cleanup, away, call));
+      if (away.contains(cleanup.element)) continue;
+      ARTCACHE_TRY(const bool answers, clean(cleanup, due_by, call));
+      if (!answers) away.insert(cleanup.element);
     }
     if (static_cast<std::int64_t>(due.size()) < kAtOnce) break;
   }
@@ -86,27 +90,24 @@ Result<void> Cleaner::pass(const Call& call) {
   return {};
 }
 
-Result<void> Cleaner::clean(Cleanup cleanup, std::set<std::string>& away, const Call& call) {
-  Result<void> done = away_error();
-  if (!away.contains(cleanup.element)) {
-    ARTCACHE_TRY(const bool begun, parts_.database->write(call, [&](Session& s) {
-      return begin_cleanup(s, cleanup.id, parts_.now());
-    }));
-    if (!begun) return {};
-    done = remove(cleanup, call);
-  }
-  if (!done && done.error().code == Errc::cancelled) return done;
-  // What is wrong with one file alone holds up no others.
-  if (!done && done.error().code != Errc::conflict) away.insert(cleanup.element);
+Result<bool> Cleaner::clean(Cleanup cleanup, Timestamp due_by, const Call& call) {
+  ARTCACHE_TRY(const bool begun, parts_.database->write(call, [&](Session& s) {
+    return begin_cleanup(s, cleanup.id, parts_.now());
+  }));
+  if (!begun) return true;
+  const Result<void> done = remove(cleanup, call);
+  if (!done && done.error().code == Errc::cancelled) return done.error();
   parts_.deps.metrics->count(done ? "gc_files_cleaned_total" : "gc_files_failed_total", {}, 1);
-  if (!done && cleanup.retries == 0)
-    log(LogLevel::warning, "A file is removed later than it should be", cleanup,
-        done.error().message);
+  // What is wrong with one file alone holds up no others.
+  const bool answers = done || done.error().code == Errc::conflict;
+  if (answers) away_.erase(cleanup.element);
   if (done) {
     cleanup.processed_at = parts_.now();
     cleanup.error.reset();
   } else {
     const Options& options = parts_.options;
+    if (answers && cleanup.retries == 0)
+      log("A file is removed later than it should be", cleanup, done.error().message);
     ++cleanup.retries;
     cleanup.error = done.error().message;
     cleanup.next_attempt_at =
@@ -120,10 +121,24 @@ Result<void> Cleaner::clean(Cleanup cleanup, std::set<std::string>& away, const 
   entry.target = cleanup.file_id;
   entry.status = 200;
   entry.details = cleanup.element;
-  return parts_.database->write(call, [&](Session& s) -> Result<void> {
+  const auto stored = parts_.database->write(call, [&](Session& s) -> Result<void> {
     ARTCACHE_CHECK(store_cleanup(s, cleanup));
     return done ? add_audit(s, entry) : Result<void>();
   });
+  if (!stored) return stored.error();
+  if (!answers) ARTCACHE_CHECK(put_off(cleanup, due_by, call));
+  return answers;
+}
+
+Result<void> Cleaner::put_off(const Cleanup& failed, Timestamp due_by, const Call& call) {
+  ARTCACHE_TRY(const std::int64_t others, parts_.database->write(call, [&](Session& s) {
+    return postpone_cleanups(s, failed.element, kAway, due_by, failed.next_attempt_at);
+  }));
+  if (others > 0)
+    parts_.deps.metrics->count("gc_files_failed_total", {}, static_cast<double>(others));
+  if (away_.insert(failed.element).second)
+    log("Files of an element are removed later than they should be", failed, *failed.error);
+  return {};
 }
 
 Result<void> Cleaner::remove(const Cleanup& cleanup, const Call& call) {
@@ -134,12 +149,11 @@ Result<void> Cleaner::remove(const Cleanup& cleanup, const Call& call) {
   return parts_.element_files->remove(element->api_url, cleanup.file_id, cleanup.reason, call);
 }
 
-void Cleaner::log(LogLevel level, std::string_view message, const Cleanup& cleanup,
-                  std::string_view reason) const {
+void Cleaner::log(std::string_view message, const Cleanup& cleanup, std::string_view reason) const {
   const LogField fields[]{{"storage_element_id", std::string_view(cleanup.element)},
                           {"file_id", std::string_view(cleanup.file_id)},
                           {"reason", reason}};
-  parts_.deps.logger->log({.level = level,
+  parts_.deps.logger->log({.level = LogLevel::warning,
                            .logger = "file_registry",
                            .message = message,
                            .fields = fields,

@@ -32,17 +32,20 @@ class Cleaner {
   /// There may be something to do.
   void wake();
 
-  /// Everything that is due, once. Errors: those of the database, cancelled.
+  /// Everything that is due when it begins, once, by one thread. Errors: those of the database,
+  /// cancelled.
   Result<void> pass(const Call& call);
 
  private:
   void run(std::stop_token stop);
-  Result<void> clean(Cleanup cleanup, std::set<std::string>& away, const Call& call);
+  /// False when the element does not answer: all of its files that are due have been put off.
+  Result<bool> clean(Cleanup cleanup, Timestamp due_by, const Call& call);
+  Result<void> put_off(const Cleanup& failed, Timestamp due_by, const Call& call);
   Result<void> remove(const Cleanup& cleanup, const Call& call);
-  void log(LogLevel level, std::string_view message, const Cleanup& cleanup,
-           std::string_view reason) const;
+  void log(std::string_view message, const Cleanup& cleanup, std::string_view reason) const;
 
   Parts& parts_;
+  std::set<std::string> away_;  ///< those that did not answer last; of whoever calls pass()
   util::Mutex mutex_;
   util::CondVar changed_;
   bool woken_ ARTCACHE_GUARDED_BY(mutex_) = false;

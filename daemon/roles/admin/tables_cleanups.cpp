@@ -57,6 +57,15 @@ Result<void> store_cleanup(Session& session, const Cleanup& c) {
   return {};
 }
 
+Result<std::int64_t> postpone_cleanups(Session& session, std::string_view element,
+                                       std::string_view error, Timestamp now, Timestamp next) {
+  return session.run(
+      "UPDATE file_cleanup_queue SET next_attempt_at = $1, error_message = $2, "
+      "retry_count = retry_count + 1 WHERE storage_element_id = $3 AND processed_at IS NULL "
+      "AND next_attempt_at <= $4",
+      next, error, element, now);
+}
+
 Result<Listing<Cleanup>> list_cleanups(Session& session, CleanupState state,
                                        const std::optional<std::string>& file, const Page& page) {
   Listing<Cleanup> out;

@@ -106,6 +106,10 @@ Result<std::vector<Cleanup>> due_cleanups(Session& session, Timestamp now, std::
 Result<bool> begin_cleanup(Session& session, std::int64_t id, Timestamp now);
 /// Stores times, error and retries.
 Result<void> store_cleanup(Session& session, const Cleanup& cleanup);
+/// Everything of an element that is due by `now` has failed once more and waits until `next`. How
+/// many these were.
+Result<std::int64_t> postpone_cleanups(Session& session, std::string_view element,
+                                       std::string_view error, Timestamp now, Timestamp next);
 /// The newest first.
 Result<Listing<Cleanup>> list_cleanups(Session& session, CleanupState state,
                                        const std::optional<std::string>& file, const Page& page);

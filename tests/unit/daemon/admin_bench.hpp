@@ -24,6 +24,7 @@
 #endif
 #include "run_route.hpp"
 #include "support/fake_clock.hpp"
+#include "support/kept_log.hpp"
 #include "support/passing_log.hpp"
 #include "support/temp_dir.hpp"
 #include "tokens.hpp"
@@ -143,7 +144,7 @@ class Bench {
         return std::unique_ptr<LogSource>(std::make_unique<test::PassingLog>(*at->second));
       return Error{Errc::invalid_argument, "no such element"};
     };
-    admin_ = must(Admin::open(options_, {.clock = &clock}, std::move(outside), {}));
+    admin_ = must(Admin::open(options_, {.clock = &clock, .logger = &log}, std::move(outside), {}));
   }
 
   Seen send(http::Method method, const std::string& target, const Asked& asked = {}) {
@@ -207,6 +208,7 @@ class Bench {
   /// Where every request has been let in and nothing else was done yet.
   std::function<void()> before_handler = {};
   InterruptedClock clock;
+  test::KeptLog log;
   /// What elements answer to requests about files; empty: they are away.
   std::function<web::HttpReply(const web::HttpRequest&)> element = {};
   std::vector<web::HttpRequest> sent = {};      ///< those that were asked

@@ -349,6 +349,35 @@ TEST_CASE("an element that is away is tried later and later, and holds up no oth
   CHECK(stand.states() == "processed retrying processed");
 }
 
+TEST_CASE(
+    "an element that is away costs one try and one line of the log, however many files wait") {
+  Stand stand;
+  for (std::uint64_t n = 0; n < 120; ++n) stand.put("se-01", sample_entry(n));
+  stand.put("se-02", sample_entry(300));
+  stand.follow();
+  for (std::uint64_t n = 0; n < 120; ++n)
+    REQUIRE(stand.send(Method::del, path_of(n)).status == 200);
+  REQUIRE(stand.send(Method::del, path_of(300)).status == 200);
+  stand.bench.clock.advance(1h);
+  stand.bench.element = [](const web::HttpRequest& request) -> web::HttpReply {
+    const bool here = request.url.starts_with("http://se-02");
+    return {.head = {.status = here ? 200 : 503}, .body = "{}"};
+  };
+  const std::string queue = kFiles + "/cleanup-queue?state=";
+  const auto warnings = [&] { return stand.bench.log.count("WARNING: Files of an element are"); };
+  for (std::size_t round = 1; round <= 2; ++round) {
+    stand.clean();
+    CHECK(stand.bench.sent.size() == round + 1);  // one at each, of which one was done with it
+    CHECK(stand.get(queue + "processed")["total"] == "1");
+    CHECK(warnings() == 1);
+    CHECK(stand.bench.log.count("WARNING: A file is removed later") == 0);
+    stand.bench.clock.advance(20s);
+  }
+  stand.bench.element = collected;
+  stand.clean();
+  CHECK(stand.get(queue + "pending")["total"] == "0");
+}
+
 TEST_CASE("a file that cannot be removed holds up no other one of its element") {
   Stand stand;
   for (const std::uint64_t n : {1U, 2U, 3U}) stand.put("se-01", sample_entry(n));
