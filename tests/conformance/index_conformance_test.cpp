@@ -312,6 +312,11 @@ TEST_SUITE("index") {
       for (std::uint64_t offset = 0; offset < 140; offset += 20)
         by_offset.merge(ids_of(good(index.page({.limit = 20, .offset = offset}, {}))));
       CHECK(by_offset == by_cursor);
+      for (const std::uint64_t offset : {std::uint64_t{1} << 63, UINT64_MAX}) {
+        const EntryPage page = good(index.page({.limit = 20, .offset = offset}, {}));
+        CHECK(page.entries.empty());
+        CHECK(page.total == by_offset.size());
+      }
       CHECK(index.page({.limit = kPageMost + 1}, {}).error().code == Errc::invalid_argument);
       CHECK(index.page({.cursor = "nonsense"}, {}).error().code == Errc::invalid_argument);
     });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Index as EntryReader, but for search.
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -199,7 +200,9 @@ Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
   const auto read = [&](sql::PostgresConnection& connection, const HeadRow& row) -> Result<void> {
     ARTCACHE_TRY(sql::Statement * s, connection.prepare(names_.text(page_text(request, where))));
     const int next = where.bind(*s);
-    s->bind(next, std::int64_t{request.limit} + 1).bind(next + 1, to_sql(request.offset));
+    // Behind every entry there can be, and no negative number.
+    const std::uint64_t offset = std::min(request.offset, std::uint64_t{INT64_MAX});
+    s->bind(next, std::int64_t{request.limit} + 1).bind(next + 1, to_sql(offset));
     while (true) {
       ARTCACHE_TRY(const bool found, s->step());
       if (!found) break;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Index as EntryReader, but for search.
+#include <algorithm>
 #include <charconv>
 
 #include "backends/sqlite/columns.hpp"
@@ -156,7 +157,9 @@ Result<EntryPage> Index::page(const PageRequest& request, const Call& call) {
                                              std::string(column_of(request.sort)) + direction +
                                              ", file_id" + direction + " LIMIT ? OFFSET ?"));
   const int next = where.bind(*s, 0);
-  s->bind(next, std::int64_t{request.limit} + 1).bind(next + 1, to_sql(request.offset));
+  // Behind every entry there can be, and no negative number.
+  const std::uint64_t offset = std::min(request.offset, std::uint64_t{INT64_MAX});
+  s->bind(next, std::int64_t{request.limit} + 1).bind(next + 1, to_sql(offset));
   EntryPage page;
   while (true) {
     ARTCACHE_TRY(const bool found, s->step());
