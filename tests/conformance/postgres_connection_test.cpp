@@ -161,6 +161,19 @@ TEST_SUITE("postgres") {
     CHECK(count->integer(0) == 50'000);
   }
 
+  TEST_CASE("single statements are read committed, whatever the server's default is") {
+    REQUIRE(::setenv("PGOPTIONS", "-c default_transaction_isolation=serializable", 1) == 0);
+    const auto connection = connect();
+    REQUIRE(::unsetenv("PGOPTIONS") == 0);
+    const Call call;
+    connection->set_call(&call);
+    sql::Statement* const s =
+        good(connection->prepare("SELECT current_setting('transaction_isolation')"));
+    REQUIRE(good(s->step()));
+    CHECK(s->text(0) == "read committed");
+    s->reset();
+  }
+
   TEST_CASE("a notification ends a wait") {
     const auto ear = connect(), mouth = connect();
     const Call call;

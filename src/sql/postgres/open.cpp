@@ -35,14 +35,16 @@ constexpr std::array<std::string_view, 15> kPassedOn{"application_name",
                                                      "tcp_user_timeout"};
 
 // A server that lost its client ends its statement; what is acknowledged is durable whatever the
-// database's default; texts and moments come in one form; a short query never waits for a compiler.
+// database's default; texts and moments come in one form; a short query never waits for a compiler;
+// a single statement sees what was committed while it waited for a table.
 constexpr const char* kSessionText =
     "SELECT set_config('client_connection_check_interval', '1000', false) "
     "WHERE current_setting('server_version_num')::int >= 140000;"
     "SELECT set_config('synchronous_commit', 'on', false) "
     "WHERE current_setting('synchronous_commit') = 'off';"
     "SET client_encoding = 'UTF8'; SET TimeZone = 'UTC'; SET jit = off;"
-    "SET client_min_messages = warning; SET standard_conforming_strings = on";
+    "SET client_min_messages = warning; SET standard_conforming_strings = on;"
+    "SET default_transaction_isolation = 'read committed'";
 
 void ignore_notice(void* /*unused*/, const PGresult* /*unused*/) {}
 
