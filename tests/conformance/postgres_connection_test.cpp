@@ -161,6 +161,20 @@ TEST_SUITE("postgres") {
     CHECK(count->integer(0) == 50'000);
   }
 
+  TEST_CASE("a transaction knows nothing of the errors of the one before it") {
+    const auto connection = connect();
+    const Call call;
+    connection->set_call(&call);
+    CHECK(connection->last_state().empty());
+    good(connection->begin(sql::TransactionKind::write));
+    CHECK(error_of(*connection, "SELECT 1 / 0").code != Errc{});
+    connection->rollback();
+    CHECK(connection->last_state() == "22012");
+    good(connection->begin(sql::TransactionKind::write));
+    CHECK(connection->last_state().empty());
+    connection->rollback();
+  }
+
   TEST_CASE("single statements are read committed, whatever the server's default is") {
     REQUIRE(::setenv("PGOPTIONS", "-c default_transaction_isolation=serializable", 1) == 0);
     const auto connection = connect();

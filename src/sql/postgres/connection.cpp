@@ -272,6 +272,7 @@ std::vector<std::string> PgConnection::begin_texts() {
 
 Result<void> PgConnection::begin(TransactionKind kind) {
   assert(state_ == State::idle);
+  last_state_.clear();
   if (handle_ == nullptr) return broken("begin");
   if (call_ != nullptr) ARTCACHE_CHECK(call_->check("postgresql: begin", *clock_));
   if (statements_.size() > kStatementsMost) {

@@ -57,7 +57,7 @@ class PostgresConnection : public Connection {
   /// Waits until the server sends a notification (LISTEN), at most for `pause`; true when one came.
   /// Errors: unavailable.
   virtual Result<bool> wait_notified(std::chrono::nanoseconds pause) = 0;
-  /// SQLSTATE of the last error of a statement, five characters; empty when there was none.
+  /// SQLSTATE of the last error of a statement, five characters; empty when begin() is later.
   [[nodiscard]] virtual std::string_view last_state() const = 0;
 };
 
