@@ -65,6 +65,15 @@ void HeadWatch::moved(std::uint64_t seq) {
 }
 
 void HeadWatch::wait(std::uint64_t seq, const Call& call, const Clock& clock) {
+  /// Whoever listens stops with this, also by an exception: another one begins then.
+  struct Listening {
+    HeadWatch& watch;
+    ~Listening() {
+      const std::scoped_lock guard(watch.mutex_);
+      watch.listening_ = false;
+      watch.changed_.notify_all();
+    }
+  };
   std::unique_lock guard(mutex_);
   const std::uint64_t heard = heard_;
   const auto until = clock.steady() + kLookAgain;
@@ -72,10 +81,8 @@ void HeadWatch::wait(std::uint64_t seq, const Call& call, const Clock& clock) {
     if (!listening_) {
       listening_ = true;
       guard.unlock();
+      const Listening listening{*this};
       listen(seq, call, clock);
-      guard.lock();
-      listening_ = false;
-      changed_.notify_all();
       return;
     }
     changed_.wait_for(guard, kSlice, [&] { return seq_ > seq || heard_ != heard || !listening_; });
