@@ -61,7 +61,7 @@ Result<Source> open_source(const std::string& address, const std::string& token_
   auto index = open_existing_index(Backends::builtin(), *url, place);
   if (!index) return std::move(index).error();
   source.index = std::move(*index);
-  source.log = make_log_source(*source.index);
+  source.log = make_log_source(*source.index, place.deps);
   return source;
 }
 

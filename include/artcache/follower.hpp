@@ -64,9 +64,10 @@ class ARTCACHE_EXPORT LogSource {
 /// was earlier, and nothing tells what is in the storage since.
 ARTCACHE_EXPORT bool was_rewound(const IndexHead& head, const Position& position);
 
-/// The log of an index that is open here, which must outlive it. An index that was rewound is
-/// marked as suspect when that shows.
-ARTCACHE_EXPORT std::unique_ptr<LogSource> make_log_source(MetadataStore& index);
+/// The log of an index that is open here, which must outlive it, and was opened with these `deps`.
+/// An index that was rewound is marked as suspect when that shows.
+ARTCACHE_EXPORT std::unique_ptr<LogSource> make_log_source(MetadataStore& index,
+                                                           const Deps& deps = {});
 
 // --- What follows -------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -387,6 +388,30 @@ TEST_SUITE("follower") {
     stop.request_stop();
     runner.join();
     CHECK(same(*pair.source, *pair.copy));
+  }
+
+  TEST_CASE("a long poll and a comparison go by the clock that they were given") {
+    FakeClock clock;
+    const Deps deps{.clock = &clock};
+    const auto source = good(Backends::builtin().open_index(good(Url::parse("mem:")), deps, {}));
+    const auto log = make_log_source(*source, deps);
+    put(*source, 0, 1);
+    const Position before = good(source->head({})).position;
+    std::optional<Result<LogSlice>> slice;
+    std::thread reader([&] { slice = log->read_after(before, 10, 1h, Call().within(2h, clock)); });
+    std::this_thread::sleep_for(100ms);  // only so that it is already waiting
+    put(*source, 1, 2);
+    reader.join();
+    CHECK(good(std::move(*slice)).rows.size() == 1);
+
+    // Long over by the clock of the machine.
+    clock.advance(FakeClock::SteadyTime(1ns) - clock.steady());
+    const auto copy = good(Backends::builtin().open_index(good(Url::parse("mem:")), deps, {}));
+    put(*copy, 5, 6);
+    const auto sink = make_replica(*copy, "source", deps);
+    Follower follower(*log, *sink, {}, deps);
+    CHECK(good(follower.catch_up(Call().within(1ms, clock))).mended > 0);
+    CHECK(same(*source, *copy));
   }
 
   TEST_CASE("a source that is silent vouches for nothing, and what is heard of it counts") {

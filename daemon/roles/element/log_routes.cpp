@@ -238,7 +238,8 @@ Reply snapshot_of(Element& element, const Request& request,
 }  // namespace
 
 Result<void> add_log_routes(Element& element, http::Site& site) {
-  const std::shared_ptr<LogSource> log = make_log_source(*element.parts().index);
+  const std::shared_ptr<LogSource> log =
+      make_log_source(*element.parts().index, element.parts().deps);
   const auto running = std::make_shared<std::atomic<int>>(0);
   const auto add = [&](Method method, std::string_view name, std::string_view summary,
                        http::Handler handler, http::LateHandler late,

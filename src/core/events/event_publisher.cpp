@@ -42,7 +42,7 @@ class EventPublisher::Impl {
  public:
   Impl(MetadataStore& index, EventOutlet& outlet, EventSettings settings, const Deps& deps)
       : index_(index),
-        source_(make_log_source(index)),
+        source_(make_log_source(index, deps)),
         outlet_(outlet),
         settings_(std::move(settings)),
         deps_(deps) {}

@@ -349,7 +349,7 @@ class Follower::Impl {
 
   Result<void> mend(const Call& call) {
     const Clock::SteadyTime asked = deps_.clock->steady();
-    ARTCACHE_TRY(const auto done, sync::mend(source_, replica_, call));
+    ARTCACHE_TRY(const auto done, sync::mend(source_, replica_, *deps_.clock, call));
     const std::scoped_lock held(mutex_);
     machine_.on_mended(done.upto, done.differences);
     asked_at_ = answered_at_ = asked;

@@ -14,7 +14,7 @@ constexpr std::string_view kRewound =
 
 class LocalSource final : public LogSource {
  public:
-  explicit LocalSource(MetadataStore& index) : index_(index) {}
+  LocalSource(MetadataStore& index, const Deps& deps) : index_(index), clock_(deps.clock) {}
 
   [[nodiscard]] std::string name() const override { return index_.describe(); }
   Result<IndexHead> head(const Call& call) override { return index_.head(call); }
@@ -23,10 +23,10 @@ class LocalSource final : public LogSource {
                               std::chrono::nanoseconds patience, const Call& call) override {
     ARTCACHE_TRY(auto slice, vouched(position, limit, call));
     if (!slice.rows.empty() || patience <= std::chrono::nanoseconds::zero()) return slice;
-    const Call waiting = call.within(patience);
+    const Call waiting = call.within(patience, *clock_);
     const auto moved = index_.wait_for(position.seq, waiting);
     if (!moved && moved.error().code == Errc::timed_out) {
-      ARTCACHE_CHECK(call.check("follow"));
+      ARTCACHE_CHECK(call.check("follow", *clock_));
       return slice;
     }
     if (!moved) return moved.error();
@@ -84,6 +84,7 @@ class LocalSource final : public LogSource {
   }
 
   MetadataStore& index_;
+  const Clock* const clock_;
 };
 
 }  // namespace
@@ -107,8 +108,8 @@ Result<std::vector<BucketDigest>> LogSource::some_digests(unsigned bits,
   return some;
 }
 
-std::unique_ptr<LogSource> make_log_source(MetadataStore& index) {
-  return std::make_unique<LocalSource>(index);
+std::unique_ptr<LogSource> make_log_source(MetadataStore& index, const Deps& deps) {
+  return std::make_unique<LocalSource>(index, deps);
 }
 
 }  // namespace artcache

@@ -18,7 +18,7 @@ struct Mended {
 /// meanwhile: afterwards the replica stands at the position of the first comparison and may hold
 /// what came later, so that the log is to be read on from there, and the digests agree from `upto`
 /// on.
-Result<Mended> mend(LogSource& source, ReplicaSink& replica, const Call& call);
+Result<Mended> mend(LogSource& source, ReplicaSink& replica, const Clock& clock, const Call& call);
 
 /// Applies those of the dead letters whose record the source tells whole by now, and how many these
 /// are. One that has another content by now is left to the log, which tells of that change, so the

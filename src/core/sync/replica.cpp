@@ -165,7 +165,7 @@ class Replica final : public ReplicaSink {
   Result<Position> fill_by(BulkLoad& bulk, LogSource& source, bool* refused, const Call& call) {
     std::vector<BulkLoad::Row> rows;
     const auto put = [&](std::span<const Record> records) -> Result<void> {
-      ARTCACHE_CHECK(call.check("follow"));
+      ARTCACHE_CHECK(call.check("follow", *deps_.clock));
       rows.clear();
       rows.reserve(records.size());
       std::vector<const Record*> all;
