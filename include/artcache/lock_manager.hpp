@@ -63,7 +63,7 @@ struct LockHolder {
   std::string owner, host, operation, progress;
   std::uint64_t fence = 0;
   Timestamp acquired_at;
-  std::chrono::milliseconds age{0}, expires_in{0};
+  std::chrono::milliseconds age{0}, expires_in{0};  ///< below 0: late, and a holder still
   bool asked_to_yield = false;
 };
 
@@ -95,7 +95,8 @@ class ARTCACHE_EXPORT LockManager {
   virtual Result<void> release(const Lease& lease, const Call& call) = 0;
 
   /// All holders of an element, highest class first; of every element when it is empty, by element.
-  /// Whose process has died is no holder. Errors: invalid_argument, unavailable.
+  /// Whose process has died is no holder; who is late is one. Errors: invalid_argument,
+  /// unavailable.
   virtual Result<std::vector<LockHolder>> list(std::string_view element, const Call& call) = 0;
 
   /// Takes a lock away from whoever holds it; the holder's next commit is lease_lost. True when

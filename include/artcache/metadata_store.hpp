@@ -234,7 +234,7 @@ inline constexpr std::size_t kNoteMost = 1024 * std::size_t{1024};
 /// Fills an index that is nearly empty much faster than apply() could. Readers see the old rows
 /// until finish(); writers go on and what they wrote meanwhile wins. For one thread at a time.
 /// Destroyed without finish(), or killed, it leaves the index as it was; what was added is kept
-/// aside, and the next bulk load of the same index goes on with it.
+/// aside, and the next bulk load of the same index goes on with it. Must not outlive its index.
 class ARTCACHE_EXPORT BulkLoad {
  public:
   struct Row {
