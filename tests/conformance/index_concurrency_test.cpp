@@ -198,6 +198,25 @@ TEST_SUITE("index") {
     });
   }
 
+  TEST_CASE("[G2] an entry that was removed before a reset does not rise again after it") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const std::vector<EntryChange> changes{put_of(sample_entry(1)), put_of(sample_entry(2))};
+      good(index.apply({.changes = changes}, {}));
+      EntryChange late = put_of(sample_entry(1));
+      late.as_of = good(index.head({})).position.seq;  // read before it was removed
+      good(index.apply({.changes = {{remove_of(sample_id(1))}}}, {}));
+      const auto bulk = good(index.bulk_load(500, 0, {}));
+      good(bulk->add(rows_of(10, 300), {}));
+      EntryChange early = put_of(sample_entry(2));
+      early.as_of = good(bulk->finish({})).seq;
+      CHECK(good(index.apply({.changes = {{late}}}, {})).outcomes.front() == ChangeOutcome::moved);
+      CHECK_FALSE(good(index.find(sample_id(1), {})).has_value());
+      // What was read since is not that old.
+      CHECK(good(index.apply({.changes = {{early}}}, {})).outcomes.front() ==
+            ChangeOutcome::inserted);
+    });
+  }
+
   TEST_CASE("[G2] what writers do during a bulk load wins over what was loaded") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const EntryChange early = put_of(sample_entry(900));

@@ -205,7 +205,8 @@ Result<std::vector<Writer::Ticket*>> Writer::prepare_edit(sql::PostgresConnectio
   ARTCACHE_CHECK(connection.run_all(all));
 
   ARTCACHE_TRY(const HeadRow row, read_head(*head, names_, sql::Need::write));
-  edit.know_oldest(row.head.oldest_seq);
+  // The revisions of what was removed go with a reset, as they do with what is trimmed away.
+  edit.know_oldest(std::max(row.head.oldest_seq, row.base + 1));
   if (row.loading) edit.know_loading();
   std::unordered_map<FileId, std::uint64_t> revision_of;
   while (revisions != nullptr) {
