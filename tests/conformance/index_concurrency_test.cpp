@@ -217,6 +217,28 @@ TEST_SUITE("index") {
     });
   }
 
+  TEST_CASE("[G2] a change during a bulk load that makes what it loads keeps its revision") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto bulk = good(index.bulk_load(500, 0, {}));
+      good(bulk->add(rows_of(0, 300), {}));
+      FileEntry old = sample_entry(10);
+      old.description = "before";
+      std::vector<EntryChange> changes{put_of(old), put_of(sample_entry(11))};
+      good(index.apply({.changes = changes}, {}));
+      EntryChange late = put_of(old);
+      late.as_of = good(index.head({})).position.seq;  // read while it was the old one
+      changes = {put_of(sample_entry(10))};
+      std::vector<ScannedFile> scanned{scanned_of(changes.front().put)};
+      good(index.apply({.changes = changes, .scanned = scanned}, {}));
+      const std::uint64_t revision = good(index.find(sample_id(10), {}))->revision;
+      good(bulk->finish({}));
+      CHECK(good(index.find(sample_id(10), {}))->revision >= revision);
+      CHECK(good(index.apply({.changes = {{late}}}, {})).outcomes.front() == ChangeOutcome::moved);
+      CHECK(good(index.find(sample_id(10), {}))->entry == sample_entry(10));
+      CHECK(good(index.head({})).position.digest == digest_of_rows(index));
+    });
+  }
+
   TEST_CASE("[G2] what writers do during a bulk load wins over what was loaded") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const EntryChange early = put_of(sample_entry(900));

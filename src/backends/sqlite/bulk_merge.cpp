@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What writers did while a bulk load ran, taken over into its tables.
+#include <algorithm>
+
 #include "backends/sqlite/bulk.hpp"
 #include "util/try.hpp"
 
@@ -64,7 +66,7 @@ class Bulk::Merge {
     ARTCACHE_TRY(const auto ours, new_rows_.find(id));
     ARTCACHE_TRY(const auto theirs, old_rows_.find(id));
     if (ours && theirs && ours->entry.hash == theirs->entry.hash && ours->path() == theirs->path())
-      return new_rows_.freshen(ours->row, theirs->entry.freshness);
+      return take_over_writing(*ours, *theirs);
     if (ours) {
       bulk_.count_out(ours->entry);
       ARTCACHE_CHECK(new_rows_.remove(*ours));
@@ -72,6 +74,13 @@ class Bulk::Merge {
       ARTCACHE_CHECK(new_scan_.remove(ours->path()));
     }
     return theirs ? insert(*theirs) : Result<void>();
+  }
+
+  /// Whoever read the entry before it was written so must find that it has moved; a later revision
+  /// than the loaded row has is never made an earlier one.
+  Result<void> take_over_writing(const RowWriter::Current& ours, const RowWriter::Current& theirs) {
+    const std::uint64_t revision = std::max(ours.entry.revision, theirs.entry.revision);
+    return new_rows_.set_written(ours.row, revision, theirs.entry.freshness);
   }
 
   Result<void> insert(const RowWriter::Current& theirs) {

@@ -51,7 +51,9 @@ class RowWriter {
   Result<void> update(const Current& old, const EntryRow& row);
   Result<void> remove(const Current& old);
   Result<void> freshen(std::int64_t row, const Freshness& freshness);
-  /// The same by id; false when there is no such row, or its revision is above `newest`.
+  /// The content is as it was, but was written later.
+  Result<void> set_written(std::int64_t row, std::uint64_t revision, const Freshness& freshness);
+  /// The freshness by id; false when there is no such row, or its revision is above `newest`.
   Result<bool> freshen(const FileId& id, std::uint64_t newest, const Freshness& freshness);
   Result<void> set_sidecar_path(std::int64_t row, std::string_view path);
   Result<void> add_words(std::int64_t row, const SearchTokens& tokens) {
@@ -66,7 +68,8 @@ class RowWriter {
   struct {
     sql::Statement *find = nullptr, *glance = nullptr, *insert = nullptr, *last = nullptr,
                    *update = nullptr, *remove = nullptr, *freshen = nullptr, *freshen_id = nullptr,
-                   *set_path = nullptr, *add_words = nullptr, *remove_words = nullptr;
+                   *set_written = nullptr, *set_path = nullptr, *add_words = nullptr,
+                   *remove_words = nullptr;
   } statements_;
   BindBuffers buffers_;
   std::int64_t next_row_;  // 0: not known yet

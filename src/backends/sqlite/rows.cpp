@@ -115,6 +115,18 @@ Result<void> RowWriter::freshen(std::int64_t row, const Freshness& freshness) {
   return {};
 }
 
+Result<void> RowWriter::set_written(std::int64_t row, std::uint64_t revision,
+                                    const Freshness& freshness) {
+  ARTCACHE_TRY(sql::Statement * s,
+               tables_.statement(statements_.set_written,
+                                 "UPDATE {p}entry_{g} SET revision = ?, refreshed_at = ?, "
+                                 "ttl_hours = ? WHERE row = ?"));
+  s->bind(0, to_sql(revision)).bind(1, freshness.refreshed_at.micros());
+  s->bind(2, std::int64_t{freshness.ttl_hours}).bind(3, row);
+  ARTCACHE_CHECK(s->run());
+  return {};
+}
+
 Result<bool> RowWriter::freshen(const FileId& id, std::uint64_t newest,
                                 const Freshness& freshness) {
   ARTCACHE_TRY(sql::Statement * s,
