@@ -314,6 +314,41 @@ TEST_SUITE("index") {
     });
   }
 
+  TEST_CASE("of thousands of ids that are loaded more than once each has one row") {
+    for_each_index([](IndexPlace&, MetadataStore& index) {
+      const auto bulk = good(index.bulk_load(100'000, 0, {}));
+      good(bulk->add(rows_of(0, 3000), {}));
+      const auto copies = [&](std::uint64_t from, std::uint64_t to, const std::string& folder) {
+        auto rows = rows_of(from, to);
+        for (BulkLoad::Row& row : rows) {
+          FileEntry copy = row.put.entry;
+          copy.description = "copied to " + folder;
+          copy.updated_at = copy.updated_at + std::chrono::hours(1);
+          row.put = prepare(copy);
+          row.scanned.hash = row.put.hash;
+          row.scanned.updated_at = copy.updated_at;
+          row.scanned.path = folder + "/" + to_string(copy.id) + std::string(kSidecarSuffix);
+        }
+        good(bulk->add(rows, {}));
+      };
+      copies(0, 2500, "zebra");
+      copies(100, 2600, "apple");
+      good(bulk->finish({}));
+      CHECK(good(index.head({})).count == 3000);
+      CHECK(good(index.head({})).position.digest == digest_of_rows(index));
+      for (const std::uint64_t n : {0U, 99U, 100U, 999U, 1000U, 2499U, 2500U, 2599U, 2600U}) {
+        const FileEntry entry = good(index.find(sample_id(n), {}))->entry;
+        const std::size_t paths = good(index.scanned_paths_of(sample_id(n), {})).size();
+        CHECK(paths == 1U + (n < 2500 ? 1 : 0) + (n >= 100 && n < 2600 ? 1 : 0));
+        if (n < 100) CHECK(entry.description == "copied to zebra");
+        if (n >= 100 && n < 2600) CHECK(entry.description == "copied to apple");
+        if (n >= 2600) CHECK(entry == sample_entry(n));
+      }
+      CHECK(good(index.search({.query = "copied zebra"}, {})).total == 100);
+      CHECK(good(index.search({.query = "copied apple"}, {})).total == 2500);
+    });
+  }
+
   TEST_CASE("a bulk load that is given up changes nothing, and the next one goes on with it") {
     for_each_index([](IndexPlace&, MetadataStore& index) {
       const std::vector<BulkLoad::Row> rows = rows_of(0, 100);

@@ -24,6 +24,12 @@ constexpr std::string_view kLoadWords = R"(
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('hashsize', 4194304);
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('crisismerge', 64);
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('automerge', 16);)";
+/// Ids with more than one row that one transaction sees to.
+constexpr std::int64_t kDoublesAtOnce = 500;
+/// To find the rows of one id by, where the index of all loads cannot be built: it is unique.
+constexpr std::string_view kDoublesIndex =
+    "CREATE INDEX {p}entry_{g}_doubles ON {p}entry_{g}(file_id);";
+constexpr std::string_view kNoDoublesIndex = "DROP INDEX IF EXISTS {p}entry_{g}_doubles;";
 constexpr std::string_view kNoLoad = "DELETE FROM {p}load; DELETE FROM {p}touched;";
 constexpr std::string_view kUsualWords = R"(
 INSERT INTO {p}words_{g}({p}words_{g}, rank) VALUES('hashsize', 1048576);
@@ -57,6 +63,7 @@ Result<void> Bulk::open(sql::Connection& connection, const HeadRow& row) {
   ARTCACHE_TRY(const bool resumed, resume(connection));
   if (resumed) {
     ARTCACHE_CHECK(drop_indexes(connection, names_, generation_));
+    ARTCACHE_CHECK(connection.execute(names_.text(kNoDoublesIndex, generation_)));
   } else {
     begun_seq_ = row.head.position.seq;
     ARTCACHE_CHECK(connection.execute(names_.text(kNoLoad)));
@@ -252,40 +259,59 @@ Result<Position> Bulk::finish(const Call& call) {
 /// Each index in a transaction of its own. Two rows of one id show when the unique one is built:
 /// then, and only then, the rows are searched for doubles.
 Result<void> Bulk::index(const Call& call) {
-  const auto build = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-    ARTCACHE_CHECK(check_mine(connection));
+  const auto mine = [&](const Writer::Work& work) -> Result<void> {
+    const auto checked = [&](sql::Connection& connection, HeadRow& head) -> Result<void> {
+      ARTCACHE_CHECK(check_mine(connection));
+      return work(connection, head);
+    };
+    ARTCACHE_CHECK(writer_.exclusively(checked, call, Writer::Durability::with_the_next));
+    return {};
+  };
+  const auto build = [&](sql::Connection& connection, HeadRow&) {
     return create_id_index(connection, names_, generation_);
   };
-  auto built = writer_.exclusively(build, call, Writer::Durability::with_the_next);
+  auto built = mine(build);
   if (!built && built.error().code == Errc::conflict) {
-    const auto clean = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-      ARTCACHE_CHECK(check_mine(connection));
-      ARTCACHE_CHECK(drop_doubles(connection));
-      ARTCACHE_CHECK(store(connection));
-      return create_id_index(connection, names_, generation_);
-    };
-    built = writer_.exclusively(clean, call, Writer::Durability::with_the_next);
+    ARTCACHE_CHECK(mine([&](sql::Connection& connection, HeadRow&) {
+      return connection.execute(names_.text(kDoublesIndex, generation_));
+    }));
+    std::optional<FileId> after, next;
+    do {
+      ARTCACHE_CHECK(mine([&](sql::Connection& connection, HeadRow&) -> Result<void> {
+        ARTCACHE_TRY(next, drop_doubles(connection, after));
+        return store(connection);
+      }));
+      after = next;
+    } while (after);
+    built = mine([&](sql::Connection& connection, HeadRow& head) -> Result<void> {
+      ARTCACHE_CHECK(connection.execute(names_.text(kNoDoublesIndex, generation_)));
+      return build(connection, head);
+    });
   }
-  if (!built) return std::move(built).error();
-  const auto others = [&](sql::Connection& connection, HeadRow&) -> Result<void> {
-    ARTCACHE_CHECK(check_mine(connection));
+  ARTCACHE_CHECK(built);
+  return mine([&](sql::Connection& connection, HeadRow&) {
     return create_other_indexes(connection, names_, generation_);
-  };
-  ARTCACHE_CHECK(writer_.exclusively(others, call, Writer::Durability::with_the_next));
-  return {};
+  });
 }
 
-Result<void> Bulk::drop_doubles(sql::Connection& connection) {
+/// Some of them, in the order of ids; returns the last one seen to, or nothing at the end.
+Result<std::optional<FileId>> Bulk::drop_doubles(sql::Connection& connection,
+                                                 const std::optional<FileId>& after) {
   ARTCACHE_TRY(sql::Statement * s,
-               connection.prepare(names_.text("SELECT file_id FROM {p}entry_{g} GROUP BY file_id "
-                                              "HAVING count(*) > 1",
-                                              generation_)));
+               connection.prepare(names_.text(
+                   "SELECT file_id FROM {p}entry_{g} WHERE file_id > ? GROUP BY file_id "
+                   "HAVING count(*) > 1 LIMIT ?",
+                   generation_)));
+  s->bind(0, after ? bytes_of(*after) : sql::Bytes()).bind(1, kDoublesAtOnce);
+  std::vector<FileId> ids;
   while (true) {
     ARTCACHE_TRY(const bool found, s->step());
-    if (!found) return {};
+    if (!found) break;
     ARTCACHE_TRY(const FileId id, read_id(*s, 0));
-    ARTCACHE_CHECK(drop_losers(connection, id));
+    ids.push_back(id);
   }
+  for (const FileId& id : ids) ARTCACHE_CHECK(drop_losers(connection, id));
+  return ids.empty() ? std::optional<FileId>() : std::optional(ids.back());
 }
 
 /// Of the rows of one id the newest updated_at stays, then the first path; a file that was read

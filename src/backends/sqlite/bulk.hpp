@@ -50,7 +50,8 @@ class Bulk final : public BulkLoad {
   Result<void> remember_words_since(sql::Connection& connection, std::int64_t row);
   Result<void> add_words(sql::Connection& connection);
   Result<void> index(const Call& call);
-  Result<void> drop_doubles(sql::Connection& connection);
+  Result<std::optional<FileId>> drop_doubles(sql::Connection& connection,
+                                             const std::optional<FileId>& after);
   Result<void> drop_losers(sql::Connection& connection, const FileId& id);
   class Merge;
   /// Takes over some of what writers did meanwhile; true when that was all.
