@@ -43,42 +43,6 @@ TEST_CASE("an uploaded file is there with its metadata and its bytes") {
   CHECK(loaded.header("ETag") == "\"" + shown.at("checksum") + "\"");
 }
 
-TEST_CASE("what the index has is told at once, and all that may take longer is left to a worker") {
-  Stand stand({.embedded = true});
-  const std::string file = "/api/v1/files/" + stand.upload("hello");
-  const Answer at_once = stand.get(file);
-  CHECK(at_once.status == 200);
-  CHECK_FALSE(at_once.waited);
-  const Answer bound = stand.get(file + "?max_staleness=5");
-  CHECK(bound.waited);
-  CHECK(bound.body == at_once.body);
-  CHECK(bound.header("X-Artcache-Position") == at_once.header("X-Artcache-Position"));
-  // It is looked for in the storage, which may be slow.
-  EntryChange change;
-  change.kind = EntryChange::Kind::remove;
-  change.id = auth::must(FileId::parse(at_once.at("file_id")));
-  auth::must(stand.index->apply({.changes = {&change, 1}}, {}));
-  const Answer found = stand.get(file);
-  CHECK(found.waited);
-  CHECK(found.status == 200);
-}
-
-TEST_CASE("who would have to wait for the position leaves the whole answer to a worker") {
-  std::unique_ptr<MetadataStore> real;
-  Stand stand;
-  const std::string file = "/api/v1/files/" + stand.upload("hello");
-  stand.element.reset();
-  real = std::exchange(stand.index, nullptr);
-  auto slow = std::make_unique<test::FaultyIndex>(*real);
-  slow->before_each_head([&] { stand.clock.advance(std::chrono::seconds(1)); });
-  stand.index = std::move(slow);
-  stand.start({.embedded = true});
-  const Answer answer = stand.get(file);
-  CHECK(answer.waited);
-  CHECK(answer.status == 200);
-  CHECK(answer.header("X-Artcache-Position") != "none");
-}
-
 TEST_CASE("fields count in front of the file and behind it") {
   Stand stand;
   const std::string told =
@@ -460,41 +424,6 @@ TEST_CASE("a change of nothing that is known changes nothing") {
   CHECK(stand.patch("/api/v1/files/0d1c1f5e-6d0a-4c8b-9a53-3f8d2b6f7a10", "{}").status == 404);
   CHECK(stand.patch(target, R"({"description":"x"})").header("X-Artcache-Position") !=
         before.header("X-Artcache-Position"));
-}
-
-TEST_CASE("answers tell a position, and a read that names one never shows less") {
-  Stand stand;
-  const auto position_of = [](const Answer& answer) {
-    return answer.header("X-Artcache-Position");
-  };
-  const auto now = [&] { return to_string(auth::must(stand.index->head({})).position); };
-  const Answer uploaded = stand.ask(Stand::upload_of("x"));
-  CHECK(position_of(uploaded) == now());
-  const std::string file = "/api/v1/files/" + uploaded.at("file_id");
-  const std::string bound = "?min_position=" + now() + "&max_staleness=0";
-  const Answer patched = stand.patch(file, R"({"description":"new"})");
-  CHECK(position_of(patched) == now());
-  for (const std::string& target : {file, file + "/download", std::string("/api/v1/files"),
-                                    std::string("/api/v1/files/search")}) {
-    CAPTURE(target);
-    const std::string words = target.ends_with("search") ? "&query=plan" : "";
-    const Answer shown = stand.get(target + bound + words);
-    CHECK(shown.status == 200);
-    CHECK(position_of(shown) == now());
-    Position other = auth::must(stand.index->head({})).position;
-    other.seq += 1;
-    const Answer refused = stand.get(target + "?min_position=" + to_string(other) + words);
-    CHECK(refused.status == 410);
-    CHECK(position_of(refused) == "none");
-    CHECK(stand.get(target + "?min_position=1/2" + words).status == 422);
-    CHECK(stand.get(target + "?max_staleness=-1" + words).status == 422);
-    CHECK(stand.get(target + "?max_staleness=soon" + words).status == 422);
-  }
-  auth::must(stand.index->set_suspect("emptied by hand", 0, {}));
-  CHECK(stand.get(file).status == 200);
-  const Answer refused = stand.get(file + "?max_staleness=3600");
-  CHECK(refused.status == 503);
-  CHECK(refused.header("Retry-After") != "none");
 }
 
 TEST_CASE("a mode changes along its ways, and is kept") {
