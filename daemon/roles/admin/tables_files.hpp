@@ -27,8 +27,8 @@ struct RegisteredFile {
   std::optional<std::string> deletion_reason = {}, deleted_by = {};
 };
 
-/// The files as a replica. A mark of deletion outlives changes of the file, its absence, and covers
-/// copies of it that turn up later on any element: they join the queue, to be removed `delay`
+/// The files as a replica. A mark of deletion outlives changes of the file and its absence, and it
+/// covers copies that turn up later on any element: they join the queue, to be removed `delay`
 /// later.
 class FileTables final : public replica::Tables {
  public:
