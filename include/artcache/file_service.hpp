@@ -88,6 +88,11 @@ struct UpdateRequest {
   std::optional<std::uint64_t> base = {};
 };
 
+struct RemoveRequest {
+  /// As UpdateRequest::base.
+  std::optional<std::uint64_t> base = {};
+};
+
 enum class Verify : std::uint8_t { no, yes };
 struct DownloadRequest {
   ByteRange range = {};
@@ -183,8 +188,9 @@ class ARTCACHE_EXPORT FileService {
   /// Errors: not_found, conflict (base), busy, invalid_argument.
   Result<IndexedEntry> update(const FileId& id, const UpdateRequest& request, const Call& call);
 
-  /// Sidecar, entry, data, in this order. Errors: not_found, busy.
-  Result<void> remove(const FileId& id, const Call& call);
+  /// Sidecar, entry, data, in this order. Errors: not_found, conflict (base), busy.
+  Result<void> remove(const FileId& id, const RemoveRequest& request, const Call& call);
+  Result<void> remove(const FileId& id, const Call& call) { return remove(id, {}, call); }
 
  private:
   class Impl;

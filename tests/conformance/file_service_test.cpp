@@ -378,6 +378,37 @@ TEST_SUITE("files") {
     });
   }
 
+  TEST_CASE("a file that has changed since it was seen is not removed as it was seen") {
+    for_each_element([](Element& e) {
+      const auto row = good(e.upload());
+      const FileId id = row.entry.id;
+      const RemoveRequest seen{.base = row.revision};
+      UpdateRequest request;
+      request.changes.version = std::optional<std::string>("2");
+      const auto changed = good(e.files->update(id, request, {}));
+      CHECK(e.files->remove(id, seen, {}).error().code == Errc::conflict);
+      // And by other hands, which no index has seen.
+      const std::string sidecar = row.entry.data_path() + std::string(kSidecarSuffix);
+      std::string text;
+      const std::string_view path = sidecar;
+      const auto keep = [&](std::size_t, const Result<SidecarBytes>& read) -> Result<void> {
+        text = good(read).bytes;
+        return {};
+      };
+      good(e.storage->read_sidecars({&path, 1}, 1 << 20, keep, {}));
+      const std::string edited = std::string(text).replace(text.find("\"2\""), 3, "\"3\"");
+      good(e.storage->put({.path = sidecar}, edited, {}));
+      const RemoveRequest later{.base = changed.revision};
+      CHECK(e.files->remove(id, later, {}).error().code == Errc::conflict);
+      CHECK(good(e.index->intents({})).empty());
+      CHECK(e.paths().size() == 2);
+      good(e.storage->put({.path = sidecar}, text, {}));
+      good(e.files->remove(id, later, {}));
+      CHECK(e.paths().empty());
+      CHECK(e.files->remove(id, later, {}).error().code == Errc::not_found);
+    });
+  }
+
   TEST_CASE("a file that the index has lost is found in the folder that its id tells") {
     for_each_element([](Element& e) {
       const auto row = good(e.upload());

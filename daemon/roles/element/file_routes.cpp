@@ -11,6 +11,7 @@
 #include "http/query_fields.hpp"
 #include "http/ranges.hpp"
 #include "roles/element/element.hpp"
+#include "roles/element/file_conditions.hpp"
 #include "roles/element/file_fields.hpp"
 #include "roles/element/file_work.hpp"
 #include "roles/element/read_bounds.hpp"
@@ -33,10 +34,18 @@ std::string entry_text(const Element& element, const IndexedEntry& row) {
   return std::move(json).str();
 }
 
+/// With the tag that If-Match names: that of the content, to which the freshness of an index does
+/// not belong.
+http::Response entry_response(const Element& element, const IndexedEntry& row) {
+  http::Response response = http::json_response(200, entry_text(element, row));
+  response.headers.add("ETag", entry_tag(row));
+  return response;
+}
+
 Reply show(Element& element, const FileId& id, Request& request) {
   const auto row = element.services()->files.metadata(id, request.call);
   if (!row) return file_problem(id, row.error());
-  return http::json_response(200, entry_text(element, *row));
+  return entry_response(element, *row);
 }
 
 /// On an I/O thread: what the index has, without a bound to keep. All else may wait, and is left to
@@ -47,7 +56,7 @@ std::optional<Reply> show_indexed(Element& element, Request& request, const Call
   if (!std::holds_alternative<FileId>(id)) return std::nullopt;
   const auto row = element.services()->files.indexed(std::get<FileId>(id), call);
   if (!row || !*row) return std::nullopt;
-  return http::json_response(200, entry_text(element, **row));
+  return entry_response(element, **row);
 }
 
 // --- Download -----------------------------------------------------------------------------------
@@ -188,12 +197,15 @@ Reply update(Element& element, const FileId& id, Request& request) {
   UpdateRequest wanted{.changes = read_changes(body), .base = {}};
   if (!body.problems().empty()) return unprocessable(body.problems());
   const auto services = element.services();
+  const auto seen = seen_revision(services->files, id, request);
+  if (!seen) return change_problem(id, seen.error(), request);
+  wanted.base = *seen;
   // Neither the file nor the log of changes has anything to tell of that.
   if (names_nothing(wanted.changes) && may_write_files(services->mode))
     return show(element, id, request);
   const auto row = services->files.update(id, wanted, request.call);
-  if (!row) return file_problem(id, row.error());
-  return http::json_response(200, entry_text(element, *row));
+  if (!row) return change_problem(id, row.error(), request);
+  return entry_response(element, *row);
 }
 
 Reply remove(Element& element, const FileId& id, Request& request) {
@@ -204,8 +216,8 @@ Reply remove(Element& element, const FileId& id, Request& request) {
                              std::string(to_string(services->mode)) +
                              " mode. Only EDIT mode allows deletion."};
   FileWork work(element, services->mode, FileWork::Kind::removal);
-  const auto removed = services->files.remove(id, request.call);
-  if (!removed) return file_problem(id, removed.error());
+  const auto removed = remove_seen(services->files, id, request);
+  if (!removed) return change_problem(id, removed.error(), request);
   work.succeed();
   return http::Response{.status = 204};
 }
@@ -307,8 +319,9 @@ Reply collect(Element& element, const FileId& id, Request& request) {
   const auto reason = body.text("reason");
   if (!body.problems().empty()) return unprocessable(body.problems());
   FileWork work(element, element.services()->mode, FileWork::Kind::removal);
-  const auto removed = element.unrestricted().files.remove(id, request.call);
-  if (!removed && removed.error().code != Errc::not_found) return file_problem(id, removed.error());
+  const auto removed = remove_seen(element.unrestricted().files, id, request);
+  if (!removed && removed.error().code != Errc::not_found)
+    return change_problem(id, removed.error(), request);
   work.succeed();
   JsonWriter json;
   json.begin_object()
@@ -399,18 +412,22 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
       {{.method = Method::patch,
         .pattern = one,
         .handler = positioned(element, of_file(element, update)),
-        .summary = "Changes description, version, metadata, tags, retention",
+        .summary =
+            "Changes description, version, metadata, tags, retention; with If-Match only of a "
+            "file that has this ETag",
         .body = {http::BodyShape::Media::json, kChangesBody}},
        auth::writers()},
       {{.method = Method::del,
         .pattern = one,
         .handler = positioned(element, of_file(element, remove)),
-        .summary = "Removes a file"},
+        .summary = "Removes a file; with If-Match only one that has this ETag"},
        removers},
       {{.method = Method::del,
         .pattern = "/api/v1/gc/{id}",
         .handler = of_file(element, collect),
-        .summary = "Removes a file that the registry has let go of",
+        .summary =
+            "Removes a file that the registry has let go of; with If-Match only one that has "
+            "this ETag",
         .body = {http::BodyShape::Media::json, kCollectBody}},
        collectors},
       {{.method = Method::get,

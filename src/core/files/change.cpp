@@ -49,37 +49,46 @@ Result<IndexedEntry> FileService::Impl::update(const FileId& id, const UpdateReq
   return put_changed(work, file, std::move(*changed), call);
 }
 
-Result<FileService::Impl::Rewritten> FileService::Impl::rewrite(const Located& file,
-                                                                const UpdateRequest& request,
+Result<FileService::Impl::Sidecar> FileService::Impl::read_seen(std::string_view operation,
+                                                                const Located& file,
+                                                                std::optional<std::uint64_t> base,
                                                                 const Call& call) {
+  const std::string who(operation);
   const auto moved = [&] {
     return Error{Errc::conflict,
-                 "update: file " + to_string(file.row.entry.id) + " has changed; read it again"};
+                 who + ": file " + to_string(file.row.entry.id) + " has changed; read it again"};
   };
-  if (request.base && *request.base != file.row.revision) return moved();
-  std::string bytes;
+  if (base && *base != file.row.revision) return moved();
+  Sidecar now;
   const std::string_view path = file.sidecar;
   const auto keep = [&](std::size_t, Result<SidecarBytes> read) -> Result<void> {
     if (!read) return std::move(read).error();
-    bytes = read->bytes;
+    now.text = read->bytes;
     return {};
   };
   ARTCACHE_CHECK(storage().read_sidecars({&path, 1}, settings_.sidecar_size_most, keep, call));
-  FileEntry now;
-  ARTCACHE_CHECK(attr::decode(bytes, path, now));
-  if (now.id != file.row.entry.id)
-    return Error{Errc::corrupt, "update: '" + file.sidecar + "' tells of another file"};
+  ARTCACHE_CHECK(attr::decode(now.text, path, now.entry));
+  if (now.entry.id != file.row.entry.id)
+    return Error{Errc::corrupt, who + ": '" + file.sidecar + "' tells of another file"};
   // The caller saw the entry, and other hands have changed the sidecar behind it.
-  if (request.base && content_hash(now) != file.row.hash) return moved();
-  const Timestamp at = std::max(place_.now(), now.updated_at + std::chrono::microseconds(1));
-  Rewritten changed;
-  ARTCACHE_TRY(changed.text, attr::rewrite(bytes, path, changes_of(request.changes, at)));
-  ARTCACHE_CHECK(attr::decode(changed.text, path, changed.entry));
+  if (base && content_hash(now.entry) != file.row.hash) return moved();
+  return now;
+}
+
+Result<FileService::Impl::Sidecar> FileService::Impl::rewrite(const Located& file,
+                                                              const UpdateRequest& request,
+                                                              const Call& call) {
+  ARTCACHE_TRY(const Sidecar now, read_seen("update", file, request.base, call));
+  const Timestamp at = std::max(place_.now(), now.entry.updated_at + std::chrono::microseconds(1));
+  Sidecar changed;
+  ARTCACHE_TRY(changed.text,
+               attr::rewrite(now.text, file.sidecar, changes_of(request.changes, at)));
+  ARTCACHE_CHECK(attr::decode(changed.text, file.sidecar, changed.entry));
   return changed;
 }
 
 Result<IndexedEntry> FileService::Impl::put_changed(Work& work, const Located& file,
-                                                    Rewritten changed, const Call& call) {
+                                                    Sidecar changed, const Call& call) {
   const FileId id = work.intent.id;
   EntryChange change;
   change.id = id;
@@ -118,10 +127,16 @@ Result<IndexedEntry> FileService::Impl::put_changed(Work& work, const Located& f
 
 // --- remove -------------------------------------------------------------------------------------
 
-Result<void> FileService::Impl::remove(const FileId& id, const Call& call) {
+Result<void> FileService::Impl::remove(const FileId& id, const RemoveRequest& request,
+                                       const Call& call) {
   ARTCACHE_CHECK(allow(settings_.mode == ElementMode::edit, "File deletion"));
   ARTCACHE_TRY(Work work, begin(id, Intent::Operation::remove, Exclusive::everywhere, call));
   ARTCACHE_TRY(const Located file, locate(id, call));
+  if (request.base) {
+    const auto seen = read_seen("remove", file, request.base, call);
+    // A sidecar that is gone says nothing that would be lost.
+    if (!seen && seen.error().code != Errc::not_found) return seen.error();
+  }
   ARTCACHE_CHECK(announce(work, std::string(data_of(file.sidecar)), call));
   return take_away(work, file, call);
 }

@@ -71,8 +71,8 @@ Result<IndexedEntry> FileService::update(const FileId& id, const UpdateRequest& 
                                          const Call& call) {
   return impl_->update(id, request, call);
 }
-Result<void> FileService::remove(const FileId& id, const Call& call) {
-  return impl_->remove(id, call);
+Result<void> FileService::remove(const FileId& id, const RemoveRequest& request, const Call& call) {
+  return impl_->remove(id, request, call);
 }
 
 FileService::Impl::Impl(StorageBackend& storage, MetadataStore& index, LockManager& locks,

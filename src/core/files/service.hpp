@@ -30,7 +30,7 @@ class FileService::Impl {
   Result<std::unique_ptr<Download>> download(const FileId& id, const DownloadRequest& request,
                                              const Call& call);
   Result<IndexedEntry> update(const FileId& id, const UpdateRequest& request, const Call& call);
-  Result<void> remove(const FileId& id, const Call& call);
+  Result<void> remove(const FileId& id, const RemoveRequest& request, const Call& call);
   Result<EntryPage> list(const PageRequest& request, const Call& call) {
     return index().page(request, call);
   }
@@ -82,13 +82,17 @@ class FileService::Impl {
                               ByteSource& source, const Call& call) const;
   Result<IndexedEntry> now_in_index(const FileId& id, const Call& call);
 
-  // update
-  struct Rewritten {
+  // update and remove
+  struct Sidecar {
     std::string text;
     FileEntry entry;
   };
-  Result<Rewritten> rewrite(const Located& file, const UpdateRequest& request, const Call& call);
-  Result<IndexedEntry> put_changed(Work& work, const Located& file, Rewritten changed,
+  /// As it is in the storage. Errors: not_found; conflict when it is not what the caller saw at
+  /// `base`, if there is one.
+  Result<Sidecar> read_seen(std::string_view operation, const Located& file,
+                            std::optional<std::uint64_t> base, const Call& call);
+  Result<Sidecar> rewrite(const Located& file, const UpdateRequest& request, const Call& call);
+  Result<IndexedEntry> put_changed(Work& work, const Located& file, Sidecar changed,
                                    const Call& call);
   Result<void> take_away(Work& work, const Located& file, const Call& call);
 
