@@ -61,14 +61,15 @@ class Passing(http.server.BaseHTTPRequestHandler):
         onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         with contextlib.closing(onward):
             kept = {key: value for key, value in self.headers.items()
-                    if key in ("Authorization", "Content-Type", "Range", "X-Request-ID")}
+                    if key in ("Authorization", "Content-Type", "If-Match", "Range",
+                               "X-Request-ID")}
             onward.request(self.command, self.path, body=body or None, headers=kept)
             answer = onward.getresponse()
             content = answer.read()
         if counts:
             self.server.seen(f"after {self.command}", self.path)
         self.send_response(answer.status)
-        for key in ("Content-Type", "Retry-After", "X-Artcache-Position"):
+        for key in ("Content-Type", "ETag", "Retry-After", "X-Artcache-Position"):
             if key in answer.headers:
                 self.send_header(key, answer.headers[key])
         self.send_header("Content-Length", str(len(content)))
@@ -292,12 +293,51 @@ class Kills(Stand):
                          ("source", ["copy"], "copy"))
         self.assertEqual(len(self.logged("Both copies", file_id)), 1)
 
+    def test_an_edit_of_the_copy_just_behind_its_upload_stays(self):
+        """Whether the ingester hears that there is a copy or not; also beside edits of the source,
+        which are carried on."""
+        for kills in (False, True):
+            with self.subTest(kills=kills):
+                file_id = self.upload("draft.txt", CONTENT, after=[("version", "1")])["file_id"]
+                path = f"/api/v1/files/{file_id}"
+
+                def edit():
+                    for element, edits in (
+                            ("se-11", {"description": "source", "version": "source"}),
+                            ("se-12", {"tags": ["copy"], "version": "copy"})):
+                        self.call("PATCH", element, path, 200, body=json.dumps(edits))
+                    if kills:
+                        self.stop("ingester")
+
+                self.deed = edit
+                self.arm(0, kinds="after POST")
+                self.until(lambda: self.finalize(file_id) and False or self.killed_at)
+                if kills:
+                    self.start("ingester")
+                    self.wait_for_elements(2)
+                self.until(lambda: self.finalize(file_id).get("status") == "completed")
+                self.until(lambda: self.is_over(file_id), "the source stays")
+                entry = self.entry("se-12", file_id)
+                self.assertEqual((entry["description"], entry["tags"], entry["version"]),
+                                 ("source", ["copy"], "copy"))
+                self.assertEqual(len(self.logged("Both copies", file_id)), 1)
+
     def test_a_tag_that_an_upload_would_part_is_whole_at_the_copy(self):
-        file_id = self.upload("draft.txt", CONTENT)["file_id"]
-        path = f"/api/v1/files/{file_id}"
-        self.call("PATCH", "se-11", path, 200, body='{"tags": ["a, b"]}')
-        self.until(lambda: self.finalize(file_id).get("status") == "completed")
-        self.assertEqual(self.entry("se-12", file_id)["tags"], ["a, b"])
+        """Also when the ingester has heard nothing of the copy."""
+        for kills in (False, True):
+            with self.subTest(kills=kills):
+                file_id = self.upload("draft.txt", CONTENT)["file_id"]
+                self.call("PATCH", "se-11", f"/api/v1/files/{file_id}", 200,
+                          body='{"tags": ["a, b"]}')
+                if kills:
+                    self.victim = "ingester"
+                    self.deed = lambda: self.stop("ingester")
+                    self.arm(0, kinds="after POST")
+                    self.until(lambda: self.finalize(file_id) and False or self.killed_at)
+                    self.start("ingester")
+                    self.wait_for_elements(2)
+                self.until(lambda: self.finalize(file_id).get("status") == "completed")
+                self.assertEqual(self.entry("se-12", file_id)["tags"], ["a, b"])
 
     def test_the_copy_stays_when_the_source_has_lost_its_disk(self):
         self.expect_the_copy_stays(404, lambda folder: shutil.rmtree(folder))
@@ -362,6 +402,16 @@ class Kills(Stand):
         self.deed = lambda: self.call("PATCH", "se-11", path, 200, body='{"version": "2"}')
         # The third one is the last look at the copy: its bytes were taken, and read back.
         self.arm(2, kinds=f"after GET {path}/download")
+        self.until(lambda: self.finalize(file_id).get("status") == "completed")
+        self.until(lambda: self.is_over(file_id), "the source stays")
+        self.assertIsNotNone(self.killed_at)
+        self.assertEqual(self.entry("se-12", file_id)["version"], "2")
+
+    def test_an_edit_that_comes_when_the_source_was_looked_at_last_is_carried_on(self):
+        file_id = self.sent_draft()
+        self.deed = lambda: self.call("PATCH", "se-11", f"/api/v1/files/{file_id}", 200,
+                                      body='{"version": "2"}')
+        self.arm(0, kinds=f"before DELETE /api/v1/gc/{file_id}")
         self.until(lambda: self.finalize(file_id).get("status") == "completed")
         self.until(lambda: self.is_over(file_id), "the source stays")
         self.assertIsNotNone(self.killed_at)

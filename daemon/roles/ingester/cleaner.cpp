@@ -80,17 +80,20 @@ void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {
 
 Result<void> Finalizer::collect(const Cleanup& cleanup, const Call& call) {
   ARTCACHE_TRY(const ElementView element, reachable(cleanup.element));
+  std::string seen;
   if (!cleanup.keeper.empty()) {
     ARTCACHE_TRY(const auto file, parts_.client->find(element.url, cleanup.file, call));
     if (!file) return {};  // somebody was quicker
     ARTCACHE_CHECK(may_go(cleanup, *file, call));
-    // That may have taken long, and what is removed takes along what was said of it meanwhile.
+    // That may have taken long, and what is removed takes along what was said of it meanwhile. What
+    // is said from now on the element compares, unless it is of a version that does not.
     ARTCACHE_TRY(const auto now, parts_.client->find(element.url, cleanup.file, call));
     if (!now) return {};
     if (now->said != file->said)
       return Error{Errc::busy, "it was edited at storage element " + cleanup.element + " just now"};
+    seen = now->tag;
   }
-  return parts_.client->collect(element.url, cleanup.file, cleanup.reason, call);
+  return parts_.client->collect(element.url, cleanup.file, cleanup.reason, seen, call);
 }
 
 /// Whether the one who keeps the file has it, and all that was said of it here.

@@ -14,6 +14,10 @@ Error strange(int status) {
   return {Errc::unavailable, "the element answers " + std::to_string(status)};
 }
 
+Error edited(const std::string& element) {
+  return {Errc::busy, "it was edited at " + element + " just now"};
+}
+
 std::string file_url(const std::string& element, const FileId& id) {
   return element + "/api/v1/files/" + to_string(id);
 }
@@ -39,6 +43,7 @@ Result<FileFacts> parse_file_facts(std::string_view json) {
   out.content_type = take("content_type");
   out.checksum = take("checksum");
   out.created_at = take("created_at");
+  out.updated_at = take("updated_at");
   out.created_by_id = take("created_by_id");
   out.created_by_username = take("created_by_username");
   out.created_by_fullname = take("created_by_fullname");
@@ -85,6 +90,7 @@ Result<std::optional<FileFacts>> ElementClient::find(const std::string& element,
   if (reply.head.status == 404) return std::optional<FileFacts>();
   if (reply.head.status != 200) return strange(reply.head.status);
   ARTCACHE_TRY(FileFacts facts, parse_file_facts(reply.body));
+  facts.tag = reply.head.header("etag");
   return std::optional(std::move(facts));
 }
 
@@ -121,23 +127,29 @@ Result<std::unique_ptr<web::HttpStream>> ElementClient::download(const std::stri
 }
 
 Result<void> ElementClient::change(const std::string& element, const FileId& id,
-                                   const std::string& json, const Call& call) {
+                                   const std::string& json, const std::string& seen,
+                                   const Call& call) {
   web::HttpRequest request{.method = "PATCH", .url = file_url(element, id), .body = json};
   request.headers.emplace_back("Content-Type", "application/json");
+  if (!seen.empty()) request.headers.emplace_back("If-Match", seen);
   ARTCACHE_TRY(const auto reply, send(std::move(request), call));
+  if (reply.head.status == 412) return edited(element);
   if (reply.head.status == 404) return Error{Errc::not_found, "the element has no such file"};
   if (reply.head.status != 200) return refusal("the element", reply);
   return {};
 }
 
 Result<void> ElementClient::collect(const std::string& element, const FileId& id,
-                                    std::string_view reason, const Call& call) {
+                                    std::string_view reason, const std::string& seen,
+                                    const Call& call) {
   web::HttpRequest request{.method = "DELETE", .url = element + "/api/v1/gc/" + to_string(id)};
   request.headers.emplace_back("Content-Type", "application/json");
+  if (!seen.empty()) request.headers.emplace_back("If-Match", seen);
   JsonWriter json;
   json.begin_object().member("reason", reason).member("cleanup_type", "ingester").end_object();
   request.body = std::move(json).str();
   ARTCACHE_TRY(const auto reply, send(std::move(request), call));
+  if (reply.head.status == 412) return edited(element);
   if (reply.head.status != 200) return refusal("the element", reply);
   return {};
 }

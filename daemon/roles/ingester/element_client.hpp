@@ -21,12 +21,13 @@ namespace artcache::ingester {
 /// What an element says of a file.
 struct FileFacts {
   std::string original_filename = {}, storage_filename = {}, storage_path = {}, content_type = {};
-  std::string checksum = {}, created_at = {}, created_by_id = {}, created_by_username = {};
-  std::string created_by_fullname = {};
+  std::string checksum = {}, created_at = {}, updated_at = {};
+  std::string created_by_id = {}, created_by_username = {}, created_by_fullname = {};
   Editable said = {};
   std::uint64_t size = 0;
+  std::string tag = {};  ///< of this state of it (ETag); empty from an element that knows none
 };
-/// Errors: corrupt.
+/// All but the tag. Errors: corrupt.
 Result<FileFacts> parse_file_facts(std::string_view json);
 
 /// What an element has against a request, in its own words. Errors: invalid_argument (4xx: it will
@@ -53,13 +54,14 @@ class ElementClient {
   Result<std::unique_ptr<web::HttpStream>> download(const std::string& element, const FileId& id,
                                                     const Call& call);
   /// Tells it what else is to be said of a file: what PATCH takes. Errors besides: not_found,
-  /// invalid_argument (refused).
+  /// invalid_argument (refused), busy (it is not as at `seen`, a FileFacts::tag, any more; none:
+  /// however it is).
   Result<void> change(const std::string& element, const FileId& id, const std::string& json,
-                      const Call& call);
+                      const std::string& seen, const Call& call);
   /// The file is not there afterwards, whatever the mode of the element. Errors besides:
-  /// invalid_argument (refused).
+  /// invalid_argument (refused), busy (as change()).
   Result<void> collect(const std::string& element, const FileId& id, std::string_view reason,
-                       const Call& call);
+                       const std::string& seen, const Call& call);
 
  private:
   /// With a token, and once more with another one where that is not believed.

@@ -26,7 +26,8 @@ struct CopyEdits {
   std::vector<EditConflict> conflicts = {};
 };
 
-/// Of a copy that was just made, so that it says what the source says; that is Finalize::base then.
+/// Of a copy that was just made and nobody has edited, so that it says what it was made of, which
+/// is Finalize::base.
 CopyEdits edits_when_made(const Finalize& job, const Editable& source, const Editable& copy);
 /// What has changed at the source alone since Finalize::base. Where both have changed the copy
 /// stays as it is. Without a base, as finalizes of earlier versions have none, whatever differs

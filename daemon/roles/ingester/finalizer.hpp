@@ -71,8 +71,10 @@ class Finalizer {
   /// Both set the base.
   Result<void> copy(Finalize& job, const Call& call);
   Result<void> verify(Finalize& job, const Call& call);
-  Result<void> tell_as_made(Finalize& job, const FileFacts& source, const FileFacts& made,
-                            const ElementView& target, const Call& call);
+  Result<void> send_copy(const Finalize& job, const FileFacts& facts, const ElementView& source,
+                         const ElementView& target, const Call& call);
+  Result<void> tell_as_made(const Finalize& job, const FileFacts& copy, const ElementView& target,
+                            const Call& call);
 
   void clean(std::stop_token stop);
   void clean_one(const Cleanup& cleanup, const Call& call);

@@ -28,7 +28,8 @@ struct Finalize {
   Timestamp created_at = {};
   std::optional<Timestamp> completed_at = {};
   std::optional<Timestamp> cleanup_at = {};  ///< when the source is removed
-  /// What the source said when the copy was made, or told of its edits last.
+  /// What the source said when the copy was first sent, or told of its edits last. Stored before
+  /// there can be a copy.
   std::optional<Editable> base = {};
 };
 

@@ -21,10 +21,20 @@ class Stand {
  public:
   Errc change(int status) {
     status_ = status;
-    const auto done = client_.change(server_.origin(), kFile, "{}", {});
+    const auto done = client_.change(server_.origin(), kFile, "{}", {}, {});
     REQUIRE_FALSE(done);
     CHECK(done.error().message.find("why") != std::string::npos);
     return done.error().code;
+  }
+
+  /// Of one that has changed since.
+  Errc change_seen() {
+    status_ = 412;
+    return client_.change(server_.origin(), kFile, "{}", "\"t\"", {}).error().code;
+  }
+  Errc collect_seen() {
+    status_ = 412;
+    return client_.collect(server_.origin(), kFile, "test", "\"t\"", {}).error().code;
   }
 
  private:
@@ -54,6 +64,8 @@ TEST_SUITE("ingester element client") {
     CHECK(stand.change(403) == Errc::invalid_argument);
     for (const int passing : {409, 429, 500, 503})
       CHECK(stand.change(passing) == Errc::unavailable);
+    CHECK(stand.change_seen() == Errc::busy);
+    CHECK(stand.collect_seen() == Errc::busy);
   }
 }
 
