@@ -18,6 +18,7 @@ namespace {
 // Says both what was configured and what it was changed to, so that a new configuration wins.
 constexpr std::string_view kModeNote = "element_mode";
 constexpr std::chrono::seconds kSettleRound{5};
+constexpr std::string_view kRewindsDoubted = "artcache_log_rewinds_doubted_total";
 
 FileSettings file_settings(const ElementSettings& settings, ElementMode mode) {
   FileSettings out;
@@ -150,6 +151,9 @@ Result<void> Element::start(const Call& call) {
   if (auto recovered = made->files.recover(call); !recovered) return std::move(recovered).error();
   made->start();
   unrestricted_.start_settling();
+  // From the beginning: what is there from its first event on seems never to have moved.
+  const MetricLabel element[]{{"storage_element_id", settings_.id}};
+  parts_.deps.metrics->count(kRewindsDoubted, element, 0);
   {
     const util::MutexLock held(mutex_);
     services_ = std::move(made);
@@ -216,13 +220,14 @@ Result<void> Element::change_alone(ElementMode from, ElementMode to, const Call&
 
 void Element::told(const Position& upto) {
   const util::MutexLock held(mutex_);
-  if (upto.epoch != told_.epoch || upto.seq > told_.seq) told_ = upto;
+  for (Rewinds* one : {&believed_, &heard_})
+    if (upto.epoch != one->told.epoch || upto.seq > one->told.seq) one->told = upto;
 }
 
-Result<bool> Element::is_news(const Position& seen, const Call& from) {
+Result<bool> Element::is_news(Rewinds Element::*whose, const Position& seen, const Call& from) {
   const Position told = [&] {
     const util::MutexLock held(mutex_);
-    return told_;
+    return (this->*whose).told;
   }();
   ARTCACHE_TRY(const IndexHead head, parts_.index->head(from));
   bool again = false;
@@ -233,14 +238,31 @@ Result<bool> Element::is_news(const Position& seen, const Call& from) {
   }
   const util::MutexLock held(mutex_);
   // Other followers, and slower ones, come with the same news.
-  if (seen.seq <= rewound_upto_ && !(again && told == told_)) return false;
-  rewound_upto_ = std::max(rewound_upto_, seen.seq);
-  told_ = head.position;
+  Rewinds& known = this->*whose;
+  if (seen.seq <= known.upto && !(again && told == known.told)) return false;
+  known = {.upto = std::max(known.upto, seen.seq), .told = head.position};
+  // What is believed need not be doubted any more.
+  heard_ = {.upto = std::max(heard_.upto, known.upto), .told = head.position};
   return true;
 }
 
+void Element::doubted(const Position& seen, const Call& from) {
+  // When the index cannot tell, the follower comes again.
+  if (const auto news = is_news(&Element::heard_, seen, from); !news || !*news) return;
+  const MetricLabel element[]{{"storage_element_id", settings_.id}};
+  parts_.deps.metrics->count(kRewindsDoubted, element, 1);
+  const std::string position = to_string(seen);
+  const LogField fields[] = {{"position", position}};
+  parts_.deps.logger->log({.level = LogLevel::warning,
+                           .logger = "element",
+                           .message = "A follower that may only read has seen later changes than "
+                                      "the index has, and is not believed",
+                           .fields = fields,
+                           .request_id = from.request_id});
+}
+
 void Element::rewound(const Position& seen, const Call& from) {
-  const auto news = is_news(seen, from);
+  const auto news = is_news(&Element::believed_, seen, from);
   if (news && !*news) return;
   constexpr std::string_view kReason =
       "it was put back to an older state: a follower has seen later changes";
@@ -266,7 +288,7 @@ void Element::rewound(const Position& seen, const Call& from) {
                            .request_id = from.request_id});
   if (begun) return;
   const util::MutexLock held(mutex_);
-  rewound_upto_ = 0;
+  believed_.upto = 0;
 }
 
 double Element::Room::percent_used() const {

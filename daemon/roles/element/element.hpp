@@ -144,6 +144,10 @@ class Element {
   /// for all positions up to the highest one, until the log does not know either what it has told
   /// since: then it was put back once more. Returns at once.
   void rewound(const Position& seen, const Call& from);
+  /// The same of a follower whose word does not count, as of one who may only read: it is logged
+  /// and counted, once likewise and unless one whose word does has said so, and nothing else comes
+  /// of it.
+  void doubted(const Position& seen, const Call& from);
   /// A follower was told of the log up to here.
   void told(const Position& upto);
 
@@ -166,8 +170,13 @@ class Element {
 
  private:
   Result<void> change_alone(ElementMode from, ElementMode to, const Call& call);
+  /// What is known of an index that was put back.
+  struct Rewinds {
+    std::uint64_t upto = 0;
+    Position told = {};  ///< the furthest since it was put back
+  };
   /// Whether nobody has come with it yet; afterwards somebody has. Errors: those of the index.
-  Result<bool> is_news(const Position& seen, const Call& from);
+  Result<bool> is_news(Rewinds Element::*whose, const Position& seen, const Call& from);
 
   const ElementSettings settings_;
   Jobs jobs_;
@@ -179,8 +188,8 @@ class Element {
   std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
   bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
   bool changing_ ARTCACHE_GUARDED_BY(mutex_) = false;  ///< the mode
-  std::uint64_t rewound_upto_ ARTCACHE_GUARDED_BY(mutex_) = 0;
-  Position told_ ARTCACHE_GUARDED_BY(mutex_);  ///< the furthest since the index was put back
+  // By those whose word counts, and by anybody.
+  Rewinds believed_ ARTCACHE_GUARDED_BY(mutex_), heard_ ARTCACHE_GUARDED_BY(mutex_);
 };
 
 /// What a run does that another one's lock keeps from beginning.

@@ -56,7 +56,7 @@ Reply framed(std::string body) {
 
 /// Whether what a reader says it has seen is believed against the index, which is then suspect and
 /// compared with all its files. Nobody but the reader knows whether it is true, so only those are
-/// believed who may change files here anyway; a role that only reads, reads.
+/// believed who may change files here anyway; of a role that only reads people are told.
 enum class Word : std::uint8_t { counts, is_heard };
 
 Word word_of(const Request& request) {
@@ -71,7 +71,12 @@ Reply refusal(Element& element, const Position& after, Word word, const Error& e
   const Call call = Call{}.within(std::chrono::seconds(5), *element.parts().deps.clock);
   const auto head = element.parts().index->head(call);
   if (!head) return head.error();
-  if (word == Word::counts && was_rewound(*head, after)) element.rewound(after, call);
+  if (was_rewound(*head, after)) {
+    if (word == Word::counts)
+      element.rewound(after, call);
+    else
+      element.doubted(after, call);
+  }
   JsonWriter json;
   json.begin_object()
       .member("detail", error.message)

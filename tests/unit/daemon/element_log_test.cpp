@@ -150,6 +150,33 @@ TEST_CASE("who may only read a log makes no element suspect its index") {
   CHECK(eventually([&] { return auth::must(index.head({})).suspect_reason.empty(); }));
 }
 
+TEST_CASE("what is said by who may only read a log is told to people, once") {
+  Served served;
+  served.stand.upload("x");
+  Position seen = auth::must(served.stand.index->head({})).position;
+  seen.seq += 5;
+  const auto claim = [&](const char* role) {
+    return served.from(role)->read_after(seen, 10, 0s, {}).error().code;
+  };
+  const auto told = [&] {
+    CHECK(served.stand.metrics.of("artcache_log_rewinds_doubted_total se-01") ==
+          static_cast<double>(served.stand.log.count("WARNING: A follower")));
+    return served.stand.log.count("WARNING: A follower");
+  };
+  CHECK(told() == 0);
+  for (int i = 0; i < 3; ++i) CHECK(claim("auditor") == Errc::gone);
+  CHECK(told() == 1);
+  seen.seq += 5;
+  for (int i = 0; i < 3; ++i) CHECK(claim("auditor") == Errc::gone);
+  CHECK(told() == 2);
+  // That somebody is believed who says so makes it no news.
+  seen.seq += 5;
+  CHECK(claim("admin") == Errc::gone);
+  CHECK(claim("auditor") == Errc::gone);
+  CHECK(told() == 2);
+  CHECK(served.stand.element->jobs().list().size() == 1);
+}
+
 TEST_CASE("a position of another log says nothing against this one") {
   Served served;
   served.stand.upload("x");

@@ -11,6 +11,8 @@
 
 #include "roles/element/element.hpp"
 #include "run_route.hpp"
+#include "support/counted_metrics.hpp"
+#include "support/kept_log.hpp"
 #include "support/temp_dir.hpp"
 #include "text_body.hpp"
 #include "tokens.hpp"
@@ -81,12 +83,13 @@ class Stand {
   void start(const ElementSettings& settings) {
     element.reset();
     site = std::make_unique<http::Site>(settings.id);
-    element = std::make_unique<Element>(settings, ElementParts{.storage = storage.get(),
-                                                               .index = index.get(),
-                                                               .locks = locks.get(),
-                                                               .claims = locks.get(),
-                                                               .gate = &gate,
-                                                               .deps = {.clock = &clock}});
+    element = std::make_unique<Element>(
+        settings, ElementParts{.storage = storage.get(),
+                               .index = index.get(),
+                               .locks = locks.get(),
+                               .claims = locks.get(),
+                               .gate = &gate,
+                               .deps = {.clock = &clock, .logger = &log, .metrics = &metrics}});
     auth::must(element->add_routes(*site));
     auth::must(element->start({}));
   }
@@ -160,6 +163,8 @@ class Stand {
 
   test::TempDir folder;
   test::FakeClock clock;
+  test::KeptLog log;
+  test::CountedMetrics metrics;
   auth::KeyRing ring;
   auth::Verifier verifier{ring, clock};
   auth::Gate gate;
