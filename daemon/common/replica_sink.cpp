@@ -50,6 +50,7 @@ struct Sink::Changes {
   std::vector<std::uint64_t> seqs;  ///< of the puts
   std::vector<std::string> removed;
   std::vector<DeadLetter> dead;
+  std::vector<std::string> revived;  ///< dead letters of before that are told as they were to be
   std::optional<Position> position;  ///< where the replica stands afterwards; nothing: where it did
 };
 
@@ -84,12 +85,15 @@ Result<Standing> Sink::standing(const Call& call) {
       return std::move(done).error();
     }
   }
-  return database_.read(call, [&](Session& session) -> Result<Standing> {
-    ARTCACHE_TRY(Standing out, tables_.standings().find(session, owner_.element));
+  ARTCACHE_TRY(auto out, database_.read(call, [&](Session& session) -> Result<Standing> {
+    ARTCACHE_TRY(Standing now, tables_.standings().find(session, owner_.element));
     ARTCACHE_TRY(auto dead, tables_.standings().list_dead(session, owner_.element));
-    for (BuriedLetter& one : dead) out.dead.push_back(std::move(one.letter));
-    return out;
-  });
+    for (BuriedLetter& one : dead) now.dead.push_back(std::move(one.letter));
+    return now;
+  }));
+  told_dead_.clear();
+  for (const DeadLetter& letter : out.dead) told_dead_.emplace(letter.key, letter.hash);
+  return out;
 }
 
 /// The rows are summed up where nobody has to wait for it. What others store meanwhile makes the
@@ -156,6 +160,10 @@ Result<void> Sink::mend(std::span<const Record> put, std::span<const std::string
   Changes changes;
   for (const Record& record : put) add(changes, record.key, &record, 0);
   for (const std::string& key : removed) add(changes, key, nullptr, 0);
+  for (const Record& record : put)
+    if (is_told_dead(record.key, record.hash)) changes.revived.push_back(record.key);
+  for (const std::string& key : removed)
+    if (is_told_dead(key, std::nullopt)) changes.revived.push_back(key);
   return carry_out(std::move(changes), call);
 }
 
@@ -163,6 +171,33 @@ Result<void> Sink::stand_at(const Position& position, const Call& call) {
   Changes changes;
   changes.position = position;
   return carry_out(std::move(changes), call);
+}
+
+bool Sink::is_told_dead(std::string_view key, const std::optional<ContentHash>& hash) const {
+  const auto at = told_dead_.find(key);
+  return at != told_dead_.end() && at->second == hash;
+}
+
+/// Without the revived ones that are no dead letters any more, or other ones: another process has
+/// applied what came after them, which is newer than what the source told of them here.
+Result<Sink::Changes> Sink::still_dead(Session& session, const Changes& changes) const {
+  ARTCACHE_TRY(const auto now, tables_.standings().list_dead(session, owner_.element));
+  std::unordered_set<std::string> gone(changes.revived.begin(), changes.revived.end());
+  for (const BuriedLetter& one : now)
+    if (is_told_dead(one.letter.key, one.letter.hash)) gone.erase(one.letter.key);
+  const auto settled = [&](const std::string& key) { return gone.contains(key); };
+  Changes out = changes;
+  std::erase_if(out.keys, settled);
+  std::erase_if(out.removed, settled);
+  std::erase_if(out.dead, [&](const DeadLetter& letter) { return settled(letter.key); });
+  out.puts.clear();
+  out.seqs.clear();
+  for (std::size_t i = 0; i < changes.puts.size(); ++i) {
+    if (settled(to_string(changes.puts[i].entry.id))) continue;
+    out.puts.push_back(changes.puts[i]);
+    out.seqs.push_back(changes.seqs[i]);
+  }
+  return out;
 }
 
 /// All at once; one by one where the database refuses a file. What it refuses alone is buried.
@@ -178,6 +213,7 @@ Result<void> Sink::carry_out(Changes changes, const Call& call) {
     one.keys.push_back(key);
     one.puts.push_back(std::move(puts[i]));
     one.seqs.push_back(changes.seqs[i]);
+    one.revived = changes.revived;
     const auto alone = commit(one, call);
     if (!alone && !refuses_record(alone.error())) return alone;
     if (!alone)
@@ -204,11 +240,16 @@ Result<void> Sink::commit(const Changes& changes, const Call& call) {
   return {};
 }
 
-Result<Sink::Done> Sink::change(Session& session, const Changes& changes) const {
+Result<Sink::Done> Sink::change(Session& session, const Changes& asked) const {
   const Timestamp now = deps_.clock->now();
   Done out;
   SinkCounts& done = out.counts;
   ARTCACHE_TRY(Standing standing, tables_.standings().lock(session, owner_.element, now));
+  std::optional<Changes> rest;
+  if (!asked.revived.empty()) {
+    ARTCACHE_TRY(rest, still_dead(session, asked));
+  }
+  const Changes& changes = rest ? *rest : asked;
   if (changes.position && !changes.rows.empty()) {
     const bool same = standing.source.epoch == changes.position->epoch;
     // Another process has done it.

@@ -6,8 +6,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/replica_tables.hpp"
@@ -54,9 +58,12 @@ class Sink final : public ReplicaSink {
   struct Done;
   static void add(Changes& changes, const std::string& key, const Record* record,
                   std::uint64_t seq);
+  [[nodiscard]] bool is_told_dead(std::string_view key,
+                                  const std::optional<ContentHash>& hash) const;
+  Result<Changes> still_dead(Session& session, const Changes& changes) const;
   Result<void> carry_out(Changes changes, const Call& call);
   Result<void> commit(const Changes& changes, const Call& call);
-  Result<Done> change(Session& session, const Changes& changes) const;
+  Result<Done> change(Session& session, const Changes& asked) const;
   Result<void> settle_dead(Session& session, const Changes& changes, std::span<const Held> held,
                            Done& done) const;
   Result<void> recount(const Call& call);
@@ -72,6 +79,8 @@ class Sink final : public ReplicaSink {
   const std::chrono::milliseconds recount_every_;
   const Deps deps_;
   Clock::SteadyTime recounted_at_;
+  /// The dead letters that standing() has told last, by key, with the hashes of the source.
+  std::map<std::string, std::optional<ContentHash>, std::less<>> told_dead_;
   std::atomic<bool> recount_ = true;
   std::atomic<std::uint64_t> added_ = 0, updated_ = 0, deleted_ = 0, failed_ = 0;
 };

@@ -386,6 +386,45 @@ TEST_SUITE("query sink") {
     CHECK(status.snapshots == 0);
   }
 
+  TEST_CASE("a dead letter is not revived over what another process has applied since") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    source->put(sample_entry(1));
+    source->put(sample_entry(2));
+    const auto one = bench.sink("se-01"), two = bench.sink("se-01");
+    Bench::catch_up(source->log(), *one);
+    const auto dead_since = [&](std::uint64_t n, std::string_view version) {
+      FileEntry entry = sample_entry(n);
+      entry.version = version;
+      source->put(entry);
+      test::SpoilingLog spoilt(source->log(), to_string(sample_id(n)));
+      CHECK(Bench::catch_up(spoilt, *one).dead_letters > 0);
+    };
+    dead_since(1, "older");
+    const std::vector<std::string> key{to_string(sample_id(1))};
+    const auto older = must(source->log().records(key, {}));
+    CHECK(must(one->standing({})).dead.size() == 1);
+    // Nobody was quicker: it is revived.
+    must(one->mend({&*older[0], 1}, {}, {}));
+    CHECK(bench.find(sample_id(1)).at(0).entry.version == "older");
+
+    dead_since(2, "dead");
+    const std::vector<std::string> other{to_string(sample_id(2))};
+    const auto dead = must(source->log().records(other, {}));
+    CHECK(must(one->standing({})).dead.size() == 1);
+    FileEntry newer = sample_entry(2);
+    newer.version = "newer";
+    source->put(newer);
+    Bench::catch_up(source->log(), *two);
+    CHECK(bench.find(sample_id(2)).at(0).entry == newer);
+    must(one->mend({&*dead[0], 1}, {}, {}));
+    CHECK(bench.find(sample_id(2)).at(0).entry == newer);
+    CHECK(must(one->standing({})).digest == source->head().position.digest);
+    // What was told as dead then is none any more: a comparison may put it again.
+    must(one->mend({&*dead[0], 1}, {}, {}));
+    CHECK(bench.find(sample_id(2)).at(0).entry.version == "dead");
+  }
+
   TEST_CASE(
       "a table of the original is taken over with its rows, which then become the element's") {
     // A row with an id that se-01 has, and one that it does not have.
