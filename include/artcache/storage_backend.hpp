@@ -30,6 +30,11 @@ inline constexpr std::string_view kSidecarSuffix = ".attr.json";
   return path.ends_with(kSidecarSuffix);
 }
 
+/// The data file that a sidecar is named after.
+[[nodiscard]] inline std::string_view data_path_of(std::string_view sidecar_path) {
+  return sidecar_path.substr(0, sidecar_path.size() - kSidecarSuffix.size());
+}
+
 /// Paths inside a storage are relative, '/' separates folders. Fails for what is empty, absolute,
 /// longer than 1024 bytes, not UTF-8, or holds a NUL or an empty, a `.` or a `..` part.
 /// Errors: invalid_argument naming what is wrong.

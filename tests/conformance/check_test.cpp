@@ -254,6 +254,25 @@ TEST_SUITE("check") {
       CHECK(report.is_consistent());
     });
   }
+
+  TEST_CASE("[G12] a file that was moved with its sidecar is verified and mended where it lies") {
+    for_each_store([](Store& store) {
+      FileEntry entry = sample_entry(3);
+      entry.file_size = 3;
+      const std::string data = "elsewhere/moved.bin", sidecar = data + std::string(kSidecarSuffix);
+      good(store.storage->put({.path = data}, "abd", {}));
+      store.put_sidecar(entry, sidecar);
+      store.full();
+      const ConsistencyReport report =
+          good(store.service->check_consistency({.data = DataCheck::checksums}, {}));
+      CHECK(report.data_files_verified == 1);
+      CHECK(report.count(FindingKind::bad_checksum) == 1);
+      store.remove(sidecar);
+      CHECK(good(store.service->repair({.from = RepairFrom::index}, {})).sidecars_written == 1);
+      CHECK(good(store.storage->stat(sidecar, {})).has_value());
+      CHECK(store.check().is_consistent());
+    });
+  }
 }
 
 TEST_SUITE("repair") {

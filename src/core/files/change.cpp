@@ -45,7 +45,7 @@ Result<IndexedEntry> FileService::Impl::update(const FileId& id, const UpdateReq
     return gone_error("update", id);
   }
   if (!changed) return std::move(changed).error();
-  ARTCACHE_CHECK(announce(work, std::string(data_of(file.sidecar)), call));
+  ARTCACHE_CHECK(announce(work, std::string(data_path_of(file.sidecar)), call));
   return put_changed(work, file, std::move(*changed), call);
 }
 
@@ -137,7 +137,7 @@ Result<void> FileService::Impl::remove(const FileId& id, const RemoveRequest& re
     // A sidecar that is gone says nothing that would be lost.
     if (!seen && seen.error().code != Errc::not_found) return seen.error();
   }
-  ARTCACHE_CHECK(announce(work, std::string(data_of(file.sidecar)), call));
+  ARTCACHE_CHECK(announce(work, std::string(data_path_of(file.sidecar)), call));
   return take_away(work, file, call);
 }
 

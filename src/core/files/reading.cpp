@@ -143,7 +143,7 @@ Result<std::unique_ptr<Download>> FileService::Impl::download(const FileId& id,
   const std::uint64_t size = std::min(range.length, whole - range.offset);
   if (request.verify == Verify::yes && size != whole)
     return Error{Errc::invalid_argument, "download: only a whole file can be verified"};
-  const std::string path(data_of(file.sidecar));
+  const std::string path(data_path_of(file.sidecar));
   auto reader = storage().open(path, range, call);
   if (!reader && reader.error().code == Errc::not_found)
     return Error{Errc::not_found, "download: the data of file " + to_string(id) + " is missing"};

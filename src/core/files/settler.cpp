@@ -68,10 +68,6 @@ std::string sidecar_of(std::string_view data_path) {
   return std::string(data_path).append(kSidecarSuffix);
 }
 
-std::string_view data_of(std::string_view sidecar_path) {
-  return sidecar_path.substr(0, sidecar_path.size() - kSidecarSuffix.size());
-}
-
 Result<SidecarSeen> follow(const Place& place, const FileId& id, const std::string& sidecar,
                            std::uint64_t fence, const Call& call) {
   for (int tries = 0; tries < kTriesMost; ++tries) {

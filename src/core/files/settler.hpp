@@ -27,7 +27,6 @@ struct Place {
 };
 
 std::string sidecar_of(std::string_view data_path);
-std::string_view data_of(std::string_view sidecar_path);
 
 /// The index says what this sidecar says, or nothing of the entry that came from it once it is
 /// gone; whatever others do meanwhile, nothing older wins. `fence` 0: under none.

@@ -15,11 +15,6 @@ namespace {
 /// Data files and sidecars whose paths are held at once, because something is wrong with them.
 constexpr std::size_t kNamesAtOnce = 100'000;
 
-/// The data file that a sidecar is named after.
-std::string_view data_path_of(std::string_view sidecar) {
-  return sidecar.substr(0, sidecar.size() - kSidecarSuffix.size());
-}
-
 /// One check. A first walk compares, and opens what looks different for a second look; what data
 /// files have wrong shows in hashes of names, so a second listing finds the names.
 class Check final : public WalkTaker {

@@ -34,13 +34,20 @@ Result<std::optional<Sha256Sum>> sum_of(const Context& context, const std::strin
 Result<std::uint64_t> verify_data(const Context& context, Session& session, Tally& tally,
                                   const std::function<Result<void>(Finding)>& find) {
   std::vector<std::byte> buffer(kBufferBytes);
+  std::vector<FileId> ids;
   std::uint64_t verified = 0;
   PageRequest request{.limit = kPage};
   do {
     ARTCACHE_TRY(const EntryPage page, context.index.page(request, session.call()));
-    for (const IndexedEntry& row : page.entries) {
+    ids.clear();
+    for (const IndexedEntry& row : page.entries) ids.push_back(row.entry.id);
+    // A file lies beside its sidecar, wherever that has been moved.
+    ARTCACHE_TRY(const auto briefs, context.index.briefs(ids, session.call()));
+    for (std::size_t i = 0; i < page.entries.size(); ++i) {
+      const IndexedEntry& row = page.entries[i];
+      if (!briefs[i]) continue;
       ARTCACHE_CHECK(session.take(context.budget, 1, 0));
-      const std::string path = row.entry.data_path();
+      const std::string path(data_path_of(briefs[i]->sidecar_path));
       const auto sum = sum_of(context, path, row.entry.file_size, buffer, session);
       if (!sum) {
         const Errc code = sum.error().code;
