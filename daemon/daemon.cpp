@@ -64,7 +64,7 @@ std::string Daemon::address_of(std::string_view instance) const {
 Result<void> Daemon::make_one(const config::Instance& instance, const Call& call) {
   RoleContext context{.instance = instance.name,
                       .settings = &instance.role,
-                      .data = std::filesystem::path(plan_.daemon.text("data")) / instance.name,
+                      .data = plan_.data() / instance.name,
                       .deps = deps_,
                       .backends = &backends_,
                       .addresses = [this](std::string_view name) { return address_of(name); },

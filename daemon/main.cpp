@@ -136,7 +136,7 @@ Result<void> add_demo(config::Plan& plan, const Options& options) {
       if (auto put = one.site.put("port", std::to_string(port), "--port-offset"); !put) return put;
     }
     if (one.kind->demo == nullptr) continue;
-    if (auto told = one.kind->demo(one.name, plan.daemon.text("data"), one.role); !told)
+    if (auto told = one.kind->demo(one.name, plan.data(), one.role); !told)
       return std::move(told).error().in(one.name);
   }
   return {};
@@ -199,7 +199,7 @@ int serve(const config::Plan& plan) {
   Daemon daemon(plan, deps, metrics, backends);
   const Signals signals(daemon, **log, stop);
   if (auto opened = daemon.open(call); !opened) return fail(opened.error());
-  print_ports(daemon, plan.daemon.text("data"));
+  print_ports(daemon, plan.data());
   if (auto ran = daemon.run(call); !ran) return fail(ran.error());
   return kDone;
 }

@@ -361,6 +361,8 @@ void append_lines(std::string& out, const Settings& settings) {
 
 }  // namespace
 
+std::filesystem::path Plan::data() const { return std::filesystem::absolute(daemon.text("data")); }
+
 Result<Plan> make_plan(std::span<const RoleKind* const> kinds, const Sources& sources) {
   return Planner(kinds, sources).make();
 }

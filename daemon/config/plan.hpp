@@ -3,6 +3,7 @@
 #pragma once
 
 #include <artcache/result.hpp>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <span>
@@ -28,6 +29,9 @@ struct Plan {
   Settings daemon;
   std::vector<Instance> instances;  ///< the admin first: others may need its keys
   std::vector<std::string> warnings;
+
+  /// Where roles keep what is theirs. Absolute: addresses of databases are made of it.
+  [[nodiscard]] std::filesystem::path data() const;
 };
 
 /// What is said, the later the stronger: the file, the environment, the flags.

@@ -93,9 +93,10 @@ class Folder(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.data = pathlib.Path(folder.name)
 
-    def start(self, role):
+    def start(self, role, data=None):
         child = subprocess.Popen([DAEMON, "--role", role, "--set", f"{role}.port=0", "--data",
-                                  self.data], stdout=subprocess.PIPE, env={}, text=True)
+                                  data or self.data], stdout=subprocess.PIPE, env={}, text=True,
+                                 cwd=self.data)
         self.addCleanup(child.stdout.close)
         self.addCleanup(child.wait, 60)
         self.addCleanup(child.kill)
@@ -108,6 +109,10 @@ class Folder(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         self.assertIn(f"'{self.data / 'admin'}' is held by process {first.pid} on ", done.stderr)
         self.assertIn("--data", done.stderr)
+
+    def test_a_relative_one_lies_below_the_folder_that_it_is_started_in(self):
+        self.start("admin", "its/own")
+        self.assertTrue((self.data / "its/own/admin/admin.db").exists())
 
     def test_what_was_killed_holds_nothing(self):
         first = self.start("admin")
