@@ -49,6 +49,16 @@ std::optional<bool> parse_flag(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<bool> query_flag(const http::Pairs& query, std::string_view name,
+                               std::vector<http::FieldProblem>& problems) {
+  const auto flag = parse_flag(query.find(name).value_or("0"));
+  if (!flag)
+    problems.push_back({{"query", std::string(name)},
+                        "Input should be a valid boolean, unable to interpret input",
+                        "bool_parsing"});
+  return flag;
+}
+
 JsonObject::JsonObject(std::string text) { read(text); }
 
 void JsonObject::read(std::string_view json) {

@@ -23,6 +23,9 @@ http::Problem unprocessable(std::string where, std::string name, std::string mes
 std::optional<std::int64_t> parse_whole(std::string_view text);
 /// As pydantic reads them: true/false, on/off, 1/0, yes/no, t/f, y/n in any case.
 std::optional<bool> parse_flag(std::string_view text);
+/// One of the query, false where it is missing. Nothing where it is none, which joins the problems.
+std::optional<bool> query_flag(const http::Pairs& query, std::string_view name,
+                               std::vector<http::FieldProblem>& problems);
 
 /// One JSON object, member by member; of two members with one name the last counts. Asking for a
 /// member that is missing or null gives nothing; asking for one that has another type gives

@@ -96,7 +96,8 @@ struct RemoveRequest {
 enum class Verify : std::uint8_t { no, yes };
 struct DownloadRequest {
   ByteRange range = {};
-  /// The bytes are compared with the checksum on the way; only with the whole file.
+  /// The bytes are compared with the checksum on the way; only with the whole file. Where they are
+  /// others the error comes in place of the last of them.
   Verify verify = Verify::no;
 };
 

@@ -120,6 +120,11 @@ class Audit(unittest.TestCase):
     def elements(self):
         all_of_them = "storage-elements"
         self.assertTrue(eventually(lambda: self.ask("GET", all_of_them, 200)["total"] == 3))
+        # Each has entered itself, and says so once and not with every sign of life.
+        entered = self.trail("action=storage_element.register")
+        self.assertEqual([entry["actor"] for entry in entered], 3 * ["admin-service"])
+        self.assertEqual(len({entry["target"] for entry in entered}), 3)
+        self.seen.add(("storage_element.register", True, None))
         first = self.ask("GET", all_of_them, 200)["items"][0]["id"]
         self.done("storage_element.update", "PUT", f"{all_of_them}/{first}", 200,
                   {"name": "audited"}, target=first)

@@ -125,6 +125,7 @@ class Search(unittest.TestCase):
         self.assertEqual(part["Content-Range"], f"bytes 10-14/{len(content)}")
         status, _, _ = self.ask("GET", "query", path, headers={"If-None-Match": headers["ETag"]})
         self.assertEqual(status, 304)
+        self.assertEqual(self.ask("GET", "query", path + "?verify=1")[2], content)
         for condition, refusal in (({"If-Match": '"another"'}, 412),
                                    ({"Range": f"bytes={len(content)}-"}, 416)):
             said = [self.ask("GET", where, path, headers=condition) for where in ("se-01", "query")]

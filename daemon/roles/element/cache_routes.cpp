@@ -120,21 +120,10 @@ http::Response accepted(const JobView& job) {
   return response;
 }
 
-/// A flag of the query, false where it is missing; nothing where it is none.
-std::optional<bool> query_flag(const Request& request, std::string_view name,
-                               std::vector<http::FieldProblem>& problems) {
-  const auto flag = parse_flag(request.query.find(name).value_or("0"));
-  if (!flag)
-    problems.push_back({{"query", std::string(name)},
-                        "Input should be a valid boolean, unable to interpret input",
-                        "bool_parsing"});
-  return flag;
-}
-
 Reply answer(Element& element, const Operation& operation, Request& request) {
   std::vector<http::FieldProblem> problems;
-  const auto detached = query_flag(request, "async", problems);
-  const auto pruning = query_flag(request, "prune", problems);
+  const auto detached = query_flag(request.query, "async", problems);
+  const auto pruning = query_flag(request.query, "prune", problems);
   if (!problems.empty()) return unprocessable(std::move(problems));
   const Prune prune = *pruning ? Prune::yes : Prune::no;
   const auto id = start_run(element, operation.name, prune, IfRefused::fails, request.call);

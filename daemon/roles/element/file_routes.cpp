@@ -101,7 +101,7 @@ std::string content_type_of(const FileEntry& entry) {
 }
 
 Reply send(const Element& element, std::shared_ptr<Services> services, const FileEntry& entry,
-           const http::Selection& selection, Request& request) {
+           const http::Selection& selection, Verify verify, Request& request) {
   using Kind = http::Selection::Kind;
   const http::Representation there = representation_of(entry);
   http::Response response;
@@ -113,7 +113,7 @@ Reply send(const Element& element, std::shared_ptr<Services> services, const Fil
     response.status = 304;
     return response;
   }
-  DownloadRequest wanted;
+  DownloadRequest wanted{.verify = verify};
   if (selection.kind == Kind::part) wanted.range = {selection.first, selection.length};
   auto download = services->files.download(entry.id, wanted, request.call);
   if (!download) return file_problem(entry.id, download.error());
@@ -130,6 +130,9 @@ Reply send(const Element& element, std::shared_ptr<Services> services, const Fil
 }
 
 Reply download(Element& element, const FileId& id, Request& request) {
+  std::vector<http::FieldProblem> problems;
+  const auto verified = query_flag(request.query, "verify", problems);
+  if (!problems.empty()) return unprocessable(std::move(problems));
   auto services = element.services();
   const auto row = services->files.metadata(id, request.call);
   if (!row) return file_problem(id, row.error());
@@ -146,7 +149,10 @@ Reply download(Element& element, const FileId& id, Request& request) {
     return Problem{.status = 416,
                    .detail = "The range begins behind the end of the file",
                    .headers = {{"Content-Range", http::content_range(selection, there.size)}}};
-  return send(element, std::move(services), row->entry, selection, request);
+  if (*verified && selection.kind == Kind::part)
+    return unprocessable("query", "verify", "Only a whole file can be verified", "value_error");
+  const Verify verify = *verified ? Verify::yes : Verify::no;
+  return send(element, std::move(services), row->entry, selection, verify, request);
 }
 
 // --- Update and removal -------------------------------------------------------------------------
@@ -407,7 +413,7 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
         .pattern = one + "/download",
         .handler = bounded(element, of_file(element, download)),
         .summary = "Its bytes, or a range of them",
-        .query = kBoundFields},
+        .query = kDownloadFields},
        any},
       {{.method = Method::patch,
         .pattern = one,

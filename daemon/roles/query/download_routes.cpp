@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "common/json_read.hpp"
 #include "common/read_bounds.hpp"
 #include "roles/query/query.hpp"
 
@@ -142,7 +143,7 @@ bool is_answer(int status) {
 }
 
 /// One element after the other that has a file of this id, the best first.
-Reply send(Parts& parts, const FileId& id, std::span<const FoundFile> files,
+Reply send(Parts& parts, const FileId& id, std::span<const FoundFile> files, bool verified,
            const Request& request) {
   std::optional<Problem> first;
   for (const FoundFile& file : files) {
@@ -153,7 +154,8 @@ Reply send(Parts& parts, const FileId& id, std::span<const FoundFile> files,
                  .detail = "Nobody said where storage element " + file.element + " is",
                  .headers = {{"Retry-After", "5"}}};
     } else {
-      const std::string url = owner->element().url + "/api/v1/files/" + to_string(id) + "/download";
+      const std::string url = owner->element().url + "/api/v1/files/" + to_string(id) +
+                              "/download" + (verified ? "?verify=1" : "");
       auto stream = ask(parts, url, request);
       if (stream && is_answer((*stream)->head().status))
         return pass_on(std::move(*stream), *parts.deps.metrics);
@@ -174,11 +176,16 @@ Reply download(Parts& parts, const Request& request) {
   auto id = path_id(request);
   if (auto* problem = std::get_if<Problem>(&id)) return std::move(*problem);
   const FileId file = std::get<FileId>(id);
+  std::vector<http::FieldProblem> problems;
+  const auto verified = query_flag(request.query, "verify", problems);
+  if (!problems.empty()) return unprocessable(std::move(problems));
+  if (*verified && request.headers.find("range"))
+    return unprocessable("query", "verify", "Only a whole file can be verified", "value_error");
   const auto files = parts.database->read(
       request.call, [&](Session& session) { return find_files(session, file); });
   if (!files) return files.error();
   if (files->empty()) return file_not_found(file);
-  return send(parts, file, *files, request);
+  return send(parts, file, *files, *verified, request);
 }
 
 }  // namespace
@@ -190,7 +197,7 @@ Result<void> add_download_routes(http::Site& site, Parts& parts) {
          .pattern = pattern,
          .handler = bounded(parts, [&parts](Request& request) { return download(parts, request); }),
          .summary = "The bytes of a file, or a range of them",
-         .query = kBoundFields},
+         .query = kDownloadFields},
         {})));
   return {};
 }

@@ -32,10 +32,10 @@ class OpenDownload final : public Download {
     if (buffer.empty()) return std::size_t{0};
     ARTCACHE_TRY(const std::size_t bytes, reader_->read(buffer, call));
     if (!sum_) return bytes;
-    if (bytes > 0) {
-      sum_->update(buffer.first(bytes));
-      return bytes;
-    }
+    sum_->update(buffer.first(bytes));
+    read_ += bytes;
+    // The last piece goes out when all of it is known to be right: who has it all has what it was.
+    if (bytes > 0 && read_ < size_) return bytes;
     if (!matches_) matches_ = sum_->finish() == row_.entry.checksum.bytes;
     if (*matches_) return bytes;
     return Error{Errc::corrupt, "download: '" + path_ + "': its bytes have not the checksum " +
@@ -49,6 +49,7 @@ class OpenDownload final : public Download {
   const std::uint64_t size_;
   std::optional<util::Sha256> sum_;
   std::optional<bool> matches_;
+  std::uint64_t read_ = 0;
 };
 
 }  // namespace

@@ -56,6 +56,9 @@ Result<RebuildReport> rebuild(const Context& context, RunKind kind, const Rebuil
   const bool opens_all = run.full && filled == Filled::no;
   if (filled != Filled::entirely)
     ARTCACHE_CHECK(compare(run, opens_all ? Opening::all : Opening::changed));
+  // What a comparison came upon again was counted when it was filled in.
+  if (filled == Filled::partly)
+    run.statistics.entries_changed = run.statistics.entries_unchanged = 0;
   ARTCACHE_CHECK(vouch(run));
 
   RebuildReport report;

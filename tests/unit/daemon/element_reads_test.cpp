@@ -34,6 +34,24 @@ TEST_CASE("what the index has is told at once, and all that may take longer is l
   CHECK(found.status == 200);
 }
 
+TEST_CASE("[G12] with verify=1 an answer with changed bytes breaks off before its end") {
+  Stand stand;
+  const std::string file = "/api/v1/files/" + stand.upload("hello");
+  const std::string path = stand.get(file).at("storage_path"),
+                    name = stand.get(file).at("storage_filename");
+  CHECK(stand.get(file + "/download?verify=1").body == "hello");
+  auth::must(stand.storage->put({.path = path + name}, "hallo", {}));
+  CHECK(stand.get(file + "/download").body == "hallo");
+  const Answer broken = stand.get(file + "/download?verify=true");
+  CHECK(broken.body.starts_with("<corrupt: "));
+  CHECK(stand.get(file + "/download?verify=perhaps").status == 422);
+  Ask part{.target = file + "/download?verify=1"};
+  part.headers.add("Range", "bytes=1-2");
+  const Answer refused = stand.ask(std::move(part));
+  CHECK(refused.status == 422);
+  CHECK(refused.body.find("Only a whole file can be verified") != std::string::npos);
+}
+
 TEST_CASE("who would have to wait for the position leaves the whole answer to a worker") {
   std::unique_ptr<MetadataStore> real;
   Stand stand;
