@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import unittest
 import urllib.error
 import uuid
@@ -208,6 +209,7 @@ class Kills(unittest.TestCase):
     def test_a_stop_amid_an_upload_and_a_rebuild_loses_neither(self):
         count = 20_000
         self.multiply(self.daemon.upload("one.bin", b"x")["file_id"], count - 1)
+        time.sleep(2.2)  # what has just changed is read again in any case
         content = random.randbytes(300_000)
         body, headers = form("slow.bin", content)
         with socket.create_connection(("127.0.0.1", self.daemon.ports["se-01"])) as wire:
