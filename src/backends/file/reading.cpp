@@ -204,8 +204,11 @@ Result<void> read_many(const Root& root, std::span<const std::string_view> paths
                        const Call& call) {
   ARTCACHE_CHECK(call.check("file: read", *pool.clock));
   const Job job{root, paths, size_most, sink, pool, call};
+  // Whoever reads much reads two lots at a time. More threads than processors would only come and
+  // go, and each that goes interrupts the others: stacks are taken back from under all of them.
+  const std::size_t threads_most = std::max(1U, pool.threads / 2);
   const auto threads = static_cast<unsigned>(
-      std::clamp<std::size_t>(paths.size() / kFilesPerThread, 1, pool.threads));
+      std::clamp<std::size_t>(paths.size() / kFilesPerThread, 1, threads_most));
   Turns turns(paths.size(), threads);
   util::run_workers(threads, [&] {
     try {
