@@ -159,7 +159,7 @@ std::optional<bool> BodyFields::flag(std::string_view name) {
 }
 
 std::optional<std::string> BodyFields::word(std::string_view name,
-                                            std::initializer_list<std::string_view> words) {
+                                            std::span<const std::string_view> words) {
   const auto given = text(name);
   if (!given) return std::nullopt;
   std::string known;

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,8 +48,11 @@ class BodyFields {
   std::optional<std::int64_t> number(std::string_view name, std::int64_t least, std::int64_t most);
   std::optional<bool> flag(std::string_view name);
   /// One of `words`, compared without case and given back as it stands there.
+  std::optional<std::string> word(std::string_view name, std::span<const std::string_view> words);
   std::optional<std::string> word(std::string_view name,
-                                  std::initializer_list<std::string_view> words);
+                                  std::initializer_list<std::string_view> words) {
+    return word(name, std::span(words.begin(), words.size()));
+  }
   void refuse(std::string_view name, std::string message, std::string type);
 
   /// 422 with everything that was wrong so far; nothing when all is well.

@@ -63,6 +63,13 @@ class Configuration(unittest.TestCase):
         # The same, and nothing else, when it is to start.
         self.assertEqual(run("--config", self.file, check=64).stderr, said)
 
+    def test_the_first_account_has_a_role_that_there_is(self):
+        said = self.refused('[admin]\ninitial_account_role = "ADMINS"\n')
+        self.assertIn("admin: initial_account_role: 'ADMINS' is no role of a service account: "
+                      "ADMIN, OPERATOR, USER, AUDITOR, READONLY", said)
+        self.file.write_text('[admin]\ninitial_account_role = "operator"\n')
+        run("--config", self.file, "--check-config", check=0)
+
     def test_what_is_wrong_is_named_with_its_line(self):
         self.assertEqual(self.refused("[daemon]\nworker = 3\n"),
                          "artcached: a.toml:2: there is no setting 'worker'; "

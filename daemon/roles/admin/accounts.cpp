@@ -2,6 +2,7 @@
 // /api/v1/service-accounts
 #include "roles/admin/accounts.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "http/query_fields.hpp"
@@ -37,9 +38,7 @@ http::Response account_response(int status, const ServiceAccount& account,
   return out;
 }
 
-std::optional<std::string> role_in(BodyFields& body) {
-  return body.word("role", {"ADMIN", "USER", "AUDITOR", "READONLY", "OPERATOR"});
-}
+std::optional<std::string> role_in(BodyFields& body) { return body.word("role", kAccountRoles); }
 
 constexpr http::BodyField kCreateBody[] = {{"name", "string", http::BodyField::Need::needed},
                                            {"description", "string"},
@@ -125,8 +124,12 @@ http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
   const auto status = body->word("status", {"ACTIVE", "SUSPENDED", "EXPIRED", "DELETED"});
   const auto rate_limit = body->number("rate_limit", 1, 1'000'000);
   if (auto problem = body->problem()) return std::move(*problem);
-  return answer(parts.database->write(request.call, [&](Session& s) -> Work {
+  bool fixed = false;
+  const auto changed = parts.database->write(request.call, [&](Session& s) -> Work {
     ARTCACHE_TRY(ServiceAccount account, needed(s, deed.target));
+    // By its name a start knows that it is there, and makes no other with the first secret.
+    fixed = account.is_system && name && *name != account.name;
+    if (fixed) return account;
     account.name = name.value_or(account.name);
     if (description) account.description = description;
     account.role = role.value_or(account.role);
@@ -135,7 +138,10 @@ http::Reply change(Parts& parts, http::Request& request, Deed& deed) {
     account.updated_at = parts.now();
     ARTCACHE_CHECK(store_account(s, account));
     return account;
-  }));
+  });
+  if (fixed)
+    return http::Problem{.status = 403, .detail = "System service accounts cannot be renamed"};
+  return answer(changed);
 }
 
 http::Reply remove(Parts& parts, http::Request& request, Deed& deed) {
@@ -169,6 +175,19 @@ http::Reply rotate_secret(Parts& parts, http::Request& request, Deed& deed) {
 }
 
 }  // namespace
+
+Result<std::string> account_role(std::string_view word) {
+  std::string capitals(word), known;
+  std::ranges::transform(capitals, capitals.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  for (const std::string_view role : kAccountRoles) {
+    if (capitals == role) return std::string(role);
+    known.append(known.empty() ? "" : ", ").append(role);
+  }
+  return Error{Errc::invalid_argument,
+               "'" + std::string(word) + "' is no role of a service account: " + known};
+}
 
 std::optional<Timestamp> secret_expiry(const Parts& parts) {
   const auto lifetime = parts.options.secret_lifetime;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/percent.hpp"
+#include "roles/admin/accounts.hpp"
 #include "roles/admin/admin.hpp"
 #include "roles/shared_settings.hpp"
 #include "util/try.hpp"
@@ -69,7 +70,7 @@ constexpr std::array kSettings{
     Setting{.name = "initial_account_role",
             .variable = "INITIAL_ACCOUNT_ROLE",
             .fallback = "ADMIN",
-            .meaning = "its role"},
+            .meaning = "its role: ADMIN, OPERATOR, USER, AUDITOR or READONLY"},
     Setting{.name = "second_account_client_id",
             .meaning = "client_id of one more such account, with the same secret and role"},
     Setting{.name = "initial_admin_username",
@@ -125,10 +126,16 @@ constexpr std::array kSettings{
             .meaning = "PEM file of the authorities of elements; empty: the system's"},
 };
 
+Result<std::string> initial_role(const config::Settings& told) {
+  auto role = admin::account_role(told.text("initial_account_role"));
+  if (!role) return std::move(role).error().in("initial_account_role");
+  return role;
+}
+
 std::vector<admin::InitialAccount> accounts_of(const config::Settings& told) {
   const std::string& secret = told.text("initial_account_secret");
   if (secret.empty()) return {};
-  const std::string& role = told.text("initial_account_role");
+  const std::string role = initial_role(told).value();
   const std::string& name = told.text("initial_account_name");
   std::vector<admin::InitialAccount> out;
   out.push_back({.name = name,
@@ -181,6 +188,7 @@ admin::Options options_of(const RoleContext& context, const std::optional<Url>& 
 /// So that all keys whose tokens live still fit into a ring.
 Result<void> check_admin(const config::Settings& told) {
   ARTCACHE_CHECK(shared_settings::database_address(told));
+  ARTCACHE_CHECK(initial_role(told));
   const auto every = rotation_of(told);
   const auto keys = every.count() == 0 ? 0 : refresh_lifetime_of(told) / every;
   if (keys <= static_cast<std::int64_t>(auth::kKeysMost) - 4) return {};

@@ -133,6 +133,36 @@ TEST_CASE("an initial account is made once, and what became of it since stays") 
   CHECK(bench.get(kAccounts, root)["total"] == "1");
 }
 
+TEST_CASE("an initial account keeps its name, by which a start knows that it is there") {
+  Bench bench;
+  const std::string root = bench.root_token();
+  const std::string id = must(auth::take_apart(bench.service_token())).claims.subject;
+  const auto rename = [&](const std::string& name) {
+    return bench.send(
+        Method::put, kAccounts + id,
+        {.body = R"({"name":")" + name + R"(","description":"mine"})", .token = root});
+  };
+  CHECK(bench.post(kAccounts + id + "/rotate-secret", "", root).status == 200);
+  const Seen refused = rename("operations");
+  CHECK(refused.status == 403);
+  CHECK(refused["detail"] == "System service accounts cannot be renamed");
+  CHECK(bench.get(kAccounts + id, root)["description"] != "mine");
+  CHECK(rename("admin-service")["description"] == "mine");
+  bench.reopen();
+  CHECK(bench.get(kAccounts, root)["total"] == "1");
+  CHECK(bench.token_for("admin-service", "Test-Password123").status == 401);
+}
+
+TEST_CASE("the role of an account is one of five, in any case of letters") {
+  CHECK(must(account_role("operator")) == "OPERATOR");
+  CHECK(must(account_role("Admin")) == "ADMIN");
+  const auto refused = account_role("ADMINS");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::invalid_argument);
+  CHECK(refused.error().message.find("ADMIN, OPERATOR, USER, AUDITOR, READONLY") !=
+        std::string::npos);
+}
+
 TEST_CASE("tables of another program are refused with what to do, and left as they are") {
   const test::TempDir dir;
   const test::FakeClock clock;
