@@ -90,8 +90,10 @@ void Console::log(const LogRecord& record) noexcept {
   }
 }
 
+bool Console::has_bar() const noexcept { return terminal_ && chatter_ != Chatter::quiet; }
+
 void Console::show(const RunProgress& progress) {
-  if (!terminal_ || chatter_ == Chatter::quiet) return;
+  if (!has_bar()) return;
   const std::string line = progress_line(progress);
   const std::scoped_lock held(mutex_);
   std::fprintf(stderr, "\r\033[K%s", line.c_str());

@@ -24,6 +24,8 @@ class Console final : public Logger {
   void log(const LogRecord& record) noexcept override;
   [[nodiscard]] bool enabled(LogLevel level) const noexcept override;
 
+  /// Whether there is anybody to show progress to.
+  [[nodiscard]] bool has_bar() const noexcept;
   void show(const RunProgress& progress);
   /// Takes the bar away.
   void clear();

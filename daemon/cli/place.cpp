@@ -86,6 +86,7 @@ Place::~Place() = default;
 Place::Place(Place&&) noexcept = default;
 
 ProgressSink Place::progress() const {
+  if (!console->has_bar()) return {};
   return [console = console.get()](const RunProgress& progress) { console->show(progress); };
 }
 

@@ -54,6 +54,7 @@ struct Place {
   Place();
   ~Place();
   Place(Place&&) noexcept;
+  /// Empty when nobody looks: what is counted only for the time left is not counted then.
   [[nodiscard]] ProgressSink progress() const;
   /// Takes the bar away, before something else is printed.
   void end_progress() const;
