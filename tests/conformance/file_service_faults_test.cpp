@@ -50,8 +50,7 @@ bool is_done(Element& e, const Case& c) {
 }
 
 void check_after(Element& e, const Case& c) {
-  const auto first = good(e.files->recover({}));
-  CHECK(first.left.empty());
+  CHECK(e.settle(*e.files).left.empty());
   CHECK(good(e.index->intents({})).empty());
   CHECK(e.contradiction() == "");
   CHECK(e.paths().size() == e.head().count * 2);
@@ -75,7 +74,7 @@ void break_every_step(const std::function<void(Element&, std::size_t)>& order,
     for (std::size_t n = 1;; ++n) {
       INFO("change " << static_cast<int>(change) << ", step " << n);
       REQUIRE(n < 100);
-      Element e("mem", "mem");
+      Element e;
       good(e.upload());
       Case c{change, FileId::mint(e.clock)};
       if (change != Change::upload) c.id = good(e.upload()).entry.id;
@@ -101,7 +100,7 @@ class BreakingSource final : public ByteSource {
     if (reads_ == 2) {
       CHECK(good(element_.locks->force_break("files.default", LockClass::lazy_rebuild, call)));
       element_.clock.advance(std::chrono::minutes(9));  // both notice when they renew
-      settled = good(other_.recover(call)).undone;
+      settled = element_.settle(other_).undone;
     }
     buffer.front() = std::byte{'x'};
     return std::size_t{1};
@@ -212,7 +211,7 @@ TEST_SUITE("files.faults") {
     const Error disk{Errc::unavailable, "disk", Outcome::unknown};
     for (const Change change : {Change::upload, Change::update, Change::remove}) {
       INFO("change " << static_cast<int>(change));
-      Element e("mem", "mem");
+      Element e;
       Case c{change, FileId::mint(e.clock)};
       if (change == Change::upload) good(e.upload());  // recovery is over
       if (change != Change::upload) c.id = good(e.upload()).entry.id;
@@ -250,7 +249,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("recovery beside a writer that is alive leaves its work alone") {
-    Element e("mem", "mem");
+    Element e;
     good(e.upload());  // it is at work from now on
     const Intent theirs{
         .id = FileId::mint(e.clock), .path = "2026/03/x", .begun_at = e.clock.now()};
@@ -261,15 +260,14 @@ TEST_SUITE("files.faults") {
     CHECK(other->unsettled() == 1);  // its writer may have died a moment ago
     CHECK(good(e.storage->stat(theirs.path, {})).has_value());
     e.files.reset();
-    const auto report = good(other->recover({}));
-    CHECK(report.undone == 1);
+    CHECK(e.settle(*other).undone == 1);
     CHECK(other->unsettled() == 0);
     CHECK_FALSE(good(e.storage->stat(theirs.path, {})).has_value());
     CHECK(e.contradiction() == "");
   }
 
   TEST_CASE("what a host that is gone left undone is settled once its time is over") {
-    Element e("mem", "mem");
+    Element e;
     OtherHost one(*e.index->locks(), e.clock, "one"), two(*e.index->locks(), e.clock, "two");
     auto gone_locks = good(make_lock_manager(one, e.deps));
     const auto locks = good(make_lock_manager(two, e.deps));
@@ -294,7 +292,7 @@ TEST_SUITE("files.faults") {
     CHECK(good(files.recover({})).under_way == 2);
     CHECK(files.unsettled() == 2);
     e.clock.advance(std::chrono::minutes(1));
-    CHECK(good(files.recover({})).undone == 2);
+    CHECK(e.settle(files).undone == 2);
     CHECK(files.unsettled() == 0);
     CHECK(e.paths().empty());
     CHECK(e.contradiction() == "");
@@ -308,20 +306,20 @@ TEST_SUITE("files.faults") {
       good(other->recover({}));
       good(e.index->add_intent(
           {.id = FileId::mint(e.clock), .path = "2026/03/x", .begun_at = e.clock.now()}, {}));
-      const auto report = good(other->recover({}));
+      const auto report = e.settle(*other);
       CHECK(report.under_way == 0);
       CHECK(report.undone == 1);
       e.clock.advance(std::chrono::minutes(11));
       good(e.index->add_intent(
           {.id = FileId::mint(e.clock), .path = "2026/03/y", .begun_at = e.clock.now()}, {}));
-      CHECK(good(other->recover({})).undone == 1);  // its own lease of before is no other writer's
+      CHECK(e.settle(*other).undone == 1);  // its own lease of before is no other writer's
       good(e.upload());
       CHECK(e.contradiction() == "");
     });
   }
 
   TEST_CASE("a sidecar that arrives after its writer was killed and settled leaves nothing") {
-    Element e("mem", "mem");
+    Element e;
     e.faulty_storage->late_writes(std::chrono::seconds(30));
     // Its sidecar as the writer has sent it off.
     const FileEntry sent = good(e.upload()).entry;
@@ -362,7 +360,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("a put without an answer is settled at once, and once more when none can arrive") {
-    Element e("mem", "mem");
+    Element e;
     e.faulty_storage->late_writes(std::chrono::seconds(30));
     good(e.upload());
     e.faulty_storage->fail(StorageOp::commit, {Errc::timed_out, "slow", Outcome::unknown}, 2);
@@ -378,7 +376,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("an update without an answer may still arrive, and says so") {
-    Element e("mem", "mem");
+    Element e;
     e.faulty_storage->late_writes(std::chrono::seconds(30));
     const FileId id = good(e.upload()).entry.id;
     UpdateRequest request;
@@ -397,7 +395,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("what somebody else has ended is watched no more, and a note of another time counts") {
-    Element e("mem", "mem");
+    Element e;
     e.faulty_storage->late_writes(std::chrono::seconds(30));
     e.faulty_storage->fail(StorageOp::commit, {Errc::timed_out, "slow", Outcome::unknown}, 1);
     REQUIRE_FALSE(e.upload().has_value());
@@ -419,7 +417,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("an upload whose writer others had to take for dead fails and leaves nothing") {
-    Element e("mem", "mem");
+    Element e;
     good(e.files->recover({}));
     const auto other = e.service();
     good(other->recover({}));
@@ -437,7 +435,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("an upload under an id of its caller's keeps others away however long it takes") {
-    Element e("mem", "mem");
+    Element e;
     UploadRequest request = Element::plan();
     request.id = FileId::mint(e.clock);
     SlowSource source(e, *request.id);
@@ -448,7 +446,7 @@ TEST_SUITE("files.faults") {
   }
 
   TEST_CASE("in modes that write nothing recovery only counts") {
-    Element e("mem", "mem", {.mode = ElementMode::ro});
+    Element e({.mode = ElementMode::ro});
     const Intent left{.id = FileId::mint(e.clock), .path = "2026/03/x", .begun_at = e.clock.now()};
     good(e.index->add_intent(left, {}));
     CHECK(good(e.files->recover({})).under_way == 1);
@@ -459,7 +457,7 @@ TEST_SUITE("files.faults") {
     for (const Change change : {Change::upload, Change::update, Change::remove})
       for (std::size_t n = 1; n < 30; ++n) {
         INFO("change " << static_cast<int>(change) << ", step " << n);
-        Element e("mem", "mem");
+        Element e;
         Case c{change, FileId::mint(e.clock)};
         if (change != Change::upload) c.id = good(e.upload()).entry.id;
         CacheRebuildService rebuild(*e.storage, *e.index, *e.locks, {}, e.deps);

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "conformance/index_suite.hpp"
+#include "conformance/storage_suite.hpp"
 #include "support/fake_clock.hpp"
 #include "support/faulty_index.hpp"
 #include "support/faulty_storage.hpp"
@@ -21,31 +23,45 @@
 
 namespace artcache::test {
 
-template <class R>
-auto good(R result) {
-  REQUIRE_MESSAGE(result.has_value(), (result ? "" : to_string(result.error())));
-  if constexpr (!std::is_void_v<typename R::value_type>) return std::move(*result);
-}
-
 inline constexpr std::string_view kBytes = "some bytes of a plan";
 
+/// What the tests of one element run on: the server that is named, else memory.
+struct Quick {
+  std::string storage = named_storages().empty() ? "mem" : "server";
+  std::string index = named_servers().empty() ? "mem" : "server";
+
+  [[nodiscard]] bool on_server() const { return storage == "server" || index == "server"; }
+};
+
 struct Element {
-  Element(const std::string& storage_scheme, const std::string& index_scheme,
-          FileSettings wanted = {})
+  explicit Element(FileSettings wanted = {}, const Quick& kinds = {})
+      : Element(kinds.storage, kinds.index, std::move(wanted)) {}
+  /// A storage is mem, file or server, an index mem, sqlite or server.
+  Element(const std::string& storage_kind, const std::string& index_kind, FileSettings wanted = {})
       : settings(std::move(wanted)) {
     deps.clock = &clock;
     const Backends backends = Backends::builtin();
-    storage = good(backends.open_storage(
-        good(Url::parse(storage_scheme == "mem" ? "mem:"
-                                                : "file://" + (folder / "store") + "?create=on")),
-        deps, {}));
-    index = good(backends.open_index(
-        good(Url::parse(index_scheme == "mem" ? "mem:" : "sqlite://" + (folder / "i.db"))), deps,
-        {}));
+    Deps storage_deps = deps;
+    // A server refuses what is signed at another time than its own.
+    if (storage_kind == "server") storage_deps.clock = &system_clock();
+    storage = good(
+        backends.open_storage(good(Url::parse(storage_address(storage_kind))), storage_deps, {}));
+    index = good(backends.open_index(good(Url::parse(index_address(index_kind))), deps, {}));
     locks = good(make_lock_manager(*index->locks(), deps));
     faulty_storage = std::make_unique<FaultyStorage>(*storage);
     faulty_index = std::make_unique<FaultyIndex>(*index);
     restart();
+  }
+
+  [[nodiscard]] std::string storage_address(const std::string& kind) const {
+    if (kind == "mem") return "mem:";
+    return kind == "file" ? "file://" + (folder / "store") + "?create=on"
+                          : named_storages().front();
+  }
+  [[nodiscard]] std::string index_address(const std::string& kind) const {
+    if (kind == "mem") return "mem:";
+    return kind == "sqlite" ? "sqlite://" + (folder / "i.db")
+                            : fresh_prefix(named_servers().front()) + "&owners=" + folder.path();
   }
 
   /// As after a crash, when `files` is not needed for its own clean-up.
@@ -83,6 +99,13 @@ struct Element {
       all.append(reinterpret_cast<const char*>(buffer.data()), *bytes);
     }
   }
+  /// Recovers; where requests may arrive late, until none can any more.
+  RecoveryReport settle(FileService& by) {
+    const RecoveryReport report = good(by.recover({}));
+    if (report.watched == 0 || !report.left.empty()) return report;
+    clock.advance(faulty_storage->capabilities().late_writes + std::chrono::seconds(1));
+    return good(by.recover({}));
+  }
   std::vector<std::string> paths() {
     std::vector<std::string> all;
     std::mutex mutex;
@@ -117,15 +140,19 @@ struct Element {
   std::unique_ptr<FileService> files;
 };
 
-/// Runs a test for every storage with every index.
+/// Runs a test on the server that is named, else for every storage with every index.
 template <class F>
 void for_each_element(const F& test, const FileSettings& settings = {}) {
-  for (const std::string storage : {"mem", "file"})
-    for (const std::string index : {"mem", "sqlite"}) {
-      INFO("storage " << storage << ", index " << index);
-      Element element(storage, index, settings);
-      test(element);
-    }
+  std::vector<std::pair<std::string, std::string>> kinds;
+  if (const Quick quick; quick.on_server())
+    kinds = {{quick.storage, quick.index}};
+  else
+    kinds = {{"mem", "mem"}, {"mem", "sqlite"}, {"file", "mem"}, {"file", "sqlite"}};
+  for (const auto& kind : kinds) {
+    INFO("storage " << kind.first << ", index " << kind.second);
+    Element element(kind.first, kind.second, settings);
+    test(element);
+  }
 }
 
 }  // namespace artcache::test

@@ -220,7 +220,7 @@ TEST_SUITE("files") {
   }
 
   TEST_CASE("an upload goes on while the index does not answer another one") {
-    Element e("mem", "mem", {.capacity_bytes = 1000});
+    Element e({.capacity_bytes = 1000});
     good(e.upload());
     Gate gate;
     e.faulty_index->before_each_head([&] { gate.pass(); });
@@ -234,7 +234,7 @@ TEST_SUITE("files") {
   }
 
   TEST_CASE("an upload goes on while the lease of all writers is being renewed") {
-    Element e("mem", "mem");
+    Element e;
     Gate gate;
     GatedLocks locks(*e.locks, gate);
     FileService files(*e.faulty_storage, *e.faulty_index, locks, e.settings, e.deps);
@@ -254,7 +254,7 @@ TEST_SUITE("files") {
   }
 
   TEST_CASE("a long upload of unknown size asks for room seldom, and keeps to the capacity") {
-    Element e("mem", "mem", {.capacity_bytes = 6'000'000});
+    Element e({.capacity_bytes = 6'000'000});
     std::size_t asked = 0;
     e.faulty_index->before_each_head([&] { ++asked; });
     good(e.upload(Element::plan(), std::string(5'000'000, 'x')));  // 20 pieces
@@ -540,8 +540,8 @@ TEST_SUITE("files") {
   }
 
   TEST_CASE("[G2] of ten thousand writes by eight threads beside rebuilds none is lost or undone") {
-    Element e("mem", "mem");
-    write_beside_rebuilds(e, 1250);
+    Element e;
+    write_beside_rebuilds(e, Quick().on_server() ? 100 : 1250);
   }
 
   TEST_CASE("[G2] writes to files and SQLite beside rebuilds are neither lost nor undone") {
