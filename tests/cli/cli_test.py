@@ -8,25 +8,49 @@ usage: cli_test.py ARTCACHE
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
 PROGRAM = ""
+PATIENCE = 120  # seconds, for what only something broken would need
 
 
 def run(*arguments, env=None, check=None):
     done = subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+                          stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE,
                           env={**os.environ, **(env or {})})
     if check is not None:
         assert done.returncode == check, f"{arguments}: {done.returncode}\n{done.stderr}"
     return done
+
+
+def begin(test, *arguments, until="Starting"):
+    """A program that takes its time, as soon as it has said `until` (a pattern) on stderr. One that
+    ends before that, or keeps silent, fails the test with what it said instead."""
+    child = subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+    test.addCleanup(child.stderr.close)
+    test.addCleanup(child.wait)
+    test.addCleanup(child.kill)
+    silent = threading.Timer(PATIENCE, child.kill)
+    silent.start()
+    said = []
+    try:
+        for line in child.stderr:
+            if re.search(until, line):
+                return child
+            said.append(line)
+    finally:
+        silent.cancel()
+    return test.fail(f"{arguments} ended with {child.wait()} before it said '{until}', but said:\n"
+                     + "".join(said))
 
 
 def tree(folder):
@@ -186,16 +210,7 @@ class Verbs(unittest.TestCase):
             self.assertNotRegex(line, "(?i)error|exception|failed")
 
     def test_ctrl_c_ends_a_run_and_the_next_one_goes_on(self):
-        slow = subprocess.Popen(
-            [PROGRAM, "rebuild", *self.both(), "--files-per-second", "1", "-v"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(slow.wait)
-        self.addCleanup(slow.kill)
-        for line in slow.stderr:
-            if "Starting" in line:
-                break
-        else:
-            self.fail("it ended before it had begun")
+        slow = begin(self, "rebuild", *self.both(), "--files-per-second", 1, "-v")
         busy = run("rebuild", *self.both(), "-q")
         self.assertEqual(busy.returncode, 3)
         self.assertIn("Cannot acquire lock", busy.stderr)
@@ -276,6 +291,7 @@ class Verbs(unittest.TestCase):
         done = run("list", "--index", f"{self.index}?prefx=a")
         self.assertIn("prefix", done.stderr)
 
+
 class Files(unittest.TestCase):
     """put, rm and get --content."""
 
@@ -308,7 +324,7 @@ class Files(unittest.TestCase):
         run("get", id, *self.both, "--content", out, check=0)
         self.assertEqual(out.read_bytes(), self.BYTES)
         piped = subprocess.run([PROGRAM, "get", id, *self.both, "--content", "-"], check=True,
-                               stdout=subprocess.PIPE)
+                               stdout=subprocess.PIPE, timeout=PATIENCE)
         self.assertEqual(piped.stdout, self.BYTES)
         run("check", *self.both, "--data", check=0)
 
@@ -316,7 +332,8 @@ class Files(unittest.TestCase):
         id = self.put()
         self.assertEqual(self.put("--id", id), id)
         other = subprocess.run([PROGRAM, "put", "-", "--name", self.file.name, *self.both,
-                                "--id", id], input=b"other", capture_output=True, check=False)
+                                "--id", id], input=b"other", capture_output=True, check=False,
+                               timeout=PATIENCE)
         self.assertEqual(other.returncode, 1)
         self.assertIn(b"already exists", other.stderr)
         self.assertEqual(len(tree(self.path / "files")), 2)
@@ -437,78 +454,6 @@ class Syncing(unittest.TestCase):
         # From now on only.
         self.assertEqual(run("events", "tail", "--index", self.source, "--once", check=0).stdout,
                          "")
-
-
-class Migrating(unittest.TestCase):
-    """`artcache migrate`, on an index made to look as an older artcache left it."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.file = Path(folder.name) / "index.db"
-        self.index = ("--index", f"sqlite://{self.file}")
-        self.both = ("--storage", f"file://{folder.name}/files", *self.index)
-        run("sample", Path(folder.name) / "files", 40, check=0)
-        run("rebuild", *self.both, "-q", check=0)
-
-    def sql(self, text):
-        database = sqlite3.connect(self.file)
-        try:
-            with database:
-                for one in text.split(";"):
-                    rows = database.execute(one).fetchall()
-            return rows
-        finally:
-            database.close()
-
-    def become_old(self):
-        self.sql("DROP TABLE touched; ALTER TABLE head DROP COLUMN boot;"
-                 "UPDATE schema SET version = 1, reader = 1, writer = 1")
-
-    def test_an_older_index_is_left_as_it_is_until_it_is_migrated(self):
-        listed = run("list", *self.index, "--json", check=0).stdout
-        self.become_old()
-        for verb in (["list", *self.index], ["rebuild", *self.both, "-q"]):
-            refused = run(*verb, check=1)
-            self.assertIn("unsupported", refused.stderr)
-            self.assertIn("run 'artcache migrate'", refused.stderr)
-        self.assertEqual(self.sql("SELECT version FROM schema"), [(1,)])
-        self.assertIn("migrated from schema 1 to 3", run("migrate", *self.index, check=0).stdout)
-        self.assertEqual(run("list", *self.index, "--json", check=0).stdout, listed)
-        run("doctor", *self.index, check=0)
-        again = json.loads(run("migrate", *self.index, "--json", check=0).stdout)
-        self.assertEqual(again, {"schema_before": 3, "schema": 3})
-
-    def test_several_may_do_it_at_once(self):
-        self.become_old()
-        all_of_them = [subprocess.Popen([PROGRAM, "migrate", *self.index], text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                       for _ in range(6)]
-        for one in all_of_them:
-            out, err = one.communicate(timeout=60)
-            self.assertEqual((one.returncode, err), (0, ""), out)
-        self.assertEqual(self.sql("SELECT version, reader, writer FROM schema"), [(3, 3, 3)])
-        run("doctor", *self.index, check=0)
-
-    def test_what_is_not_there_or_newer_or_of_another_kind_is_named_and_left_alone(self):
-        missing = run("migrate", "--index", f"sqlite://{self.file}.other", check=4)
-        self.assertIn("not_found", missing.stderr)
-        self.assertFalse(Path(f"{self.file}.other").exists())
-        self.assertIn("made anew", run("migrate", "--index", "mem:", check=1).stderr)
-        self.sql("UPDATE schema SET version = 9, reader = 9, writer = 9")
-        newer = run("migrate", *self.index, check=1)
-        self.assertIn("newer artcache", newer.stderr)
-        self.assertEqual(self.sql("SELECT version FROM schema"), [(9,)])
-
-    def test_after_an_unclean_stop_doctor_asks_for_a_rebuild_and_that_ends_it(self):
-        for rebuild in (["rebuild"], ["rebuild", "--incremental"]):
-            run("doctor", *self.index, check=0)
-            self.assertEqual(self.sql("SELECT boot FROM head"), [(None,)])
-            self.sql("UPDATE head SET boot = 'another run of the machine'")
-            told = run("doctor", *self.index, check=2).stdout
-            self.assertIn("the machine stopped while the index was open for writing", told)
-            self.assertRegex(told, "suspect +artcache rebuild")
-            run(*rebuild, *self.both, "-q", check=0)
 
 
 class Watching(unittest.TestCase):

@@ -8,22 +8,18 @@ import json
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-PROGRAM = ""
+import cli_test
+from cli_test import run
+
 FILES = 3000
 # What the operators of the seeds look for in the log.
 SEEN = re.compile("lock.*skip|lock.*acquired", re.IGNORECASE)
 GIVEN_UP = "Lock given up to a higher operation"
-
-
-def run(*arguments):
-    return subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False, timeout=120)
 
 
 class Meetings(unittest.TestCase):
@@ -47,16 +43,7 @@ class Meetings(unittest.TestCase):
 
     def begin(self, verb, *more):
         """A run that takes its time, as soon as it has its lock."""
-        process = subprocess.Popen(
-            [PROGRAM, verb, *self.both, "-v", *more],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        for line in process.stderr:
-            if SEEN.search(line):
-                return process
-        self.fail("it ended without a lock")
+        return cli_test.begin(self, verb, *self.both, "-v", *more, until=SEEN)
 
     def end(self, process):
         """Of one that would last for minutes, so that it is there however slow the others are."""
@@ -132,5 +119,5 @@ class Meetings(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PROGRAM = sys.argv.pop(1)
+    cli_test.PROGRAM = sys.argv.pop(1)
     unittest.main()

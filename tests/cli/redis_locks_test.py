@@ -14,16 +14,13 @@ import tempfile
 import unittest
 from pathlib import Path
 
-PROGRAM = ""
+import cli_test
+from cli_test import run
+
 REDIS = os.environ.get("ARTCACHE_TEST_REDIS", "")
 KEY = "cache_lock:se-01:manual_rebuild"
 # What the operators of the seeds look for in the log.
 SEEN = re.compile("lock.*skip|lock.*acquired", re.IGNORECASE)
-
-
-def run(*arguments):
-    return subprocess.run([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False)
 
 
 def redis(*arguments):
@@ -43,15 +40,7 @@ class Locks(unittest.TestCase):
 
     def begin(self, verb, *more):
         """A run that takes its time, as soon as it has its lock."""
-        process = subprocess.Popen(
-            [PROGRAM, verb, *self.both, "-v", *more],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        for line in process.stderr:
-            if SEEN.search(line):
-                return process
-        self.fail("it ended without a lock")
+        return cli_test.begin(self, verb, *self.both, "-v", *more, until=SEEN)
 
     def test_list_tells_who_holds_what_and_redis_shows_it(self):
         slow = self.begin("rebuild", "--files-per-second", "20")
@@ -97,5 +86,5 @@ class Locks(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PROGRAM = sys.argv.pop(1)
+    cli_test.PROGRAM = sys.argv.pop(1)
     unittest.main()

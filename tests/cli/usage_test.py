@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 import cli_test
-from cli_test import run
+from cli_test import begin, run
 
 
 class Usage(unittest.TestCase):
@@ -108,17 +108,7 @@ class Usage(unittest.TestCase):
     # --- the locks of one element ----------------------------------------------------------
 
     def test_a_lock_is_listed_and_broken_by_the_name_of_its_element(self):
-        slow = subprocess.Popen(
-            [cli_test.PROGRAM, "rebuild", *self.both, "--files-per-second", "1", "-v"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(slow.stderr.close)
-        self.addCleanup(slow.wait)
-        self.addCleanup(slow.kill)
-        for line in slow.stderr:
-            if "Starting" in line:
-                break
-        else:
-            self.fail("it ended before it had begun")
+        begin(self, "rebuild", *self.both, "--files-per-second", 1, "-v")
         one, = json.loads(run("locks", "list", *self.index, "--json", check=0).stdout)
         named = ("--element", one["element"]) if "element" in one else ()
         self.assertTrue(named, one)
@@ -193,7 +183,8 @@ class Usage(unittest.TestCase):
     def test_standard_input_has_no_name_and_a_folder_is_no_file(self):
         for words, text in ((["-"], "--name"), ([self.store], "Is a directory")):
             done = subprocess.run([cli_test.PROGRAM, "put", *map(str, words), *self.both],
-                                  input="bytes", text=True, capture_output=True, check=False)
+                                  input="bytes", text=True, capture_output=True, check=False,
+                                  timeout=cli_test.PATIENCE)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertIn(text, done.stderr)
         self.assertEqual(run("search", "bytes", *self.index).returncode, 4)
