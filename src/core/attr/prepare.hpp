@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What an index stores beside an entry, computed into buffers that are used again.
 #pragma once
 
 #include <artcache/content.hpp>
