@@ -40,6 +40,7 @@ struct ElementSettings {
   std::uint64_t upload_most = std::uint64_t{1} << 40;
   std::size_t details_most = 1000;
   std::chrono::nanoseconds run_limit{0};  ///< of a rebuild, check or cleanup
+  std::chrono::nanoseconds snapshot_limit{std::chrono::hours(1)};  ///< for its reader; 0: none
   /// start() begins a full rebuild when the index may be wrong, as a new one is.
   bool rebuild_suspect = false;
   /// A point read takes microseconds: it may be tried on the I/O thread.

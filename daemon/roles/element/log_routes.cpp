@@ -227,16 +227,15 @@ Reply records_of(LogSource& log, Request& request) {
   return framed(std::move(body));
 }
 
-Reply snapshot_of(Element& element, const Request& request,
-                  const std::shared_ptr<std::atomic<int>>& running) {
-  if (running->fetch_add(1) >= kSnapshotsMost) {
-    --*running;
-    return Error{Errc::busy, "log: too many snapshots are read already"};
-  }
+Reply snapshot_of(Element& element, const Request& request, const SnapshotPlace::All& running) {
+  auto place = SnapshotPlace::take(running, kSnapshotsMost);
+  if (!place) return Error{Errc::busy, "log: too many snapshots are read already"};
   http::Response response;
   response.headers.add("Content-Type", std::string(frames::kContentType));
   response.stream =
-      std::make_unique<LogSnapshot>(*element.parts().index, prefix_of(request), running);
+      std::make_unique<LogSnapshot>(*element.parts().index, prefix_of(request), *std::move(place),
+                                    SnapshotLimit{.time = element.settings().snapshot_limit,
+                                                  .clock = element.parts().deps.clock});
   return response;
 }
 
