@@ -176,6 +176,32 @@ class OnServers(unittest.TestCase):
         self.assertEqual(answer("check", *both)["expired_cache_count"], 0)
         self.assertEqual(psql(f"SELECT epoch, seq, digest FROM {prefix}_head"), head)
 
+    def test_a_copy_in_either_engine_is_made_kept_in_step_and_proven(self):
+        for at, source in enumerate(self.indexes()):
+            for to, copy in enumerate(self.indexes()):
+                with self.subTest(source=source.split(":")[0], copy=copy.split(":")[0]):
+                    self.copied(source, copy, Folder(self.folder / f"copied-{at}-{to}"))
+
+    def copied(self, source, copy, storage):
+        for path, body in self.sample.items():
+            storage.put(path, body)
+        answer("rebuild", "--storage", storage.address, "--index", source)
+        first = answer("sync", "--from", source, "--index", copy)
+        self.assertEqual((first["in_step"], first["snapshots"]), (True, 1))
+        sidecars = [path for path in self.sample if path.endswith(".attr.json")]
+        for path in sidecars[:3]:
+            entry = json.loads(self.sample[path])
+            storage.put(path, json.dumps({**entry, "description": "for its copy"}).encode())
+        storage.remove(sidecars[3])
+        answer("rebuild", "--storage", storage.address, "--index", source)
+        second = answer("sync", "--from", source, "--index", copy)
+        self.assertEqual((second["applied"], second["snapshots"], second["mendings"]), (4, 0, 0))
+        digests = [answer("doctor", "--index", each)["position"].split("/")[2]
+                   for each in (source, copy)]
+        self.assertEqual(*digests)
+        found = run("search", "copy", "--index", copy, "--json", check=0).stdout.splitlines()
+        self.assertEqual(len(found), 3)
+
     def test_keys_come_from_the_environment_or_a_file_and_never_show(self):
         storage = Bucket()
         for path, body in list(self.sample.items())[:4]:

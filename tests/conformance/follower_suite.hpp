@@ -42,11 +42,12 @@ inline bool same(MetadataStore& a, MetadataStore& b) {
   return one.position.digest == two.position.digest && one.count == two.count;
 }
 
-/// A source and its copy. The source's address may say how long its log is.
+/// A source and its copy, which is on the server that is named, if any. The source's address may
+/// say how long its log is.
 struct Pair {
   explicit Pair(const std::string& extra = {})
       : source(open_index("sqlite://" + dir.path() + "/source.db?" + extra)),
-        copy(open_index("sqlite://" + dir.path() + "/copy.db")) {}
+        copy(open_index(copy_address)) {}
 
   FollowStatus catch_up() { return catch_up_from(*log); }
   FollowStatus catch_up_from(LogSource& from) {
@@ -62,6 +63,9 @@ struct Pair {
   }
 
   TempDir dir;
+  const std::string copy_address =
+      named_servers().empty() ? "sqlite://" + dir.path() + "/copy.db"
+                              : fresh_prefix(named_servers().front()) + "&owners=" + dir.path();
   std::unique_ptr<MetadataStore> source, copy;
   std::unique_ptr<LogSource> log = make_log_source(*source);
   std::unique_ptr<ReplicaSink> sink;

@@ -179,7 +179,7 @@ TEST_SUITE("follower") {
     SUBCASE("in this process") {}
     SUBCASE("in another one, which finds what was kept") {
       pair.copy.reset();
-      pair.copy = open_index("sqlite://" + pair.dir.path() + "/copy.db");
+      pair.copy = open_index(pair.copy_address);
     }
     remove(*pair.source, 0, 10);
     const auto status = pair.catch_up();
