@@ -115,8 +115,8 @@ class OnServers(unittest.TestCase):
         again = answer("rebuild", "--incremental", *both)
         self.assertEqual(again["statistics"]["entries_changed"], 0)
         one = sorted(path for path in self.sample if path.endswith(".attr.json"))[3]
-        row = self.look(index)
         self.mend(storage, both, one)
+        row = self.look(index)
         self.assertEqual(answer("get", row["file_id"], "--index", index), row)
         content = run("get", row["file_id"], *both, "--content", "-", check=0).stdout
         self.assertEqual(len(content.encode()), row["file_size"])
@@ -196,8 +196,8 @@ class OnServers(unittest.TestCase):
         answer("rebuild", "--storage", storage.address, "--index", source)
         second = answer("sync", "--from", source, "--index", copy)
         self.assertEqual((second["applied"], second["snapshots"], second["mendings"]), (4, 0, 0))
-        digests = [answer("doctor", "--index", each)["position"].split("/")[2]
-                   for each in (source, copy)]
+        digests = [json.loads(run("doctor", "--index", each, "--json").stdout)["position"]
+                   .split("/")[2] for each in (source, copy)]
         self.assertEqual(*digests)
         found = run("search", "copy", "--index", copy, "--json", check=0).stdout.splitlines()
         self.assertEqual(len(found), 3)
