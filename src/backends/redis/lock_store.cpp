@@ -3,22 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <set>
 #include <utility>
 
-#include "backends/redis/lock_script.hpp"
+#include "backends/redis/lock_wire.hpp"
 #include "util/try.hpp"
 
 namespace artcache::redis {
 namespace {
 
-constexpr std::string_view kLockPrefix = "cache_lock:";
-constexpr std::string_view kWaitersPrefix = "artcache:lock_waiters:";
-constexpr std::string_view kLastPrefix = "artcache:lock_last:";
-/// Who waits says so again every few seconds, or is forgotten by what decides; this is tidying up.
-constexpr std::string_view kWaiterLife = "60000";
 /// A request that others were faster than so often is busy.
 constexpr int kTriesMost = 200;
 /// For tidying up after a call that has no time left.
@@ -28,150 +22,6 @@ constexpr std::chrono::milliseconds kWithdrawMost{100};
 /// different.
 constexpr std::chrono::seconds kTimeStands{1};
 constexpr std::size_t kKnownMost = 256;
-constexpr std::string_view kNoLast = "-";
-constexpr std::size_t kKeys = 6;
-constexpr std::array kClasses{LockClass::manual_rebuild, LockClass::manual_check,
-                              LockClass::lazy_rebuild, LockClass::background_cleanup};
-
-const Script& lock_script() {
-  static const Script script(kLockScript);
-  return script;
-}
-
-template <class Number>
-std::optional<Number> number_of(std::string_view text) {
-  Number out{};
-  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error != std::errc() || at != text.data() + text.size()) return std::nullopt;
-  return out;
-}
-
-Error corrupt(std::string_view what) {
-  return Error{Errc::corrupt, "redis locks: " + std::string(what)};
-}
-
-std::string name_of(std::string_view prefix, std::string_view element, std::string_view rest = {}) {
-  std::string name;
-  name.reserve(prefix.size() + element.size() + 1 + rest.size());
-  name.append(prefix).append(element);
-  if (!rest.empty()) name.append(":").append(rest);
-  return name;
-}
-
-std::string lock_key(std::string_view element, LockClass lock_class) {
-  return name_of(kLockPrefix, element, to_string(lock_class));
-}
-
-/// In the order that the script takes them in.
-std::array<std::string, kKeys> keys_of(std::string_view element) {
-  std::array<std::string, kKeys> keys;
-  for (std::size_t i = 0; i < kClasses.size(); ++i) keys[i] = lock_key(element, kClasses[i]);
-  keys[4] = name_of(kWaitersPrefix, element);
-  keys[5] = name_of(kLastPrefix, element);
-  return keys;
-}
-
-/// As a text of Lua.
-std::string quoted(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > ' ' && byte <= '~' && c != '\'' && c != '\\')
-      out.push_back(c);
-    else
-      out.append("\\").append(std::to_string(1000 + byte), 1, 3);
-  }
-  return out.append("'");
-}
-
-std::int64_t usual_life(LockClass lock_class) { return default_ttl(lock_class).count(); }
-
-Script take_script(std::string_view element, LockClass lock_class) {
-  std::vector<std::string> words;
-  std::ranges::move(keys_of(element), std::back_inserter(words));
-  words.push_back(std::to_string(usual_life(lock_class)));
-  words.push_back(lock_key(element, lock_class));
-  std::string text;
-  for (std::size_t i = 0; i < kTakeScript.size(); ++i) {
-    if (kTakeScript[i] == '$')
-      text.append(quoted(words[static_cast<std::size_t>(kTakeScript[++i] - '1')]));
-    else
-      text.push_back(kTakeScript[i]);
-  }
-  return Script(text);
-}
-
-std::string waiter_field(const LockRows::Waiter& waiter) {
-  return std::string(to_string(waiter.lock_class)) + ":" + waiter.name;
-}
-
-std::string life_of(const LockRows::Holder& holder) {
-  return std::to_string(std::max<std::int64_t>(holder.life.count(), 1));
-}
-
-/// The words of an edit after the keys; `texts` keeps what was made for them.
-class Words {
- public:
-  void add(std::string text) { texts_.push_back(std::move(text)); }
-  void add_keys(const std::string& element) {
-    for (std::string& key : keys_of(element)) add(std::move(key));
-  }
-  void add(const LockEdit& edit) {
-    for (const std::uint64_t fence : edit.remove) {
-      add("remove");
-      add(std::to_string(fence));
-    }
-    for (const LockRows::Holder& holder : edit.put) {
-      add("put");
-      add(std::to_string(static_cast<int>(holder.lock_class)));
-      add(std::to_string(holder.fence));
-      add(holder.text);
-      add(life_of(holder));
-    }
-    for (const LockRows::Waiter& waiter : edit.forget) {
-      add("forget");
-      add(waiter_field(waiter));
-    }
-    for (const LockRows::Waiter& waiter : edit.wait) {
-      add("wait");
-      add(waiter_field(waiter));
-      add(waiter.text);
-      add(std::string(kWaiterLife));
-    }
-  }
-  [[nodiscard]] std::vector<std::string_view> views() const {
-    return {texts_.begin(), texts_.end()};
-  }
-
- private:
-  std::vector<std::string> texts_;
-};
-
-Result<void> read_holders(const std::string& element, const Reply& reply, LockRows& rows) {
-  for (std::size_t i = 0; i + 2 < reply.items.size(); i += 3) {
-    const auto number = number_of<std::size_t>(reply.items[i].text);
-    const auto fence = number_of<std::uint64_t>(reply.items[i + 1].text);
-    if (!number || *number < 1 || *number > kClasses.size()) return corrupt("a class of no name");
-    const LockClass lock_class = kClasses[*number - 1];
-    if (!fence || *fence == 0)
-      return corrupt("'" + lock_key(element, lock_class) + "' has a field that is no fence");
-    rows.holders.push_back({element, *fence, lock_class, reply.items[i + 2].text});
-  }
-  return {};
-}
-
-Result<void> read_waiters(const std::string& element, const Reply& reply, LockRows& rows) {
-  for (std::size_t i = 0; i + 1 < reply.items.size(); i += 2) {
-    const std::string& field = reply.items[i].text;
-    const std::size_t colon = field.find(':');
-    const auto lock_class = parse_lock_class(std::string_view(field).substr(0, colon));
-    if (colon == std::string::npos || !lock_class)
-      return corrupt("'" + std::string(kWaitersPrefix) + element + "' has a field of no class");
-    rows.waiters.push_back(
-        {element, *lock_class, field.substr(colon + 1), reply.items[i + 1].text});
-  }
-  return {};
-}
 
 bool is_empty(const LockEdit& edit) {
   return edit.remove.empty() && edit.put.empty() && edit.forget.empty() && edit.wait.empty();
@@ -192,27 +42,6 @@ bool is_usual_release(const LockRows& seen, const LockEdit& edit) {
          holds(seen, edit.remove.front());
 }
 
-/// What the script compares with.
-std::string looks_like(const std::string& last, const std::vector<LockRows::Holder>& holders) {
-  std::string out = last;
-  const auto add = [&out](std::string_view text) {
-    out.append(" ").append(std::to_string(text.size())).append(" ").append(text);
-  };
-  for (const LockRows::Holder& holder : holders) {
-    add(std::to_string(static_cast<int>(holder.lock_class)));
-    add(std::to_string(holder.fence));
-    add(holder.text);
-  }
-  return out;
-}
-
-Result<std::chrono::microseconds> time_of(const Reply& seconds, const Reply& micros) {
-  const auto whole = number_of<std::int64_t>(seconds.text);
-  const auto rest = number_of<std::int64_t>(micros.text);
-  if (!whole || !rest) return corrupt("a time that is none");
-  return std::chrono::seconds(*whole) + std::chrono::microseconds(*rest);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, const Deps& deps,
@@ -226,24 +55,20 @@ Result<std::unique_ptr<LockStore>> open_locks(const Url& url, LockStore& index, 
 /// Nothing `seen` reads alone.
 Result<Locks::Swapped> Locks::swap(const std::string& element, const State* seen,
                                    const LockEdit& edit, const Call& call) {
-  Words words;
-  words.add_keys(element);
-  words.add(seen == nullptr ? std::string() : looks_like(seen->last, seen->rows.holders));
-  words.add(seen == nullptr ? std::string() : time_text(*seen));
-  words.add(edit);
+  const std::vector<std::string> words = lock_wire::words_of(
+      element,
+      seen == nullptr ? std::string() : lock_wire::looks_like(seen->last, seen->rows.holders),
+      seen == nullptr ? std::string() : time_text(*seen), edit);
+  const std::vector<std::string_view> said(words.begin(), words.end());
   Swapped out;
   out.state.at = out.state.heard = deps_.clock->steady();
-  ARTCACHE_TRY(const Reply reply, client_.run(lock_script(), kKeys, words.views(), call));
-  if (reply.is(Reply::Kind::text))
-    return Error{Errc::busy, "redis locks: '" + reply.text + "' is held by another program"};
-  if (reply.items.size() != 6) return corrupt("an unexpected answer to the script");
-  out.done = reply.items[0].integer == 1;
-  out.state.last = reply.items[1].text;
-  ARTCACHE_TRY(const auto now, time_of(reply.items[2], reply.items[3]));
+  ARTCACHE_TRY(const Reply reply, client_.run(lock_wire::script(), lock_wire::kKeys, said, call));
+  ARTCACHE_TRY(lock_wire::Answer answer, lock_wire::answer_of(element, reply));
+  out.done = answer.done;
+  out.state.last = std::move(answer.last);
+  out.state.rows = std::move(answer.rows);
   // The server's clock counts, unless the host has one of its own for everything.
-  if (deps_.clock == &system_clock()) out.state.rows.now = now;
-  ARTCACHE_CHECK(read_holders(element, reply.items[4], out.state.rows));
-  ARTCACHE_CHECK(read_waiters(element, reply.items[5], out.state.rows));
+  if (deps_.clock != &system_clock()) out.state.rows.now.reset();
   remember(element, std::make_unique<State>(out.state));
   return out;
 }
@@ -255,9 +80,10 @@ Result<bool> Locks::take(const std::string& element, Seen& seen, LockEdit& edit,
   const bool time_stands = !seen->rows.now || asked - seen->heard < kTimeStands;
   const std::string decided = time_stands ? std::string() : time_text(*seen);
   const std::string fence = std::to_string(holder.fence);
-  const std::string life =
-      holder.life.count() == usual_life(holder.lock_class) ? std::string() : life_of(holder);
-  const std::string_view last = seen->last == kNoLast ? std::string_view() : seen->last;
+  const std::string life = holder.life.count() == lock_wire::usual_life(holder.lock_class)
+                               ? std::string()
+                               : lock_wire::life_of(holder);
+  const std::string_view last = seen->last == lock_wire::kNoLast ? std::string_view() : seen->last;
   const std::array<std::string_view, 5> words{fence, holder.text, life, last, decided};
   Args said = words;
   while (said.back().empty()) said = said.first(said.size() - 1);
@@ -279,7 +105,7 @@ Result<bool> Locks::give(const std::string& element, Seen& seen, std::uint64_t f
   auto& holders = seen->rows.holders;
   const auto at = std::ranges::find(holders, fence, &LockRows::Holder::fence);
   const bool as_taken = seen->taking && seen->taking->lock_class == at->lock_class;
-  const std::string made = as_taken ? std::string() : lock_key(element, at->lock_class);
+  const std::string made = as_taken ? std::string() : lock_wire::lock_key(element, at->lock_class);
   const std::string& key = as_taken ? seen->taking->key : made;
   const std::string number = std::to_string(fence);
   const std::array<std::string_view, 3> remove{"HDEL", key, number};
@@ -342,13 +168,13 @@ void Locks::remember(std::string_view element, Seen state) {
 
 std::shared_ptr<const Locks::Taking> Locks::taking_of(std::string_view element,
                                                       LockClass lock_class) {
-  std::string key = lock_key(element, lock_class);
+  std::string key = lock_wire::lock_key(element, lock_class);
   const util::MutexLock guard(mutex_);
   const auto at = takings_.find(key);
   if (at != takings_.end()) return at->second;
-  if (takings_.size() >= kKnownMost * kClasses.size()) takings_.clear();
-  auto taking =
-      std::make_shared<const Taking>(Taking{lock_class, key, take_script(element, lock_class)});
+  if (takings_.size() >= kKnownMost * lock_wire::kClassCount) takings_.clear();
+  auto taking = std::make_shared<const Taking>(
+      Taking{lock_class, key, lock_wire::take_script(element, lock_class)});
   takings_.emplace(std::move(key), taking);
   return taking;
 }
@@ -368,15 +194,14 @@ Result<LockRows> Locks::likely_lock_rows(std::string_view element, const Call& c
 Result<std::vector<std::string>> Locks::elements(const Call& call) {
   std::set<std::string> found;
   std::string cursor = "0";
-  const std::string pattern = std::string(kLockPrefix) + "*";
+  const std::string pattern = std::string(lock_wire::kPrefix) + "*";
   do {
     const std::array<std::string_view, 6> scan{"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"};
     ARTCACHE_TRY(const Reply reply, client_.command(scan, call));
-    if (reply.items.size() != 2) return corrupt("an unexpected answer to SCAN");
+    if (reply.items.size() != 2) return lock_wire::corrupt("an unexpected answer to SCAN");
     cursor = reply.items[0].text;
     for (const Reply& key : reply.items[1].items) {
-      std::string_view name = std::string_view(key.text).substr(kLockPrefix.size());
-      name = name.substr(0, name.find(':'));
+      const std::string_view name = lock_wire::element_of(key.text);
       if (!name.empty()) found.emplace(name);
     }
   } while (cursor != "0");
