@@ -10,19 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "util/path.hpp"
+
 namespace artcache::util {
-
-/// The folder that a path lies in; "" is the whole.
-inline std::string_view folder_of(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
-}
-
-/// True when `folder` is `top`, or lies below it.
-inline bool is_within(std::string_view folder, std::string_view top) {
-  return top.empty() ||
-         (folder.starts_with(top) && (folder.size() == top.size() || folder[top.size()] == '/'));
-}
 
 /// Each is in it once. Beyond the limit files become their folders, and too many of these "".
 class PathSet {

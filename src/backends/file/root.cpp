@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "util/path.hpp"
 
 namespace artcache::file {
 namespace {
@@ -112,11 +113,9 @@ Errno open_entry(int folder, const char* name, int flags, util::Fd& out) {
 }
 
 SplitPath split(std::string_view path) {
-  // Many bytes at a time, which rfind() does not do: this runs once for every file read.
-  const void* const slash = ::memrchr(path.data(), '/', path.size());
-  if (slash == nullptr) return {{}, path};
-  const auto at = static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());
-  return {path.substr(0, at), path.substr(at + 1)};
+  const std::size_t slash = util::last_slash(path);
+  if (slash == std::string_view::npos) return {{}, path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
 }  // namespace artcache::file

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "util/path.hpp"
+
 namespace artcache::sqlite {
 namespace {
 
@@ -45,12 +47,13 @@ constexpr auto kByName = [](const ScannedFile& file, std::string_view name) {
 }  // namespace
 
 SplitPath split_path(std::string_view path) {
-  const std::size_t begin = path.rfind('/') + 1;  // npos + 1 is 0
+  const std::size_t begin = util::last_slash(path) + 1;  // npos + 1 is 0
   return {path.substr(0, begin), path.substr(begin)};
 }
 
 Result<void> check_name(std::string_view path) {
-  if (split_path(path).name.size() <= 0xffff) return {};
+  constexpr std::size_t kNameMost = 0xffff;
+  if (path.size() <= kNameMost || split_path(path).name.size() <= kNameMost) return {};
   return Error{Errc::invalid_argument, "index: scan table: a name of more than 65535 bytes"};
 }
 
