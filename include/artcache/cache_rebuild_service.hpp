@@ -82,7 +82,7 @@ struct RebuildReport {
 /// What a check can find. The first three say that index and sidecars differ; the others concern
 /// data files and freshness.
 enum class FindingKind : std::uint8_t {
-  orphan_cache,   ///< an entry without a sidecar
+  orphan_cache,   ///< an entry without a sidecar, or whose sidecar tells of another file now
   orphan_attr,    ///< a sidecar without an entry
   stale,          ///< the entry says something else than its sidecar
   expired,        ///< nobody has compared the entry with its sidecar for longer than its TTL
@@ -174,7 +174,7 @@ struct RepairRequest {
 
 enum class RefreshOutcome : std::uint8_t {
   refreshed,   ///< the entry says what its sidecar says, and is fresh
-  removed,     ///< the sidecar is gone, and so is the entry
+  removed,     ///< the sidecar is gone, or tells of another file now, and the entry is gone
   unreadable,  ///< the sidecar says nothing; the entry was left as it was
   unknown,     ///< there is no such entry
 };

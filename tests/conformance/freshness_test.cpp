@@ -1,12 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cleanup and refresh: entries become fresh, or go, and nobody misses one that is there.
 #include <atomic>
+#include <functional>
 #include <thread>
+#include <vector>
 
 #include "conformance/reconcile_suite.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
+
+namespace {
+
+/// The sidecar of one file is edited so that it tells of another one, which is returned.
+FileEntry tell_of_another(Store& store, std::uint64_t n, std::uint64_t other) {
+  FileEntry entry = Store::changed(n, "under another id");
+  entry.id = sample_id(other);
+  store.put_sidecar(entry, Store::sidecar_of(sample_entry(n)));
+  return entry;
+}
+
+/// All that looks into the sidecar of an entry, and takes entries away.
+const std::vector<std::function<void(Store&, std::uint64_t)>> kLooks{
+    [](Store& store, std::uint64_t n) {
+      CHECK(good(store.service->refresh(sample_id(n), {})) == RefreshOutcome::removed);
+    },
+    [](Store& store, std::uint64_t) {
+      store.clock.advance(std::chrono::hours(25));
+      good(store.service->cleanup_expired({}));
+    },
+    [](Store& store, std::uint64_t) { store.full(); },
+    [](Store& store, std::uint64_t) { store.incremental(Prune::yes); },
+    [](Store& store, std::uint64_t) {
+      store.incremental();
+      store.full();
+    },
+    [](Store& store, std::uint64_t n) {
+      store.incremental();
+      CHECK(good(store.service->refresh(sample_id(n), {})) == RefreshOutcome::removed);
+    },
+};
+
+}  // namespace
 
 TEST_SUITE("freshness") {
   TEST_CASE("after a full rebuild nothing that was read is expired, and the log has not moved") {
@@ -131,6 +166,67 @@ TEST_SUITE("freshness") {
       CHECK(store.service->refresh(sample_id(1), {}).error().code == Errc::busy);
       good(store.locks->release(lease, {}));
       stop.request_stop();
+    });
+  }
+
+  TEST_CASE("an entry whose sidecar has come to tell of another file goes, whoever looks") {
+    for (std::size_t way = 0; way < kLooks.size(); ++way) {
+      CAPTURE(way);
+      for_each_store([way](Store& store) {
+        store.fill(0, 5);
+        store.full();
+        const FileEntry other = tell_of_another(store, 2, 50);
+        const ConsistencyReport seen = store.check();
+        CHECK(seen.count(FindingKind::orphan_cache) == 1);
+        CHECK(seen.count(FindingKind::orphan_attr) == 1);
+        kLooks[way](store, 2);
+        CHECK(!store.find(2));
+        CHECK(store.find(50)->entry == other);
+        CHECK(store.check().is_consistent());
+        CHECK(store.head().position.digest == store.fresh_digest());
+      });
+    }
+  }
+
+  TEST_CASE("where another sidecar of its id stands the entry is what that one says") {
+    const std::vector<std::function<void(Store&)>> looks{
+        [](Store& store) {
+          CHECK(good(store.service->refresh(sample_id(2), {})) == RefreshOutcome::refreshed);
+        },
+        [](Store& store) { store.full(); }, [](Store& store) { store.incremental(); }};
+    for (std::size_t way = 0; way < looks.size(); ++way) {
+      CAPTURE(way);
+      for_each_store([&looks, way](Store& store) {
+        store.fill(0, 5);
+        const FileEntry twin = Store::changed(2, "older", -5);
+        store.put_sidecar(twin, "elsewhere/twin.attr.json");
+        store.full();
+        CHECK(store.find(2)->entry == sample_entry(2));
+        tell_of_another(store, 2, 50);
+        CHECK(store.check().count(FindingKind::stale) == 1);
+        looks[way](store);
+        CHECK(store.find(2)->entry == twin);
+        CHECK(store.find(50));
+        CHECK(store.check().is_consistent());
+        store.remove(Store::sidecar_of(sample_entry(2)));
+        CHECK(good(store.service->refresh(sample_id(50), {})) == RefreshOutcome::removed);
+      });
+    }
+  }
+
+  TEST_CASE("a sidecar that tells of another file is not written over by a repair from the index") {
+    for_each_store([](Store& store) {
+      store.fill(0, 5);
+      store.full();
+      const FileEntry other = tell_of_another(store, 2, 50);
+      const RepairReport report = good(store.service->repair({.from = RepairFrom::index}, {}));
+      CHECK(report.sidecars_written == 0);
+      REQUIRE(report.left.size() == 1);
+      CHECK(report.left.front().id == sample_id(2));
+      CHECK(report.left.front().detail == "the sidecar of the entry tells of another file");
+      CHECK(store.find(50)->entry == other);
+      CHECK(good(store.service->repair({}, {})).left.empty());
+      CHECK(!store.find(2));
     });
   }
 }

@@ -235,6 +235,19 @@ TEST_SUITE("watch") {
     CHECK(watcher.until([&] { return live.says(2, "mended"); }));
   }
 
+  TEST_CASE(
+      "a sidecar that is edited to tell of another file takes the entry of the old one away") {
+    Live live;
+    live.store.fill(0, 5);
+    Watcher watcher(*live.store.service);
+    REQUIRE(watcher.until_told(Kind::rescanned));
+    FileEntry other = Store::changed(2, "under another id");
+    other.id = sample_id(50);
+    live.store.put_sidecar(other, Store::sidecar_of(sample_entry(2)));
+    CHECK(watcher.until([&] { return live.says(50, "under another id") && !live.store.find(2); }));
+    CHECK(watcher.until([&] { return live.is_in_step(); }));
+  }
+
   TEST_CASE("more changes than are held at once are found by comparing their folders") {
     Live live;
     WatchRequest request;

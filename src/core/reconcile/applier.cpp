@@ -189,18 +189,20 @@ void Applier::count(Settled outcome) {
   }
 }
 
-/// The one that is newer may be gone by now: then this one takes its place.
+/// The one that is newer may be gone by now, or tell of another file: then this one takes its
+/// place.
 Result<void> Applier::yield_to_twin(const Opened& file) {
   const FileId id = file.put->entry.id;
   ARTCACHE_TRY(const auto rows, context_.index.briefs({&id, 1}, session_.call()));
   if (!rows.front()) return {};
-  ARTCACHE_TRY(const bool stands, context_.may_stand(rows.front()->sidecar_path, session_.call()));
-  if (stands) return {};
-  ARTCACHE_CHECK(replace(id, *rows.front()));
+  ARTCACHE_TRY(const Standing own, context_.standing(rows.front()->sidecar_path, id, session_));
+  if (own == Standing::may_tell) return {};
+  ARTCACHE_CHECK(replace(id, *rows.front(), own));
   return {};
 }
 
-Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
+Result<std::vector<Settled>> Applier::settle_owned(std::vector<std::string> paths,
+                                                   std::span<const FileId> owners) {
   const std::vector<std::string_view> views(paths.begin(), paths.end());
   ARTCACHE_TRY(auto scanned, context_.index.find_scanned(views, session_.call()));
   std::vector<Wanted> wanted;
@@ -208,9 +210,46 @@ Result<std::vector<Settled>> Applier::settle(std::vector<std::string> paths) {
     wanted.push_back({std::move(paths[i]), std::move(scanned[i])});
   const WalkPlan plan = context_.plan(session_);
   ARTCACHE_TRY(Chunk chunk, read_chunk(plan, std::move(wanted), session_.call()));
+  const std::vector<Bereft> bereft = bereft_by(chunk, owners);
   ARTCACHE_TRY(auto outcomes, put(chunk));
   ARTCACHE_CHECK(settle_gone(chunk, outcomes));
+  ARTCACHE_CHECK(settle_bereft(bereft, chunk, owners, outcomes));
   return outcomes;
+}
+
+/// Of the owners, and of what the scan table knew: before the chunk is put, which may move it.
+std::vector<Applier::Bereft> Applier::bereft_by(const Chunk& chunk,
+                                                std::span<const FileId> owners) {
+  std::vector<Bereft> bereft;
+  for (std::size_t i = 0; i < chunk.files.size(); ++i) {
+    const Opened& file = chunk.files[i];
+    if (!file.put) continue;
+    const FileId& id = file.put->entry.id;
+    if (file.known && file.known->id != id) bereft.push_back({i, file.known->id});
+    if (owners.empty() || owners[i] == id) continue;
+    if (!file.known || file.known->id != owners[i]) bereft.push_back({i, owners[i]});
+  }
+  return bereft;
+}
+
+Result<void> Applier::settle_bereft(std::span<const Bereft> entries, const Chunk& chunk,
+                                    std::span<const FileId> owners,
+                                    std::vector<Settled>& outcomes) {
+  if (entries.empty()) return {};
+  std::vector<FileId> ids;
+  for (const Bereft& entry : entries) ids.push_back(entry.id);
+  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, session_.call()));
+  for (std::size_t n = 0; n < entries.size(); ++n) {
+    // What has changed since then may have a sidecar of its own again.
+    Settled settled = Settled::moved;
+    const std::size_t file = entries[n].file;
+    if (rows[n] && rows[n]->sidecar_path == chunk.files[file].path &&
+        rows[n]->revision <= chunk.as_of) {
+      ARTCACHE_TRY(settled, replace(ids[n], *rows[n], Standing::another));
+    }
+    if (!owners.empty() && owners[file] == ids[n]) outcomes[file] = settled;
+  }
+  return {};
 }
 
 /// What the sidecars of a chunk leave behind that are gone, in as few transactions as can be.
@@ -238,7 +277,7 @@ Result<void> Applier::settle_gone(const Chunk& chunk, std::vector<Settled>& outc
     if (rows[n]->revision > chunk.as_of) continue;
     ARTCACHE_TRY(const auto paths, context_.index.scanned_paths_of(ids[n], session_.call()));
     if (paths.size() > 1) {
-      ARTCACHE_TRY(outcomes[files[n]], replace(ids[n], *rows[n]));
+      ARTCACHE_TRY(outcomes[files[n]], replace(ids[n], *rows[n], Standing::gone));
     } else {
       gone.push_back({ids[n], rows[n]->revision, path});
       gone_files.push_back(files[n]);
@@ -254,14 +293,16 @@ Result<void> Applier::settle_gone(const Chunk& chunk, std::vector<Settled>& outc
 
 /// For a row that was read before its sidecar was seen to be gone, or has not changed since.
 /// Another sidecar of the id takes the place of the one that is gone, the newest first; without
-/// one the entry goes. Either way in one step: nobody sees the file disappear and come back.
-Result<Settled> Applier::replace(const FileId& id, const RowBrief& row) {
+/// one the entry goes. Either way in one step: nobody sees the file disappear and come back. A
+/// sidecar that tells of another file stays in the scan table, which knows it by that.
+Result<Settled> Applier::replace(const FileId& id, const RowBrief& row, Standing own) {
   ARTCACHE_TRY(auto others, context_.index.scanned_paths_of(id, session_.call()));
   std::erase_if(others, [&](const ScannedFile& file) { return file.path == row.sidecar_path; });
   std::ranges::sort(others, [](const ScannedFile& a, const ScannedFile& b) {
     return a.updated_at != b.updated_at ? a.updated_at > b.updated_at : a.path < b.path;
   });
-  const std::string_view gone = row.sidecar_path;
+  std::vector<std::string_view> unscanned;
+  if (own == Standing::gone) unscanned.push_back(row.sidecar_path);
   for (const ScannedFile& other : others) {
     const WalkPlan plan = context_.plan(session_);
     ARTCACHE_TRY(Chunk chunk, read_chunk(plan, {{other.path}}, session_.call()));
@@ -276,13 +317,13 @@ Result<Settled> Applier::replace(const FileId& id, const RowBrief& row) {
     ARTCACHE_TRY(const ApplyResult applied, context_.index.apply({.changes = {&change, 1},
                                                                   .fence = session_.fence(),
                                                                   .scanned = {&scanned, 1},
-                                                                  .unscanned = {&gone, 1}},
+                                                                  .unscanned = unscanned},
                                                                  session_.call()));
     if (applied.outcomes.front() == ChangeOutcome::moved) return Settled::moved;
     ++statistics_.entries_changed;
     return Settled::replaced;
   }
-  const Gone entry{id, row.revision, row.sidecar_path};
+  const Gone entry{id, row.revision, own == Standing::gone ? row.sidecar_path : std::string()};
   ARTCACHE_TRY(const auto removed, remove({&entry, 1}));
   return removed.front() != 0 ? Settled::removed : Settled::moved;
 }
@@ -295,7 +336,7 @@ Result<std::vector<char>> Applier::remove(std::span<const Gone> gone) {
     change.kind = EntryChange::Kind::remove;
     change.id = entry.id;
     change.base = entry.revision;
-    paths.push_back(entry.path);
+    if (!entry.path.empty()) paths.push_back(entry.path);
   }
   ARTCACHE_TRY(
       const ApplyResult applied,

@@ -41,24 +41,32 @@ class Applier {
   /// Counts and names a sidecar that could not be read.
   Settled unread(const Opened& file);
 
-  /// Reads these sidecars and makes the index follow, also where they are gone.
-  Result<std::vector<Settled>> settle(std::vector<std::string> paths);
+  /// Reads these sidecars and makes the index follow, also where they are gone or tell of another
+  /// file than before. One outcome a sidecar, in their order.
+  Result<std::vector<Settled>> settle(std::vector<std::string> paths) {
+    return settle_owned(std::move(paths), {});
+  }
   Result<std::vector<Settled>> settle(std::span<const ScannedFile> files) {
     std::vector<std::string> paths;
     for (const ScannedFile& file : files) paths.push_back(file.path);
     return settle(std::move(paths));
   }
 
+  /// The same of the sidecars that these entries name, and one outcome an entry.
+  Result<std::vector<Settled>> settle_owned(std::vector<std::string> paths,
+                                            std::span<const FileId> owners);
+
   /// Removes entries as they were at these revisions, which must have been read before it was
   /// seen that the sidecar is gone; false for those that have moved since.
   struct Gone {
     FileId id;
     std::uint64_t revision = 0;
-    std::string path;
+    std::string path;  ///< of the sidecar that is gone; empty where it tells of another file
   };
   Result<std::vector<char>> remove(std::span<const Gone> gone);
-  /// The same of one entry, unless another sidecar of its id can take the place.
-  Result<Settled> replace(const FileId& id, const RowBrief& row);
+  /// The same of one entry, unless another sidecar of its id can take the place. Its own one is
+  /// gone, or tells of another file.
+  Result<Settled> replace(const FileId& id, const RowBrief& row, Standing own);
   /// Takes out of the scan table what a listing did not show, and no entry comes from.
   Result<void> forget(std::span<const ScannedFile> stale);
 
@@ -71,6 +79,14 @@ class Applier {
   void count(Settled outcome);
   Result<void> forget_paths(std::span<const std::string_view> paths);
   Result<void> settle_gone(const Chunk& chunk, std::vector<Settled>& outcomes);
+  /// An entry that names a sidecar which tells of another file.
+  struct Bereft {
+    std::size_t file = 0;  ///< in the chunk
+    FileId id;
+  };
+  static std::vector<Bereft> bereft_by(const Chunk& chunk, std::span<const FileId> owners);
+  Result<void> settle_bereft(std::span<const Bereft> entries, const Chunk& chunk,
+                             std::span<const FileId> owners, std::vector<Settled>& outcomes);
   Result<void> yield_to_twin(const Opened& file);
 
   const Context& context_;

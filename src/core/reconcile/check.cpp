@@ -205,7 +205,8 @@ Result<void> Check::look_at(const Opened& file, const std::optional<RowBrief>& r
 Result<bool> Check::is_twin(const std::string& path, const PreparedEntry& put,
                             const RowBrief& row) {
   if (row.sidecar_path == path || put.entry.updated_at > row.updated_at) return false;
-  ARTCACHE_TRY(const bool stands, context_.may_stand(row.sidecar_path, call_));
+  ARTCACHE_TRY(const Standing own, context_.standing(row.sidecar_path, put.entry.id, session_));
+  const bool stands = own == Standing::may_tell;
   if (stands)
     tally_.message("'" + path + "' tells of the same id as '" + row.sidecar_path +
                    "'; remove the one that is wrong");
@@ -250,10 +251,16 @@ Result<void> Check::confirm_orphans() {
       if (!briefs[i] || briefs[i]->revision != rows[i].revision) continue;
       const std::string& path = briefs[i]->sidecar_path;
       const auto stands = context_.storage.stat(path, call_);
-      if (!stands)
+      if (!stands) {
         tally_.not_seen(path, stands.error());
-      else if (!*stands)
+        continue;
+      }
+      ARTCACHE_TRY(const Standing own, *stands ? context_.standing(path, ids[i], session_)
+                                               : Result<Standing>(Standing::gone));
+      if (own == Standing::gone)
         findings_.add({FindingKind::orphan_cache, ids[i], path, "the entry has no sidecar"});
+      else if (own == Standing::another)
+        findings_.add({FindingKind::orphan_cache, ids[i], path, kTellsOfAnother});
     }
   }
   return {};

@@ -70,7 +70,7 @@ Result<void> settle_unscanned(const Context& context, std::span<const Unscanned>
   for (const Unscanned& entry : entries) {
     ARTCACHE_TRY(const auto others, context.index.scanned_paths_of(entry.id, session.call()));
     if (!others.empty()) {
-      ARTCACHE_TRY(const Settled settled, applier.replace(entry.id, *entry.row));
+      ARTCACHE_TRY(const Settled settled, applier.replace(entry.id, *entry.row, Standing::gone));
       outcomes[entry.at] = outcome_of(settled);
       continue;
     }
@@ -92,15 +92,17 @@ Result<std::vector<RefreshOutcome>> refresh(const Context& context, std::span<co
   ARTCACHE_TRY(const auto rows, context.index.briefs(ids, session.call()));
   std::vector<RefreshOutcome> outcomes(ids.size(), RefreshOutcome::unknown);
   std::vector<std::string> paths;
+  std::vector<FileId> owners;
   std::vector<std::size_t> at;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (!rows[i]) continue;
+    owners.push_back(ids[i]);
     paths.push_back(rows[i]->sidecar_path);
     at.push_back(i);
   }
   if (paths.empty()) return outcomes;
   Applier applier(context, session, tally, statistics);
-  ARTCACHE_TRY(const auto settled, applier.settle(std::move(paths)));
+  ARTCACHE_TRY(const auto settled, applier.settle_owned(std::move(paths), owners));
   std::vector<Unscanned> unscanned;
   for (std::size_t n = 0; n < settled.size(); ++n) {
     const std::size_t i = at[n];

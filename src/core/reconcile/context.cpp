@@ -37,6 +37,14 @@ Result<bool> Context::may_stand(std::string_view path, const Call& call) const {
   return found.error();
 }
 
+Result<Standing> Context::standing(const std::string& path, const FileId& id,
+                                   Session& session) const {
+  ARTCACHE_TRY(const Chunk chunk, read_chunk(plan(session), {{path}}, session.call()));
+  const Result<PreparedEntry>& put = chunk.files.front().put;
+  if (put) return put->entry.id == id ? Standing::may_tell : Standing::another;
+  return put.error().code == Errc::not_found ? Standing::gone : Standing::may_tell;
+}
+
 void Context::log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields,
                   const Call& call) const {
   if (!deps.logger->enabled(level)) return;

@@ -21,6 +21,16 @@ namespace artcache::reconcile {
 /// The name under which all of this logs.
 inline constexpr std::string_view kLogger = "cache_rebuild";
 
+/// Of the sidecar that an entry names.
+enum class Standing : std::uint8_t {
+  may_tell,  ///< of that entry: it does, or nobody can see what it says
+  gone,      ///< there is no such file for certain
+  another,   ///< it tells of another file now, whatever the entry says
+};
+
+/// What to tell people of the last.
+inline constexpr char kTellsOfAnother[] = "the sidecar of the entry tells of another file";
+
 struct Context {
   StorageBackend& storage;
   MetadataStore& index;
@@ -38,6 +48,9 @@ struct Context {
   /// False only where there is no such file for certain: a link or a folder that may not be looked
   /// into is no reason to take an entry away, or to give up all the rest.
   [[nodiscard]] Result<bool> may_stand(std::string_view path, const Call& call) const;
+  /// Reads it. Errors: those of read_chunk().
+  [[nodiscard]] Result<Standing> standing(const std::string& path, const FileId& id,
+                                          Session& session) const;
   void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields,
            const Call& call) const;
 };

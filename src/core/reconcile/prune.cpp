@@ -22,6 +22,7 @@ Result<void> prune_rows(Run& run, std::span<const Joined::Row> rows) {
   ARTCACHE_TRY(const auto briefs, run.context.index.briefs(ids, run.call));
   std::vector<Applier::Gone> gone;
   std::vector<std::string> stand;
+  std::vector<FileId> owners;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!briefs[i] || briefs[i]->revision != rows[i].revision) continue;
     const std::string& path = briefs[i]->sidecar_path;
@@ -31,12 +32,13 @@ Result<void> prune_rows(Run& run, std::span<const Joined::Row> rows) {
       run.tally.not_seen(path, found.error());
     } else if (*found) {
       stand.push_back(path);
+      owners.push_back(rows[i].id);
     } else {
       gone.push_back({rows[i].id, rows[i].revision, path});
     }
   }
   ARTCACHE_CHECK(run.applier.remove(gone));
-  if (!stand.empty()) ARTCACHE_CHECK(run.applier.settle(std::move(stand)));
+  if (!stand.empty()) ARTCACHE_CHECK(run.applier.settle_owned(std::move(stand), owners));
   return {};
 }
 

@@ -77,6 +77,8 @@ class Repair {
       return "the element is in mode " + std::string(to_string(context_.settings.mode));
     ARTCACHE_TRY(const auto row, context_.index.find(*orphan.id, session_.call()));
     if (!row) return std::string("the entry is gone by now");
+    ARTCACHE_TRY(const Standing own, context_.standing(orphan.path, *orphan.id, session_));
+    if (own == Standing::another) return std::string(kTellsOfAnother);
     const auto found = context_.storage.stat(data_path_of(orphan.path), session_.call());
     if (!found &&
         (found.error().code == Errc::unsupported || found.error().code == Errc::unavailable))
