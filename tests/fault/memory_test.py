@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """[G11] What compares a store with its index takes no more memory for four times the files.
 
-Of a file only hashes are held, a hundred bytes, and these in parts; buffers are full long before the
-smaller store ends. Who kept entries, paths or results would take hundreds of bytes a file more.
+Of a file only hashes are held, a hundred bytes, and these in parts; buffers are full long before
+the smaller store ends. Who kept entries, paths or results would take hundreds of bytes a file more.
 
 usage: memory_test.py ARTCACHE; ARTCACHE_FILES sets the size of the smaller store (25000)
 """
