@@ -383,6 +383,22 @@ class Kills(Stand):
                                                 timeout=60)) as tables, tables:
             tables.execute(text, values)
 
+    def test_what_ended_long_ago_is_forgotten_and_the_file_stays_permanent(self):
+        file_id = self.upload("draft.txt", CONTENT)["file_id"]
+        status = f"/api/v1/finalize/{self.finalize(file_id)['transaction_id']}/status"
+        count = "SELECT count(*) FROM ingester_cleanups WHERE file_id = ?"
+        self.until(lambda: self.call("GET", "ingester", status, 200)["status"] == "completed"
+                   and self.rows(count, file_id) == [(0,)])
+        for completed_at, known in (("completed_at", 200), ("0", 404)):
+            self.stop("ingester")
+            self.change_rows(f"UPDATE ingester_finalizes SET completed_at = {completed_at}")
+            self.start("ingester")
+            self.wait_for_elements(2)
+            self.until(lambda: self.ask("GET", "ingester", status)[0] == known)
+        self.assertEqual(
+            self.ask("POST", "ingester", f"/api/v1/finalize/{file_id}", body="{}")[0], 400)
+        self.assertEqual(self.content("se-12", file_id), CONTENT)
+
     def due_now(self, file_id):
         """As if the cleanup had come to nothing twenty times, and its pause were over."""
         self.change_rows("UPDATE ingester_cleanups SET due_at = 0, attempts = 20 "

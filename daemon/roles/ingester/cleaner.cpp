@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::int64_t kAtOnce = 100;
 constexpr std::chrono::seconds kRound{2};
+constexpr std::chrono::hours kTrimEvery{1};
+// So that others who write wait for no long transaction.
+constexpr std::int64_t kTrimAtOnce = 1000;
 // Until then it may be that an element starts anew.
 constexpr std::uint32_t kStuckAfter = 10;
 // With the pauses below: ten minutes.
@@ -26,6 +29,7 @@ std::chrono::seconds pause_after(std::uint32_t attempts) {
 void Finalizer::clean(std::stop_token stop) {
   Call call;
   call.stop = stop;
+  auto trim_at = parts_.deps.clock->steady();
   while (!stop.stop_requested()) {
     const auto due = parts_.database->read(
         call, [&](db::Session& s) { return due_cleanups(s, parts_.deps.clock->now(), kAtOnce); });
@@ -38,9 +42,27 @@ void Finalizer::clean(std::stop_token stop) {
         call, [](db::Session& s) { return count_cleanups_tried(s, kStuckAfter); });
     if (stuck)
       parts_.deps.metrics->gauge("ingester_cleanups_stuck", {}, static_cast<double>(*stuck));
+    if (const auto now = parts_.deps.clock->steady(); now >= trim_at) {
+      trim_at = now + kTrimEvery;
+      if (const auto done = trim(call); !done && done.error().code != Errc::cancelled)
+        log(LogLevel::error, "What ended long ago is not forgotten", {}, done.error().message);
+    }
     const util::MutexLock lock(mutex_);
     if (!stop.stop_requested()) changed_.wait_for(mutex_, kRound);
   }
+}
+
+Result<void> Finalizer::trim(const Call& call) {
+  const auto lifetime = parts_.options.finalize_lifetime;
+  if (lifetime.count() == 0) return {};
+  const Timestamp before = parts_.deps.clock->now() - lifetime;
+  for (std::int64_t rows = kTrimAtOnce; rows == kTrimAtOnce;) {
+    ARTCACHE_CHECK(call.check("finalizes", *parts_.deps.clock));
+    ARTCACHE_TRY(rows, parts_.database->write(call, [&](db::Session& s) {
+      return remove_finalizes_before(s, before, kTrimAtOnce);
+    }));
+  }
+  return {};
 }
 
 void Finalizer::clean_one(const Cleanup& cleanup, const Call& call) {

@@ -78,6 +78,8 @@ class Finalizer {
 
   void clean(std::stop_token stop);
   void clean_one(const Cleanup& cleanup, const Call& call);
+  /// Forgets what ended long ago.
+  Result<void> trim(const Call& call);
   Result<void> collect(const Cleanup& cleanup, const Call& call);
   Result<void> may_go(const Cleanup& cleanup, const FileFacts& file, const Call& call);
   static Error source_lost(const Cleanup& cleanup);

@@ -29,6 +29,8 @@ struct Options {
   std::uint32_t finalize_attempts = 10;  ///< of one step
   /// How long the source is readable beside the copy.
   std::chrono::microseconds finalize_cleanup_after = std::chrono::hours(24);
+  /// How long one that has ended is remembered; 0: for ever.
+  std::chrono::microseconds finalize_lifetime = std::chrono::hours(24 * 30);
   std::chrono::nanoseconds finalize_wait = std::chrono::seconds(30);  ///< of one request
   std::size_t finalize_waits_most = 8;  ///< so many requests at a time wait, each with a worker
 };

@@ -92,6 +92,11 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "24h",
             .meaning = "how long the source of a finalized file stays"},
+    Setting{.name = "finalize_days",
+            .kind = Kind::number,
+            .fallback = "30",
+            .meaning = "how long a finalize that has ended is remembered; 0: for ever",
+            .most = 36'500},
     Setting{.name = "finalize_wait",
             .kind = Kind::duration,
             .fallback = "30s",
@@ -113,6 +118,7 @@ Result<ingester::Options> options_of(const config::Settings& told) {
                     .full = static_cast<double>(told.number("capacity_full"))};
   out.finalize_attempts = static_cast<std::uint32_t>(told.number("finalize_attempts"));
   out.finalize_cleanup_after = told.duration("finalize_cleanup_after");
+  out.finalize_lifetime = std::chrono::hours(24 * told.number("finalize_days"));
   out.finalize_wait = told.duration("finalize_wait");
   const auto& levels = out.thresholds;
   if (levels.warning > levels.critical || levels.critical > levels.full)

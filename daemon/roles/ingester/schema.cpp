@@ -27,11 +27,16 @@ CREATE INDEX ingester_cleanups_due ON ingester_cleanups(due_at);
 // What the source said when the copy was made; null before that, or before this was kept.
 constexpr std::string_view kVersion2 = "ALTER TABLE ingester_finalizes ADD COLUMN base TEXT;";
 
+// What has ended is found by its time to be forgotten.
+constexpr std::string_view kVersion3 =
+    "CREATE INDEX IF NOT EXISTS ingester_finalizes_ended ON ingester_finalizes(completed_at);";
+
 }  // namespace
 
 Result<void> migrate(sql::Connection& connection, db::Engine engine, const Call& call) {
   const std::string version1 = db::in_words_of(engine, kVersion1);
-  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, kVersion2}};
+  const std::array steps{sql::Migration{1, version1}, sql::Migration{2, kVersion2},
+                         sql::Migration{3, kVersion3}};
   return sql::migrate(connection, {.name = "ingester", .migrations = steps}, call);
 }
 

@@ -112,6 +112,16 @@ Result<void> store_base(Session& session, const Finalize& f) {
   return {};
 }
 
+Result<std::int64_t> remove_finalizes_before(Session& session, Timestamp time, std::int64_t most) {
+  return session.run(
+      "DELETE FROM ingester_finalizes WHERE id IN ("
+      "SELECT id FROM ingester_finalizes WHERE completed_at < $1 "
+      "AND status IN ('completed', 'failed') AND NOT EXISTS (SELECT 1 FROM ingester_cleanups "
+      "WHERE ingester_cleanups.file_id = ingester_finalizes.file_id) "
+      "ORDER BY completed_at LIMIT $2)",
+      time, most);
+}
+
 Result<void> add_cleanup(Session& session, const Cleanup& c) {
   ARTCACHE_CHECK(session.run(
       "INSERT INTO ingester_cleanups(file_id, element, keeper, reason, attempts, due_at) "

@@ -48,6 +48,11 @@ Result<std::int64_t> store_finalize(db::Session& session, const Finalize& finali
 /// Stores the base alone, also of one that has ended.
 Result<void> store_base(db::Session& session, const Finalize& finalize);
 
+/// Forgets up to `most` of those that ended before `time`, the oldest first. All of a file that is
+/// still to be removed somewhere stay: what is removed there is compared with them.
+Result<std::int64_t> remove_finalizes_before(db::Session& session, Timestamp time,
+                                             std::int64_t most);
+
 /// A file that an element is not to have.
 struct Cleanup {
   FileId file = {};
