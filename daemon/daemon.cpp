@@ -2,6 +2,7 @@
 #include "daemon.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <semaphore>
 #include <stop_token>
@@ -11,6 +12,7 @@
 
 #include "util/here.hpp"
 #include "util/try.hpp"
+#include "web/authorities.hpp"
 
 namespace artcache {
 namespace {
@@ -36,6 +38,14 @@ void configure(http::Site& site, const config::Settings& settings) {
   site.limits.write_timeout = settings.duration("write_timeout");
   site.limits.idle_timeout = settings.duration("idle_timeout");
   if (settings.was_said("cors_origins")) site.cors.origins = split(settings.text("cors_origins"));
+}
+
+/// Connections go by it themselves as soon as it can be used, and by the one before until then.
+Result<void> check_authorities(const config::Settings& told) {
+  if (!told.has("ca") || told.text("ca").empty()) return {};
+  const auto read = web::read_authorities(told.text("ca"));
+  if (!read) return read.error().in("ca");
+  return {};
 }
 
 }  // namespace
@@ -144,18 +154,25 @@ Result<void> Daemon::run(const Call& call) {
 
 void Daemon::reload() {
   if (!opened_) return;
-  for (auto& [name, role] : roles_) {
-    const auto done = role->reload();
-    const std::string message =
-        done ? name + " was read anew" : name + ": " + to_string(done.error());
-    const std::string source = util::here();
-    const LogField fields[] = {{"source", source}};
-    deps_.logger->log({.level = done ? LogLevel::info : LogLevel::error,
-                       .logger = "artcached",
-                       .message = message,
-                       .fields = std::span(fields).first(done ? 0 : 1),
-                       .request_id = {}});
+  for (std::size_t i = 0; i < roles_.size(); ++i) {
+    auto& [name, role] = roles_[i];
+    // Each of its own: what cannot be used keeps nothing else from being read.
+    const std::array done{role->reload(), server_->reload_tls(role->site()),
+                          check_authorities(plan_.instances[i].role)};
+    for (const Result<void>& one : done)
+      if (!one) tell(LogLevel::error, name + ": " + to_string(one.error()));
+    if (std::ranges::all_of(done, [](const auto& one) { return bool(one); }))
+      tell(LogLevel::info, name + " was read anew");
   }
+}
+
+void Daemon::tell(LogLevel level, const std::string& message, const std::string& source) const {
+  const LogField fields[] = {{"source", source}};
+  deps_.logger->log({.level = level,
+                     .logger = "artcached",
+                     .message = message,
+                     .fields = std::span(fields).first(level == LogLevel::error ? 1 : 0),
+                     .request_id = {}});
 }
 
 }  // namespace artcache

@@ -18,6 +18,7 @@
 #include "config/plan.hpp"
 #include "http/server.hpp"
 #include "roles/role.hpp"
+#include "util/here.hpp"
 
 namespace artcache {
 
@@ -44,13 +45,16 @@ class Daemon {
 
   /// Serves until the call is stopped.
   Result<void> run(const Call& call);
-  /// Every role reads its keys and the like anew; what fails is logged. Nothing before it is open.
+  /// Every role reads its keys and the like anew, and every port its certificate; what fails is
+  /// logged, and what was there before stays. Nothing before it is open.
   /// From any one thread.
   void reload();
 
  private:
   [[nodiscard]] std::string address_of(std::string_view instance) const;
   Result<void> make_one(const config::Instance& instance, const Call& call);
+  void tell(LogLevel level, const std::string& message,
+            const std::string& source = util::here()) const;
 
   const config::Plan& plan_;
   Deps deps_;

@@ -254,7 +254,9 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   sql::count_no_sqlite_memory();
-  CLI::App app{"Serves the roles of artcache over HTTP, until SIGTERM. SIGHUP reads keys anew."};
+  CLI::App app{
+      "Serves the roles of artcache over HTTP, until SIGTERM. SIGHUP reads keys and certificates "
+      "anew."};
   app.name("artcached");
   app.set_version_flag("--version", "artcached " + std::string(version()));
   Options options;

@@ -20,6 +20,7 @@
 
 #include "http/connection.hpp"
 #include "util/here.hpp"
+#include "util/try.hpp"
 
 namespace artcache::http {
 namespace {
@@ -32,11 +33,11 @@ constexpr std::chrono::milliseconds kCutGrace{2000};
 constexpr int kBacklog = 1024;
 
 struct Listener {
-  Listener(const Site& its_site, asio::io_context& io, std::shared_ptr<TlsContext> its_tls)
+  Listener(const Site& its_site, asio::io_context& io, std::unique_ptr<Tls> its_tls)
       : site(its_site), acceptor(io), tls(std::move(its_tls)) {}
   const Site& site;
   asio::ip::tcp::acceptor acceptor;
-  std::shared_ptr<TlsContext> tls;
+  std::unique_ptr<Tls> tls;
   /// Shared, since connections are let go of after the listeners.
   std::shared_ptr<std::atomic<std::size_t>> connections =
       std::make_shared<std::atomic<std::size_t>>(0);
@@ -71,8 +72,8 @@ asio::awaitable<void> pause(std::chrono::milliseconds time) {
 
 asio::awaitable<void> serve(Common& common, Loop& loop, const Listener& listener, Socket socket) {
   const Seat seat(listener);
-  const auto connection = std::make_shared<Connection>(common, loop, listener.site,
-                                                       make_wire(std::move(socket), listener.tls));
+  const auto connection = std::make_shared<Connection>(
+      common, loop, listener.site, make_wire(std::move(socket), listener.tls->now()));
   co_await connection->run();
 }
 
@@ -109,6 +110,7 @@ class Server::Impl {
 
   Result<std::uint16_t> listen(const Site& site, const std::string& address, std::uint16_t port,
                                const TlsFiles& files);
+  Result<void> reload_tls(const Site& site);
   Result<void> run(const Call& call);
   [[nodiscard]] Status status() const {
     const auto pool = common_.pool.status();
@@ -135,9 +137,9 @@ Result<std::uint16_t> Server::Impl::listen(const Site& site, const std::string& 
   boost::system::error_code error;
   const auto ip = asio::ip::make_address(address == "localhost" ? "127.0.0.1" : address, error);
   if (error) return Error{Errc::invalid_argument, what + ": not an IP address"};
-  auto tls = open_tls(files);
-  if (!tls) return std::move(tls).error().in(what);
-  Listener listener(site, loops_.front()->io, *std::move(tls));
+  auto tls = std::make_unique<Tls>(files);
+  if (auto loaded = tls->load(); !loaded) return std::move(loaded).error().in(what);
+  Listener listener(site, loops_.front()->io, std::move(tls));
   const asio::ip::tcp::endpoint endpoint(ip, port);
   auto& acceptor = listener.acceptor;
   acceptor.open(endpoint.protocol(), error);
@@ -148,6 +150,12 @@ Result<std::uint16_t> Server::Impl::listen(const Site& site, const std::string& 
   const std::uint16_t taken = acceptor.local_endpoint(error).port();
   listeners_.push_back(std::move(listener));
   return taken;
+}
+
+Result<void> Server::Impl::reload_tls(const Site& site) {
+  for (const Listener& listener : listeners_)
+    if (&listener.site == &site) ARTCACHE_CHECK(listener.tls->load());
+  return {};
 }
 
 asio::awaitable<void> Server::Impl::accept(Listener& listener) {
@@ -165,7 +173,7 @@ asio::awaitable<void> Server::Impl::accept(Listener& listener) {
     if (most != 0 && *listener.connections >= most) {
       boost::system::error_code ignored;
       socket.non_blocking(true, ignored);
-      if (!listener.tls) socket.send(asio::buffer(turned_away(listener.site)), 0, ignored);
+      if (!listener.tls->now()) socket.send(asio::buffer(turned_away(listener.site)), 0, ignored);
       continue;
     }
     ++common_.connections;
@@ -234,6 +242,7 @@ Result<std::uint16_t> Server::listen(Site& site, const std::string& address, std
   return impl_->listen(site, address, port, tls);
 }
 
+Result<void> Server::reload_tls(const Site& site) { return impl_->reload_tls(site); }
 Result<void> Server::run(const Call& call) { return impl_->run(call); }
 Server::Status Server::status() const { return impl_->status(); }
 

@@ -46,6 +46,10 @@ class Server {
   Result<std::uint16_t> listen(Site& site, const std::string& address, std::uint16_t port,
                                const TlsFiles& tls = {});
 
+  /// Reads certificates and keys of the site anew, for connections that begin from now on. From any
+  /// thread, after listen(). Errors: invalid_argument; then the ones before stay in force.
+  Result<void> reload_tls(const Site& site);
+
   /// Serves until call.stop is set: then no more connections are taken, requests under way finish
   /// within the grace, and what is left is cut.
   Result<void> run(const Call& call);

@@ -58,8 +58,6 @@ class TlsWire final : public Wire {
   asio::ssl::stream<Socket> stream_;
 };
 
-}  // namespace
-
 Result<std::shared_ptr<TlsContext>> open_tls(const TlsFiles& files) {
   if (files.certificate.empty() && files.key.empty()) return std::shared_ptr<TlsContext>();
   auto tls = std::make_shared<TlsContext>();
@@ -76,6 +74,21 @@ Result<std::shared_ptr<TlsContext>> open_tls(const TlsFiles& files) {
   tls->context.use_private_key_file(files.key, Context::pem, error);
   if (error) return refused(files.key);
   return tls;
+}
+
+}  // namespace
+
+Result<void> Tls::load() {
+  auto opened = open_tls(files_);
+  if (!opened) return std::move(opened).error();
+  const util::MutexLock held(mutex_);
+  context_ = *std::move(opened);
+  return {};
+}
+
+std::shared_ptr<TlsContext> Tls::now() const {
+  const util::MutexLock held(mutex_);
+  return context_;
 }
 
 std::unique_ptr<Wire> make_wire(Socket socket, const std::shared_ptr<TlsContext>& tls) {

@@ -11,8 +11,10 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "http/server.hpp"
+#include "util/mutex.hpp"
 
 namespace artcache::http {
 
@@ -36,11 +38,23 @@ class Wire {
   [[nodiscard]] virtual bool is_plain() const = 0;
 };
 
-/// Certificate and key of one listener; empty for plain HTTP.
+/// A certificate with its key; null for plain HTTP. Connections keep the one that they began with.
 class TlsContext;
 
-/// Errors: invalid_argument: the files, the certificate, or a key that does not fit.
-Result<std::shared_ptr<TlsContext>> open_tls(const TlsFiles& files);
+/// What a listener has of it. Safe to use from any thread.
+class Tls {
+ public:
+  explicit Tls(TlsFiles files) : files_(std::move(files)) {}
+  /// Opens the files, anew where they were before. Errors: invalid_argument: the files, the
+  /// certificate, or a key that does not fit; then what there was stays.
+  Result<void> load();
+  [[nodiscard]] std::shared_ptr<TlsContext> now() const;
+
+ private:
+  const TlsFiles files_;
+  mutable util::Mutex mutex_;
+  std::shared_ptr<TlsContext> context_ ARTCACHE_GUARDED_BY(mutex_);
+};
 
 /// Through TLS where there is a context.
 std::unique_ptr<Wire> make_wire(Socket socket, const std::shared_ptr<TlsContext>& tls);

@@ -37,7 +37,8 @@ class Role {
   virtual void leave() {}
   /// Ends what start() began; requests have been answered by then. Also when it never started.
   virtual void stop() {}
-  /// SIGHUP: reads keys and the like anew. On an error the old ones stay.
+  /// SIGHUP: reads keys and the like anew. On an error the old ones stay. Certificates of its port
+  /// and its `ca` are no matter of the role.
   virtual Result<void> reload() { return {}; }
   /// Asked for each /health/ready, on a worker. The call ends within a second; so should this.
   virtual std::vector<HealthPart> health(const Call& call) = 0;

@@ -35,4 +35,9 @@ Result<std::optional<Url>> redis_address(const config::Settings& told) {
                                           "/" + told.text("redis_db"));
 }
 
+std::string log_address(const std::string& url, const std::string& ca) {
+  const bool trusted = !ca.empty() && url.starts_with("https:");
+  return trusted ? url + "?ca=" + percent_encoded(ca, "/.-_") : url;
+}
+
 }  // namespace artcache::shared_settings

@@ -64,6 +64,9 @@ inline constexpr config::Setting kClientSecret{.name = "client_secret",
                                                .variable = "SERVICE_ACCOUNT_CLIENT_SECRET",
                                                .kind = config::Kind::secret,
                                                .meaning = "its secret"};
+inline constexpr config::Setting kCa{
+    .name = "ca",
+    .meaning = "PEM file of the authorities of elements and admin; empty: the system's"};
 inline constexpr config::Setting kPublicKey{
     .name = "public_key",
     .variable = "JWT_PUBLIC_KEY_PATH",
@@ -128,6 +131,9 @@ Result<std::optional<Url>> database_address(const config::Settings& told,
                                             std::string_view query = {});
 /// Likewise `redis` and its parts.
 Result<std::optional<Url>> redis_address(const config::Settings& told);
+
+/// What open_http_log() is told to reach the element at `url` and to trust its `ca`.
+std::string log_address(const std::string& url, const std::string& ca);
 
 /// The value of the setting `name` as an address. Errors: invalid_argument, naming it.
 Result<std::optional<Url>> parsed_address(std::string_view name, const std::string& text);

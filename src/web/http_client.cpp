@@ -6,6 +6,7 @@
 
 #include "util/mutex.hpp"
 #include "util/try.hpp"
+#include "web/authorities.hpp"
 #include "web/transfer.hpp"
 
 namespace artcache::web {
@@ -36,7 +37,8 @@ std::string_view HttpHead::header(std::string_view name) const {
 
 /// The sessions that wait for the next request to their origin.
 struct HttpClient::Impl {
-  Impl(HttpSettings chosen, const Clock& now) : settings(std::move(chosen)), clock(now) {}
+  Impl(HttpSettings chosen, const Clock& now)
+      : settings(std::move(chosen)), clock(now), authorities(settings.ca) {}
 
   std::unique_ptr<Session> take(std::string origin) {
     {
@@ -64,6 +66,7 @@ struct HttpClient::Impl {
 
   const HttpSettings settings;
   const Clock& clock;
+  Authorities authorities;
   util::Mutex mutex;
   std::vector<std::unique_ptr<Session>> idle ARTCACHE_GUARDED_BY(mutex);
 };
@@ -76,7 +79,8 @@ class Stream final : public HttpStream {
  public:
   Stream(std::shared_ptr<Pool> pool, HttpRequest request, std::unique_ptr<Session> session)
       : pool_(std::move(pool)),
-        transfer_(pool_->settings, pool_->clock, std::move(request), std::move(session)) {}
+        transfer_({pool_->settings, pool_->authorities.now()}, pool_->clock, std::move(request),
+                  std::move(session)) {}
   ~Stream() override {
     if (auto session = transfer_.take_session()) pool_->give_back(std::move(session));
   }

@@ -63,8 +63,10 @@ class HttpStream {
 struct HttpSettings {
   std::chrono::milliseconds connect_most{5'000};
   std::chrono::milliseconds stall{30'000};  ///< no byte for so long breaks a connection off
-  std::string ca = {};                      ///< a file of certificates; empty: the system's
-  std::size_t idle_most = 16;               ///< connections kept open for the next request
+  /// A file of certificates, which are trusted instead of the system's; empty: the system's. It may
+  /// be replaced: connections made from then on go by it, unless it cannot be used.
+  std::string ca = {};
+  std::size_t idle_most = 16;  ///< connections kept open for the next request
 };
 
 /// Safe to call from any thread. Nothing that changes twice when it is done twice (POST, PATCH) is

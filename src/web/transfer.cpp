@@ -55,9 +55,10 @@ Result<std::string> origin_of(std::string_view url) {
   return std::string(url.substr(0, end));
 }
 
-Transfer::Transfer(const HttpSettings& settings, const Clock& clock, HttpRequest request,
+Transfer::Transfer(TransferSettings settings, const Clock& clock, HttpRequest request,
                    std::unique_ptr<Session> session)
-    : settings_(settings),
+    : settings_(std::move(settings.client)),
+      authorities_(std::move(settings.authorities)),
       clock_(clock),
       request_(std::move(request)),
       session_(std::move(session)),
@@ -83,7 +84,7 @@ void Transfer::set_connection() {
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy_, CURLOPT_PATH_AS_IS, 1L);
-  if (!settings_.ca.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, settings_.ca.c_str());
+  set_authorities();
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(settings_.connect_most.count()));
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -93,6 +94,20 @@ void Transfer::set_connection() {
   curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &Transfer::on_body);
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
+}
+
+/// libcurl goes on with no connection that was made with others.
+void Transfer::set_authorities() {
+  if (settings_.ca.empty()) return;
+  // The folder of the system would be trusted beside them.
+  curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
+  curl_easy_setopt(easy_, CURLOPT_CAINFO, settings_.ca.c_str());
+  if (!authorities_) return;
+  curl_blob pem{};
+  pem.data = const_cast<char*>(authorities_->data());
+  pem.len = authorities_->size();
+  pem.flags = CURL_BLOB_NOCOPY;
+  curl_easy_setopt(easy_, CURLOPT_CAINFO_BLOB, &pem);
 }
 
 void Transfer::set_headers() {

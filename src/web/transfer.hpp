@@ -24,10 +24,15 @@ struct Session {
   CURLM* const multi;
 };
 
+struct TransferSettings {
+  HttpSettings client;
+  std::shared_ptr<const std::string> authorities;  ///< in the place of the file client.ca
+};
+
 /// Runs on the threads that call; between the calls nothing moves, and the server is held back.
 class Transfer {
  public:
-  Transfer(const HttpSettings& settings, const Clock& clock, HttpRequest request,
+  Transfer(TransferSettings settings, const Clock& clock, HttpRequest request,
            std::unique_ptr<Session> session);
   ~Transfer();
   Transfer(const Transfer&) = delete;
@@ -47,6 +52,7 @@ class Transfer {
   /// Before each try of a request that must not be made twice.
   static int on_begin(void* self, char*, char*, int, int);
   void set_connection();
+  void set_authorities();
   void set_headers();
   void set_body();
   std::size_t fill(std::span<std::byte> out);
@@ -62,6 +68,7 @@ class Transfer {
   [[nodiscard]] Error broken() const;
 
   const HttpSettings settings_;
+  const std::shared_ptr<const std::string> authorities_;  // read by libcurl until the end
   const Clock& clock_;
   const HttpRequest request_;
   std::unique_ptr<Session> session_;

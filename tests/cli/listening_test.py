@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What artcached is told of its ports, its log and its keys, as a process: TLS, CORS, lines of
-JSON, and keys that a hangup makes it read anew.
+JSON, and keys and certificates that a hangup makes it read anew.
 
 usage: listening_test.py ARTCACHED
 """
@@ -8,6 +8,7 @@ usage: listening_test.py ARTCACHED
 import base64
 import json
 import pathlib
+import shutil
 import signal
 import socket
 import ssl
@@ -25,6 +26,7 @@ from artcached import Artcached, eventually  # noqa: E402
 DAEMON = ""
 OURS, OTHERS = "https://a.example", "https://elsewhere.example"
 FILES = "/api/v1/files/"
+SECRET = "Test-Password123"
 
 
 def openssl(*arguments, **more):
@@ -122,6 +124,121 @@ class Listening(unittest.TestCase):
             self.assertEqual((line["logger"], line["level"]), ("access", "INFO"))
             self.assertEqual(line["site"], "se-01")
             self.assertEqual(line["message"], f"GET {path} {status}")
+
+
+def certify(folder, name):
+    """A certificate for this machine, and its key."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-days", 1,
+            "-out", certificate, "-keyout", key)
+    return certificate, key
+
+
+class Certificates(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    @staticmethod
+    def shown(port):
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=60)
+
+    def test_a_hangup_makes_ports_show_certificates_that_were_renewed(self):
+        (old, _), (new, new_key) = (certify(self.folder, name) for name in ("old", "new"))
+        used, used_key = self.folder / "c.pem", self.folder / "k.pem"
+        shutil.copy(old, used)
+        shutil.copy(self.folder / "old.key", used_key)
+        ca = self.folder / "ca.pem"
+        shutil.copy(old, ca)
+        daemon = Artcached(DAEMON, "--set", f"query.tls_certificate={used}",
+                           "--set", f"query.tls_key={used_key}", "--set", f"ingester.ca={ca}")
+        self.addCleanup(daemon.close)
+        daemon.start()
+        port = daemon.ports["query"]
+        trusted = ssl.create_default_context(cafile=old)
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as plain, \
+                trusted.wrap_socket(plain, server_hostname="127.0.0.1") as open_before:
+            def hang_up(words):
+                before = daemon.log.read_text().count(words)
+                daemon.child.send_signal(signal.SIGHUP)
+                self.assertTrue(eventually(lambda: daemon.log.read_text().count(words) > before),
+                                daemon.log.read_text())
+
+            # Of a pair only the first is there yet.
+            shutil.copy(new, used)
+            hang_up("ERROR: query: ")
+            self.assertIn(f"tls: '{used_key}'", daemon.log.read_text())
+            self.assertEqual(self.shown(port), old.read_text())
+            shutil.copy(new_key, used_key)
+            hang_up("query was read anew")
+            self.assertEqual(self.shown(port), new.read_text())
+            # What was open goes on.
+            open_before.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertIn(b"200 OK", open_before.recv(4096))
+            used.unlink()
+            ca.write_text("no certificate\n")
+            hang_up("ERROR: query: ")
+            refused = f"ca: '{ca}' is no list of certificates in PEM"
+            self.assertTrue(eventually(lambda: refused in daemon.log.read_text()))
+            self.assertEqual(self.shown(port), new.read_text())
+
+    def test_all_roles_trust_the_authorities_that_they_are_told(self):
+        certificate, key = certify(self.folder, "ours")
+        roles = ("admin", "element.se-01", "ingester", "query")
+        told = {f"{role}.{name}": value for role in roles
+                for name, value in (("port", 0), ("tls_certificate", certificate),
+                                    ("tls_key", key), ("ca", certificate))}
+        told["admin.initial_account_secret"] = SECRET
+        told |= {"element.se-01.report_interval": "200ms", "ingester.poll_interval": "200ms",
+                 "query.elements": "se-01"}
+        for role in roles[1:]:
+            told |= {f"{role}.client_id": "admin-service", f"{role}.client_secret": SECRET,
+                     f"{role}.public_key": self.folder / "data/admin/keys"}
+        with open(self.folder / "log", "wb") as log:
+            child = subprocess.Popen(
+                [DAEMON, "--data", self.folder / "data",
+                 *(word for role in roles for word in ("--role", role)),
+                 *(word for name, value in told.items() for word in ("--set", f"{name}={value}"))],
+                stdout=subprocess.PIPE, stderr=log, text=True)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        line = child.stdout.readline()
+        self.assertTrue(line, (self.folder / "log").read_text())
+        ports = json.loads(line)["ports"]
+        trusted = ssl.create_default_context(cafile=certificate)
+
+        def ask(role, path, body=None, token=""):
+            request = urllib.request.Request(f"https://127.0.0.1:{ports[role]}{path}", data=body)
+            request.add_header("Content-Type", "application/json")
+            if token:
+                request.add_header("Authorization", f"Bearer {token}")
+            with urllib.request.urlopen(request, context=trusted, timeout=60) as answer:
+                return json.load(answer)
+
+        token = ask("admin", "/api/v1/auth/token", json.dumps(
+            {"client_id": "admin-service", "client_secret": SECRET}).encode())["access_token"]
+
+        def comes(condition):
+            self.assertTrue(eventually(condition), (self.folder / "log").read_text())
+
+        # The element has registered, the ingester has heard of it there, search follows it.
+        comes(lambda: "se-01" in json.dumps(ask(
+            "admin", "/api/v1/internal/storage-elements/available", token=token)))
+        comes(lambda: "storage_elements_available 1" in self.metrics(ports, trusted, "ingester"))
+
+        def followed():
+            status = ask("query", "/api/v1/admin/sync/status", token=token)
+            return len(status["elements"]) == 1 and status["in_step"]
+        comes(followed)
+
+    @staticmethod
+    def metrics(ports, trusted, role):
+        with urllib.request.urlopen(f"https://127.0.0.1:{ports[role]}/metrics", context=trusted,
+                                    timeout=60) as answer:
+            return answer.read().decode()
 
 
 class Keys(unittest.TestCase):

@@ -8,7 +8,6 @@
 #include <optional>
 #include <utility>
 
-#include "common/percent.hpp"
 #include "roles/admin/accounts.hpp"
 #include "roles/admin/admin.hpp"
 #include "roles/shared_settings.hpp"
@@ -122,8 +121,8 @@ constexpr std::array kSettings{
             .kind = Kind::duration,
             .fallback = "10m",
             .meaning = "to which that grows"},
-    Setting{.name = "ca",
-            .meaning = "PEM file of the authorities of elements; empty: the system's"},
+    shared_settings::meaning(shared_settings::kCa,
+                             "PEM file of the authorities of elements; empty: the system's"),
 };
 
 Result<std::string> initial_role(const config::Settings& told) {
@@ -212,11 +211,8 @@ admin::Outside over_http(const config::Settings& told, const Deps& deps) {
   };
   out.open_log = [deps, ca](const std::string& url, const admin::Token& token,
                             const admin::Reject& reject) {
-    const bool trusted = !ca.empty() && url.starts_with("https:");
-    return open_http_log({.url = trusted ? url + "?ca=" + percent_encoded(ca, "/.-_") : url,
-                          .token = token,
-                          .reject = reject},
-                         deps);
+    return open_http_log(
+        {.url = shared_settings::log_address(url, ca), .token = token, .reject = reject}, deps);
   };
   return out;
 }

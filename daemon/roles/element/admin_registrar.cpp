@@ -35,8 +35,10 @@ std::string entry_of(const Announcement& said, std::string_view status) {
 
 class AdminRegistrar final : public Registrar {
  public:
-  AdminRegistrar(ServiceAccount account, const Deps& deps)
-      : admin_(account.admin), http_({}, *deps.clock), token_(std::move(account), http_, deps) {}
+  AdminRegistrar(ServiceAccount account, const std::string& ca, const Deps& deps)
+      : admin_(account.admin),
+        http_({.ca = ca}, *deps.clock),
+        token_(std::move(account), http_, deps) {}
 
   [[nodiscard]] std::string name() const override { return "admin"; }
   Result<void> announce(const Announcement& said, const Call& call) override {
@@ -74,8 +76,9 @@ class AdminRegistrar final : public Registrar {
 
 }  // namespace
 
-std::unique_ptr<Registrar> make_admin_registrar(ServiceAccount account, const Deps& deps) {
-  return std::make_unique<AdminRegistrar>(std::move(account), deps);
+std::unique_ptr<Registrar> make_admin_registrar(ServiceAccount account, const std::string& ca,
+                                                const Deps& deps) {
+  return std::make_unique<AdminRegistrar>(std::move(account), ca, deps);
 }
 
 }  // namespace artcache::element

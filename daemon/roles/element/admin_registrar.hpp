@@ -4,6 +4,7 @@
 
 #include <artcache/backends.hpp>
 #include <memory>
+#include <string>
 
 #include "common/service_token.hpp"
 #include "roles/element/announcer.hpp"
@@ -11,7 +12,8 @@
 namespace artcache::element {
 
 /// Enters the element over HTTP, with the account, as often as it is announced; withdrawn, it
-/// stands there as offline.
-std::unique_ptr<Registrar> make_admin_registrar(ServiceAccount account, const Deps& deps);
+/// stands there as offline. `ca`: HttpSettings::ca.
+std::unique_ptr<Registrar> make_admin_registrar(ServiceAccount account, const std::string& ca,
+                                                const Deps& deps);
 
 }  // namespace artcache::element

@@ -60,7 +60,7 @@ Result<std::unique_ptr<Outward>> Outward::make(Element& element, const config::S
   std::unique_ptr<Outward> out(new Outward);
   std::vector<std::unique_ptr<Registrar>> places;
   places.push_back(make_meter(*deps.metrics));
-  if (account) places.push_back(make_admin_registrar(*std::move(account), deps));
+  if (account) places.push_back(make_admin_registrar(*std::move(account), told.text("ca"), deps));
   if (redis) {
     ARTCACHE_TRY(auto both, in_redis(*redis, told, element.settings().id, deps));
     places.push_back(std::move(both.registrar));

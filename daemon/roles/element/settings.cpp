@@ -132,6 +132,8 @@ constexpr std::array kSettings{
     shared_settings::meaning(shared_settings::kClientId,
                              "of the account with which it registers; empty: it does not"),
     shared_settings::kClientSecret,
+    shared_settings::meaning(shared_settings::kCa,
+                             "PEM file of the authorities of the admin; empty: the system's"),
     Setting{.name = "endpoint",
             .variable = "STORAGE_EXTERNAL_ENDPOINT",
             .meaning = "http://host:port at which others reach it; empty: where it listens"},

@@ -119,8 +119,7 @@ constexpr std::array kSettings{
             .fallback = "30s",
             .meaning = "how long an element may take to begin to answer",
             .least = 100},
-    Setting{.name = "ca",
-            .meaning = "PEM file of the authorities of elements and admin; empty: the system's"},
+    shared_settings::kCa,
 };
 
 constexpr replica::Names kNames{.logger = "query_sync", .metrics = "artstore_query_"};
@@ -246,7 +245,7 @@ class QueryRole final : public Role {
   }
 
   Result<std::unique_ptr<LogSource>> open_log(const query::Owner& element) {
-    HttpLogSettings settings{.url = element.url};
+    HttpLogSettings settings{.url = shared_settings::log_address(element.url, told_.text("ca"))};
     settings.token = parts_.token;
     settings.reject = parts_.reject_token;
     return open_http_log(settings, deps_);

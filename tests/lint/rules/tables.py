@@ -97,7 +97,10 @@ LIBRARY_PLACES = {
         "hiredis": "formatting and parsing of the protocol",
         "openssl": "the connection, with TLS, is ours",
     },
-    "src/web/": {"curl": "the transport"},
+    "src/web/": {
+        "curl": "the transport",
+        "openssl": "a file of certificates is looked at before it replaces one that works",
+    },
 }
 
 # --- layers: who may include what of the project; public headers are open to all ----------------
