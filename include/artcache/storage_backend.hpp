@@ -50,7 +50,8 @@ struct Stamp {
   std::array<std::uint8_t, 24> mark{};  ///< all zero: unsettled, equal to nothing listed
 
   /// A stamp younger than this when it was read does not vouch for the content: two quick changes
-  /// of one size can share it. Such files are read again by the next comparison.
+  /// of one size can share it. Such files are read again by the next comparison. One that was put
+  /// vouches for what was put from the start: see StagedFile::commit().
   static constexpr std::chrono::seconds kSettledAfter{2};
 
   friend bool operator==(const Stamp&, const Stamp&) = default;
@@ -141,7 +142,8 @@ class ARTCACHE_EXPORT StagedFile {
   virtual Result<void> append(std::span<const std::byte> bytes, const Call& call) = 0;
   /// Makes the file durable, then visible under its path, in one step. After a crash the path
   /// holds the whole old file or the whole new one.
-  /// The stamp is unsettled where the backend could not ask for it after the fact.
+  /// The stamp is that of what was put: whatever others make of the file, however soon, has another
+  /// one. It is unsettled where the backend cannot say so.
   /// Errors: conflict (must_not_exist, and there is one), invalid_argument (fewer bytes than were
   /// announced), no_space, unavailable, timed_out, cancelled; the outcome says whether the file
   /// may stand there all the same.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only file: has: addresses, permissions, temporary files, threads.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "conformance/storage_suite.hpp"
 #include "support/fake_clock.hpp"
 #include "support/temp_dir.hpp"
+#include "util/fd.hpp"
 
 namespace artcache::test {
 namespace {
@@ -70,6 +72,39 @@ TEST_SUITE("file storage") {
     CHECK(read_stamp().mark == Stamp().mark);
     std::this_thread::sleep_for(Stamp::kSettledAfter + std::chrono::milliseconds(50));
     CHECK(read_stamp() == listed);
+  }
+
+  TEST_CASE("the stamp of a put is never that of what another hand has made of the file since") {
+    const TempDir dir;
+    const auto opened =
+        open("file://" + dir.path());  // with its syncs, each of which takes a while
+    REQUIRE(opened.has_value());
+    StorageBackend& storage = **opened;
+    int settled = 0;
+    for (int round = 0; round < 100; ++round) {
+      CAPTURE(round);
+      const std::string path = "f" + std::to_string(round) + ".attr.json";
+      std::atomic<bool> written{false};
+      std::thread other([&] {
+        util::Fd file;
+        while (!file) file = util::Fd(::open((dir / path).c_str(), O_WRONLY | O_CLOEXEC));
+        written = ::pwrite(file.get(), "2222", 4, 0) == 4;
+        // Its times differ from each other then, as those of what was renamed do.
+        if (round % 2 != 0) (void)::fchmod(file.get(), 0600);
+      });
+      const Stamp stamp = put(storage, path, "1111");
+      other.join();
+      REQUIRE(written);
+      CHECK(storage.stat(path, {}).value()->stamp != stamp);
+    }
+    for (int round = 0; round < 100; ++round) {
+      const Stamp stamp = put(storage, "quiet.attr.json", "1111");
+      settled += stamp.mark != Stamp().mark;
+      CHECK(storage.stat("quiet.attr.json", {}).value()->stamp == stamp);
+      std::ofstream(dir / "quiet.attr.json") << "2222";
+      CHECK(storage.stat("quiet.attr.json", {}).value()->stamp != stamp);
+    }
+    CHECK(settled == 100);
   }
 
   TEST_CASE("an address without its folder is not found, and says how to make it") {

@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "backends/file/names.hpp"
 #include "backends/file/stamp.hpp"
@@ -50,7 +51,9 @@ class TemporaryFile final : public StagedFile {
   }
   Result<void> check_target() const;
   Result<void> reserve() const;
-  Result<void> check_written() const;
+  Result<void> check_written();
+  void date_back() const;
+  [[nodiscard]] bool is_as_written(const struct stat& found) const;
   Errno publish();
   Errno publish_exclusively();
 
@@ -61,6 +64,7 @@ class TemporaryFile final : public StagedFile {
   util::Fd folder_, file_;
   std::string temporary_;  // empty once it is gone, or has become the file
   std::uint64_t written_ = 0;
+  timespec written_at_{};  // as the file system has it
   bool finished_ = false;  // committed, or failed for good
 };
 
@@ -123,6 +127,7 @@ Result<Stamp> TemporaryFile::commit(const Call& call) {
   finished_ = true;
   ARTCACHE_CHECK(call.check("file: put '" + request_.path + "'", clock_));
   ARTCACHE_CHECK(check_written());
+  date_back();
   if (const Errno code = folders_.sync(file_.get())) return failed(code, "sync");
   if (const Errno code = publish()) {
     if (code == EEXIST) return refused("exists already", Errc::conflict);
@@ -131,14 +136,15 @@ Result<Stamp> TemporaryFile::commit(const Call& call) {
   // From here on the file is visible. Without this sync a power cut may still undo that.
   if (const Errno code = folders_.sync(folder_.get()))
     return unknown_outcome(failed(code, "sync the folder of"));
-  // Only now: renaming moved ctime. A stamp that cannot be had is one that matches nothing.
+  // Only now: renaming moved ctime. Somebody may have written to the file since then. A stamp that
+  // cannot be had is one that matches nothing.
   struct stat found {};
-  if (::fstat(file_.get(), &found) != 0) return Stamp{written_, {}};
+  if (::fstat(file_.get(), &found) != 0 || !is_as_written(found)) return Stamp{written_, {}};
   return info_of(found).stamp;
 }
 
 // The last look before the old file is given up for this one.
-Result<void> TemporaryFile::check_written() const {
+Result<void> TemporaryFile::check_written() {
   if (request_.size && written_ != *request_.size)
     return refused("only " + std::to_string(written_) + " of " + std::to_string(*request_.size) +
                    " announced bytes came");
@@ -148,7 +154,27 @@ Result<void> TemporaryFile::check_written() const {
     return refused("the file system kept " + std::to_string(found.st_size) + " of " +
                        std::to_string(written_) + " bytes",
                    Errc::unavailable);
+  written_at_ = found.st_mtim;
   return {};
+}
+
+// By a nanosecond. The times of a file move in steps of some milliseconds, so what others write
+// into it as soon as they see it could leave the very stamp of what was put; but never an earlier
+// time than now. Where this cannot be done, is_as_written() shows it.
+void TemporaryFile::date_back() const {
+  timespec before = written_at_;
+  if (before.tv_nsec-- == 0) {
+    before.tv_nsec = 999'999'999;
+    --before.tv_sec;
+  }
+  const timespec times[2] = {{0, UTIME_OMIT}, before};
+  (void)::futimens(file_.get(), times);
+}
+
+bool TemporaryFile::is_as_written(const struct stat& found) const {
+  const auto at = [](const timespec& time) { return std::pair(time.tv_sec, time.tv_nsec); };
+  return static_cast<std::uint64_t>(found.st_size) == written_ &&
+         at(found.st_mtim) < at(written_at_);
 }
 
 Errno TemporaryFile::publish() {
