@@ -53,4 +53,16 @@ std::vector<std::string> SampleStore::read_all() const {
   return bytes;
 }
 
+void SampleStore::warm() const {
+  const auto read = [&](const ListBatch& batch) -> Result<void> {
+    std::vector<std::string_view> paths;
+    for (const ListedFile& file : batch.files)
+      if (is_sidecar_path(file.path)) paths.push_back(file.path);
+    return storage_->read_sidecars(
+        paths, 1 << 20, [](std::size_t, const Result<SidecarBytes>&) { return Result<void>(); },
+        {});
+  };
+  must(storage_->list({.what = ListWhat::all, .stamps = ListStamps::wanted}, read, {}));
+}
+
 }  // namespace artcache::bench

@@ -30,10 +30,6 @@ struct Costs {
   double empty = 1e100, unchanged = 1e100, incremental = 1e100, check = 1e100;
 };
 
-void take_least(double& least, const std::function<void()>& work) {
-  least = std::min(least, time_of(work));
-}
-
 class Index {
  public:
   Index(const std::string& path, StorageBackend& storage)
@@ -52,6 +48,10 @@ Costs costs_of(const Options& options, std::uint64_t files) {
   const SampleStore store(options.folder, files, SampleStore::Data::with);
   const std::string path = options.folder + "/artcache-bench-scale.db";
   Costs costs;
+  const auto take_least = [&](double& least, const std::function<void()>& work) {
+    store.warm();
+    least = std::min(least, time_of(work));
+  };
   for (int round = 0; round < 2; ++round) {
     remove_index(path);
     Index index(path, store.storage());
