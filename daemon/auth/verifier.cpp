@@ -37,7 +37,7 @@ Verifier::Verifier(const KeyRing& ring, const Clock& clock, VerifierOptions opti
       refresh_at_(nanoseconds_of(clock.steady() + options_.refresh_every)) {}
 
 void Verifier::refresh_when_due() {
-  if (!options_.refresh) return;
+  if (!options_.refresh || options_.refresh_every.count() == 0) return;
   const auto now = clock_.steady();
   std::int64_t due = refresh_at_.load();
   if (nanoseconds_of(now) < due) return;

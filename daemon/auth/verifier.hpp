@@ -25,8 +25,9 @@ namespace artcache::auth {
 struct VerifierOptions {
   std::chrono::seconds leeway{30};  ///< by how much clocks of machines may differ
   std::size_t cached_most = 20'000;
-  /// Called now and then before a token is looked at, to bring the keys up to date.
+  /// Brings the keys up to date. Whoever verifies waits for it, which may be an I/O thread.
   std::function<void()> refresh = {};
+  /// So often it is called before a token is looked at; 0: never.
   std::chrono::milliseconds refresh_every{10'000};
   /// And for a token that no key fits, but not more often than this.
   std::chrono::milliseconds refresh_again_after{250};

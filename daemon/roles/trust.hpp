@@ -6,6 +6,7 @@
 #include <artcache/result.hpp>
 
 #include "auth/guard.hpp"
+#include "auth/key_watch.hpp"
 #include "auth/keys.hpp"
 #include "auth/verifier.hpp"
 #include "common/operations.hpp"
@@ -14,8 +15,9 @@
 namespace artcache {
 
 /// For roles that sign nothing themselves, which are all but the admin. Reads the settings
-/// `public_key` and `rate_limit`. Keys that are changed in their place are noticed by themselves.
-/// Safe to use from any thread.
+/// `public_key` and `rate_limit`. Keys that are changed in their place are noticed by themselves,
+/// on a thread of its own: requests do not hang where the file system of the keys does. Safe to use
+/// from any thread.
 class Trust {
  public:
   /// Errors: invalid_argument (no key is named: nobody could sign a token that counts).
@@ -26,7 +28,10 @@ class Trust {
   auth::Gate& gate() { return gate_; }
   /// For Role::start(): the admin of this process may have made its keys just now. What is wrong
   /// with them is in the log, and in health() while there is none.
-  void start() noexcept { files_.refresh(); }
+  void start() {
+    files_.refresh();
+    watch_.start();
+  }
   /// For Role::reload().
   Result<void> reload() { return files_.reload(); }
   [[nodiscard]] HealthPart health() const;
@@ -34,6 +39,7 @@ class Trust {
  private:
   auth::KeyRing ring_;
   auth::KeyFiles files_;
+  auth::KeyWatch watch_;
   auth::Verifier verifier_;
   auth::Gate gate_;
 };

@@ -7,6 +7,7 @@ usage: listening_test.py ARTCACHED
 
 import base64
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -275,6 +276,38 @@ class Keys(unittest.TestCase):
             self.assertTrue(eventually(lambda: "ERROR: se-02: " in daemon.log.read_text()))
             self.assertEqual(status(new), 200)
             self.assertEqual(daemon.ask("GET", "se-01", FILES)[0], 200)
+
+    def test_nothing_but_the_keys_waits_where_their_folder_hangs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            keys = pathlib.Path(folder) / "keys"
+            keys.mkdir()
+            # One thread serves all that comes: if it waited, nothing would be answered.
+            daemon = Artcached(DAEMON, "--set", f"element.se-02.public_key={keys}",
+                               "--set", "daemon.io_threads=1")
+            self.addCleanup(daemon.close)
+            for name in ("old", "new"):
+                openssl("genrsa", "-out", pathlib.Path(folder) / name, 2048)
+            self.publish(folder, "old")
+            daemon.start()
+            old, new = (self.token(folder, name, daemon.token) for name in ("old", "new"))
+
+            def status(token):
+                return daemon.ask("GET", "se-02", FILES,
+                                  headers={"Authorization": f"Bearer {token}"})[0]
+
+            self.assertEqual(status(old), 200)
+            self.publish(folder, "new")
+            pipe = keys / "z.pem"
+            os.mkfifo(pipe)  # who opens it waits until somebody writes
+            for _ in range(5):
+                self.assertEqual(status(new), 401)
+                self.assertEqual(status(old), 200)
+            self.assertEqual(daemon.ask("GET", "se-02", "/health/live")[0], 200)
+            # Whoever waits in it gets what is no key, and then reads what is there.
+            other_end = os.open(pipe, os.O_WRONLY)
+            pipe.unlink()
+            os.close(other_end)
+            self.assertTrue(eventually(lambda: status(new) == 200))
 
     @staticmethod
     def publish(folder, name):
