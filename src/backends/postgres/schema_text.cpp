@@ -273,8 +273,9 @@ END $body$;
 )";
 
 // At commit: the head is taken, so commits are in the order of their numbers, and let go of by it.
+// Version 2 has it anew: indexes of earlier builds notify without saying where the log is.
 constexpr std::string_view kNumber = R"(
-CREATE FUNCTION {p}number() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION {p}number() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT SET enable_seqscan = off AS $body$
 DECLARE h {p}head%ROWTYPE; n bigint; parts numeric; counts bigint; sizes numeric; logged bigint;
   resets boolean; modulus CONSTANT numeric := 340282366920938463463374607431768211456;
@@ -311,6 +312,9 @@ BEGIN
   DELETE FROM {p}pending WHERE id = NEW.id;
   RETURN NULL;
 END $body$;
+)";
+
+constexpr std::string_view kNumbering = R"(
 CREATE CONSTRAINT TRIGGER {p}number AFTER INSERT ON {p}pending DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION {p}number();
 )";
@@ -418,12 +422,14 @@ std::string first_version(const Names& names) {
   constexpr std::string_view kEpoch = "{epoch}";
   beginning.replace(beginning.find(kEpoch), kEpoch.size(), "(" + random_epoch() + ")");
   std::string text;
-  for (const std::string_view part :
-       {kPath, kFiles, kFitness, kTables, kTouch, kPart, kLogStatements, kNumber, kTrim})
+  for (const std::string_view part : {kPath, kFiles, kFitness, kTables, kTouch, kPart,
+                                      kLogStatements, kNumber, kNumbering, kTrim})
     text.append(names.text(part));
   return text + names.text(kMark) + names.text(beginning) + names.text(kTriggers);
 }
 
-std::string second_version(const Names& names) { return names.text(kTextHash); }
+std::string second_version(const Names& names) {
+  return names.text(kPath) + names.text(kTextHash) + names.text(kNumber);
+}
 
 }  // namespace artcache::postgres
