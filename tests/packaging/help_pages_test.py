@@ -5,13 +5,16 @@ usage: help_pages_test.py ARTCACHE ARTCACHED
 """
 
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+from leaving_out import need_program  # noqa: E402
+
 PROGRAMS = []
 
 
@@ -41,8 +44,8 @@ class Pages(unittest.TestCase):
             self.assertIn(part, text)
         self.assertIn(r"\-\-check\-config", (self.folder / "artcached.1").read_text())
 
-    @unittest.skipUnless(shutil.which("groff"), "groff is not there")
     def test_a_man_page_is_one(self):
+        need_program(self, "groff")
         for page in self.folder.glob("*.1"):
             done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", page], capture_output=True,
                                   text=True, check=True)
@@ -57,8 +60,8 @@ class Pages(unittest.TestCase):
         self.assertEqual(self.completed("artcache", "put", "--incre"), set())
         self.assertEqual(self.completed("artcached", "--check"), {"--check-config"})
 
-    @unittest.skipUnless(shutil.which("zsh"), "zsh is not there")
     def test_zsh_understands_its_functions(self):
+        need_program(self, "zsh")
         for page in self.folder.glob("_*"):
             subprocess.run(["zsh", "-n", page], check=True)
 
