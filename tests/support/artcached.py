@@ -122,7 +122,7 @@ def elements_in_view(ingester, seconds=10):
     return int(found[1]) if found else 0
 
 
-def eventually(condition, seconds=60):
+def eventually(condition, seconds=180):
     """Whether it came true; asks often, since nobody tells."""
     deadline = time.monotonic() + seconds
     while not (came := condition()) and time.monotonic() < deadline:
