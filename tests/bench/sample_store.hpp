@@ -20,8 +20,8 @@ class SampleStore {
   [[nodiscard]] StorageBackend& storage() const { return *storage_; }
   [[nodiscard]] std::vector<std::string> paths() const;
   [[nodiscard]] std::vector<std::string> read_all() const;
-  /// Looks at all and reads it, so that it is in memory for what comes next. Some machines give back
-  /// within half a minute what was idle.
+  /// Looks at all and reads it, so that it is in memory for what comes next. Some machines give
+  /// back within half a minute what was idle.
   void warm() const;
 
  private:
