@@ -91,6 +91,8 @@ Result<Standing> Sink::standing(const Call& call) {
     for (BuriedLetter& one : dead) now.dead.push_back(std::move(one.letter));
     return now;
   }));
+  told_ = {};
+  told_source_ = out.source;
   told_dead_.clear();
   for (const DeadLetter& letter : out.dead) told_dead_.emplace(letter.key, letter.hash);
   return out;
@@ -173,6 +175,20 @@ Result<void> Sink::stand_at(const Position& position, const Call& call) {
   return carry_out(std::move(changes), call);
 }
 
+/// Of keys in buckets that nobody has asked for nothing was told.
+bool Sink::is_as_told(const std::string& key, const Held* held) const {
+  if (!std::ranges::binary_search(told_.buckets, bucket_of(key, told_.bits))) return true;
+  const auto at = told_.hashes.find(key);
+  if (held == nullptr) return at == told_.hashes.end();
+  return at != told_.hashes.end() && at->second == held->hash.value_or(ContentHash());
+}
+
+void Sink::note_told(const Changes& changes) {
+  for (const PreparedEntry& file : changes.puts)
+    told_.hashes.insert_or_assign(to_string(file.entry.id), file.hash);
+  for (const std::string& key : changes.removed) told_.hashes.erase(key);
+}
+
 bool Sink::is_told_dead(std::string_view key, const std::optional<ContentHash>& hash) const {
   const auto at = told_dead_.find(key);
   return at != told_dead_.end() && at->second == hash;
@@ -234,6 +250,7 @@ Result<void> Sink::commit(const Changes& changes, const Call& call) {
   updated_ += done.counts.updated;
   deleted_ += done.counts.deleted;
   failed_ += done.counts.failed;
+  if (changes.rows.empty()) note_told(changes);
   // Somebody else has taken away what the digest still counts.
   if (!done.unknown.empty()) recount_ = true;
   report(changes, done, deps_.clock->steady() - begun);
@@ -260,6 +277,13 @@ Result<Sink::Done> Sink::change(Session& session, const Changes& asked) const {
   ARTCACHE_TRY(const auto held, tables_.find_held(session, owner_.element, changes.keys));
   std::unordered_map<std::string_view, const Held*> known;
   for (const Held& one : held) known.emplace(one.key, &one);
+  if (changes.rows.empty())
+    for (const std::string& key : changes.keys) {
+      const auto at = known.find(key);
+      if (!is_as_told(key, at == known.end() ? nullptr : at->second))
+        return Error{Errc::conflict, "follow: somebody else has changed " + key +
+                                         " in the replica since it was compared"};
+    }
   const auto take_away = [&](std::string_view key) {
     const auto at = known.find(key);
     if (at == known.end()) return false;
@@ -287,7 +311,12 @@ Result<Sink::Done> Sink::change(Session& session, const Changes& asked) const {
   done.failed = out.buried.size();
   for (const DeadLetter& letter : out.buried)
     if (is_update(letter.key)) ++out.refused_updates;
-  if (changes.position) standing.source = *changes.position;
+  // Others who have moved it since have applied rows in their order: only behind those is it known.
+  const bool is_ahead = changes.rows.empty() && changes.position && told_source_ &&
+                        standing.source != *told_source_ &&
+                        standing.source.epoch == changes.position->epoch &&
+                        standing.source.seq < changes.position->seq;
+  if (changes.position && !is_ahead) standing.source = *changes.position;
   ARTCACHE_CHECK(tables_.standings().store(session, owner_.element, standing, now));
   return out;
 }
@@ -355,6 +384,8 @@ Result<void> Sink::keys(unsigned bits, std::span<const std::uint32_t> buckets, c
                                   found.push_back({std::string(key), hash});
                               });
   }));
+  told_ = {.bits = bits, .buckets = {buckets.begin(), buckets.end()}, .hashes = {}};
+  for (const KeyHash& one : found) told_.hashes.emplace(one.key, one.hash);
   return found.empty() ? Result<void>() : sink(found);
 }
 

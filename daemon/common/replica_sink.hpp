@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "common/replica_tables.hpp"
@@ -42,8 +43,12 @@ class Sink final : public ReplicaSink {
   Result<Standing> standing(const Call& call) override;
   /// Errors: also conflict (rows before these are missing here).
   Result<void> apply(std::span<const LogRow> rows, const Call& call) override;
+  /// Errors: also conflict (another process has changed one of them since keys() told of it: what
+  /// is put may be older than that).
   Result<void> mend(std::span<const Record> put, std::span<const std::string> removed,
                     const Call& call) override;
+  /// Not ahead of where another process has got to since standing(): what that one applied may be
+  /// older than what was mended, and the log makes it good from there.
   Result<void> stand_at(const Position& position, const Call& call) override;
   Result<std::vector<BucketDigest>> bucket_digests(unsigned bits, const Call& call) override;
   Result<void> keys(unsigned bits, std::span<const std::uint32_t> buckets, const KeySink& sink,
@@ -58,6 +63,8 @@ class Sink final : public ReplicaSink {
   struct Done;
   static void add(Changes& changes, const std::string& key, const Record* record,
                   std::uint64_t seq);
+  [[nodiscard]] bool is_as_told(const std::string& key, const Held* held) const;
+  void note_told(const Changes& changes);
   [[nodiscard]] bool is_told_dead(std::string_view key,
                                   const std::optional<ContentHash>& hash) const;
   Result<Changes> still_dead(Session& session, const Changes& changes) const;
@@ -79,6 +86,14 @@ class Sink final : public ReplicaSink {
   const std::chrono::milliseconds recount_every_;
   const Deps deps_;
   Clock::SteadyTime recounted_at_;
+  /// What keys() has told last in this comparison, with what was mended since.
+  struct Told {
+    unsigned bits = 0;
+    std::vector<std::uint32_t> buckets;
+    std::unordered_map<std::string, ContentHash> hashes;
+  };
+  Told told_;
+  std::optional<Position> told_source_;  ///< where the replica stood, as standing() has told last
   /// The dead letters that standing() has told last, by key, with the hashes of the source.
   std::map<std::string, std::optional<ContentHash>, std::less<>> told_dead_;
   std::atomic<bool> recount_ = true;

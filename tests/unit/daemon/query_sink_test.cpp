@@ -425,6 +425,73 @@ TEST_SUITE("query sink") {
     CHECK(bench.find(sample_id(2)).at(0).entry.version == "dead");
   }
 
+  TEST_CASE("a comparison puts nothing over what another process has applied meanwhile") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    for (std::uint64_t n = 0; n < 3; ++n) source->put(sample_entry(n));
+    const auto one = bench.sink("se-01"), two = bench.sink("se-01");
+    Bench::catch_up(source->log(), *one);
+    const auto change = [&](std::uint64_t n, std::string_view version) {
+      FileEntry entry = sample_entry(n);
+      entry.version = version;
+      source->put(entry);
+    };
+    const auto nothing = [](std::span<const KeyHash>) -> Result<void> { return {}; };
+    const std::vector<std::uint32_t> all{0};
+    const std::vector<std::string> key{to_string(sample_id(1))};
+    change(1, "older");
+    must(one->standing({}));
+    must(one->keys(0, all, nothing, {}));
+    const auto older = must(source->log().records(key, {}));
+    change(1, "newer");
+    Bench::catch_up(source->log(), *two);
+    CHECK(one->mend({&*older[0], 1}, {}, {}).error().code == Errc::conflict);
+    CHECK(one->mend({}, key, {}).error().code == Errc::conflict);
+    CHECK(bench.find(sample_id(1)).at(0).entry.version == "newer");
+    // Looked at once more it may be put, and once more after that.
+    must(one->standing({}));
+    must(one->keys(0, all, nothing, {}));
+    must(one->mend({}, key, {}));
+    must(one->mend({&*older[0], 1}, {}, {}));
+    CHECK(bench.find(sample_id(1)).at(0).entry.version == "older");
+  }
+
+  TEST_CASE(
+      "a comparison does not say that rows are applied which another process has not got to") {
+    Bench bench;
+    const auto source = bench.source("se-01");
+    source->put(sample_entry(1));
+    const auto one = bench.sink("se-01"), two = bench.sink("se-01");
+    Bench::catch_up(source->log(), *one);
+    const auto change = [&](std::string_view version) {
+      FileEntry entry = sample_entry(1);
+      entry.version = version;
+      source->put(entry);
+      return source->head().position;
+    };
+    const Position before = source->head().position;
+    change("older");
+    const auto rows = must(source->index().read_after(before, 10, {})).rows;
+    const Position begun = change("newer");
+    const std::vector<std::string> key{to_string(sample_id(1))};
+    must(one->standing({}));
+    const auto newer = must(source->log().records(key, {}));
+    must(one->mend({&*newer[0], 1}, {}, {}));
+    must(two->apply(rows, {}));
+    must(one->stand_at(begun, {}));
+    CHECK(must(two->standing({})).source == rows.back().position);
+    Bench::catch_up(source->log(), *two);
+    CHECK(bench.find(sample_id(1)).at(0).entry.version == "newer");
+    CHECK(must(two->standing({})).digest == begun.digest);
+    // Where nobody has moved it, it goes where it is told; and back wherever it is.
+    must(one->standing({}));
+    change("last");
+    must(one->stand_at(source->head().position, {}));
+    CHECK(must(one->standing({})).source == source->head().position);
+    must(two->stand_at(before, {}));
+    CHECK(must(one->standing({})).source == before);
+  }
+
   TEST_CASE(
       "a table of the original is taken over with its rows, which then become the element's") {
     // A row with an id that se-01 has, and one that it does not have.
