@@ -14,6 +14,9 @@ using Field = beast::http::field;
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
+// Of a body in chunks that begins its last one: "0", a line end, and another one.
+constexpr std::size_t kLastChunkLeast = 5;
+
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 }  // namespace
@@ -113,6 +116,11 @@ std::size_t RequestParser::give(std::string_view bytes, Pieces& body) {
   std::size_t taken = 0;
   const bool head_before = head_done();
   while (taken < bytes.size() && !body_done() && !refusal()) {
+    // Beast ends the process when it is given less of the last chunk twice.
+    const std::string_view left = bytes.substr(taken);
+    if (head_done() && impl_->chunked() && left.front() == '0' && impl_->chunk.left == 0 &&
+        left.size() < kLastChunkLeast)
+      break;
     beast::error_code error;
     const std::size_t used = impl_->put({bytes.data() + taken, bytes.size() - taken}, error);
     taken += used;
