@@ -2,8 +2,10 @@
 // doctor: how an index is, and the one command that mends each thing that can be wrong.
 #include <CLI/CLI.hpp>
 #include <array>
+#include <artcache/follower.hpp>
 #include <artcache/json_writer.hpp>
 #include <cstdio>
+#include <optional>
 #include <string_view>
 
 #include "cli/place.hpp"
@@ -34,9 +36,6 @@ constexpr std::array<Remedy, kFindingKinds> kRemedies{{
     {FindingKind::pending, "artcache repair --from index"},
 }};
 
-/// What mends an index that is not trusted, or that does not add up.
-constexpr std::string_view kDistrusted = "artcache rebuild";
-
 struct State {
   IndexHead head;
   Position counted;  // where the rows were added up
@@ -44,9 +43,23 @@ struct State {
   std::uint64_t rows = 0;
   std::vector<LockHolder> holders;
   std::string last_run, last_check;
+  std::optional<ReplicaState> copy;  // nothing: an index of its own
 
   [[nodiscard]] bool sums_agree() const {
     return counted.digest == digest && (counted != head.position || rows == head.count);
+  }
+  /// Why it may be wrong; empty: it is trusted. Of a copy its source knows that.
+  [[nodiscard]] std::string suspect_reason() const {
+    if (!copy) return head.suspect_reason;
+    const std::string at = to_string(copy->standing.source);
+    if (!copy->whole) return "it does not hold what its source did at " + at;
+    const std::size_t dead = copy->standing.dead.size();
+    if (dead == 0) return {};
+    return std::to_string(dead) + " records of its source could not be applied";
+  }
+  /// What mends an index that is not trusted, or that does not add up.
+  [[nodiscard]] std::string remedy() const {
+    return copy ? "artcache sync --from " + copy->source : "artcache rebuild";
   }
 };
 
@@ -68,6 +81,9 @@ Result<State> examine(Place& place) {
   state.holders = std::move(*holders);
   const auto run = place.index->note(kLastRunNote, place.call);
   const auto check = place.index->note(kLastCheckNote, place.call);
+  auto copy = replica_state(*place.index, place.call);
+  if (!copy) return std::move(copy).error();
+  state.copy = std::move(*copy);
   if (run) state.last_run = *run;
   if (check) state.last_check = *check;
   return state;
@@ -83,18 +99,36 @@ void print_json(const State& state) {
       .member("generation", state.head.generation)
       .member("fence", state.head.fence)
       .member("digest_agrees", state.sums_agree())
-      .member("trusted", state.head.suspect_reason.empty())
-      .member("suspect_reason", state.head.suspect_reason)
+      .member("trusted", state.suspect_reason().empty())
+      .member("suspect_reason", state.suspect_reason())
+      .member("copy_of", state.copy ? state.copy->source : "")
+      .member("copied_to", state.copy ? to_string(state.copy->standing.source) : "")
       .member("last_run", state.last_run)
       .member("last_check", state.last_check)
       .member("locks_held", state.holders.size());
   json.key("remedies").begin_object();
-  for (const Remedy& remedy : kRemedies) json.member(to_string(remedy.kind), remedy.command);
-  json.member("suspect", kDistrusted).member("wrong digest", kDistrusted).end_object();
+  if (!state.copy)
+    for (const Remedy& remedy : kRemedies) json.member(to_string(remedy.kind), remedy.command);
+  const std::string remedy = state.remedy();
+  json.member("suspect", remedy).member("wrong digest", remedy).end_object();
   print_line(std::move(json.end_object()).str());
 }
 
 std::string or_never(const std::string& text) { return text.empty() ? "never" : text; }
+
+void print_remedies(const State& state) {
+  const std::string remedy = state.remedy();
+  if (!state.copy) {
+    std::printf(
+        "\nwhat a check may find, and what mends it, in this order, with the same --index and its "
+        "--storage:\n");
+    for (const Remedy& each : kRemedies)
+      std::printf("  %-14s %s\n", std::string(to_string(each.kind)).c_str(),
+                  std::string(each.command).c_str());
+  }
+  if (!state.suspect_reason().empty()) std::printf("  %-14s %s\n", "suspect", remedy.c_str());
+  if (!state.sums_agree()) std::printf("  %-14s %s\n", "wrong digest", remedy.c_str());
+}
 
 void print_state(const Place& place, const State& state) {
   const IndexHead& head = state.head;
@@ -110,24 +144,21 @@ void print_state(const Place& place, const State& state) {
               state.sums_agree() ? "verified over all entries" : "WRONG when added up");
   std::printf("entries      %llu with %llu bytes\n", static_cast<unsigned long long>(head.count),
               static_cast<unsigned long long>(head.bytes));
-  std::printf("trusted      %s\n",
-              head.suspect_reason.empty() ? "yes" : ("NO: " + head.suspect_reason).c_str());
-  std::printf("last rebuild %s\n", or_never(state.last_run).c_str());
-  std::printf("last check   %s\n", or_never(state.last_check).c_str());
+  const std::string reason = state.suspect_reason();
+  std::printf("trusted      %s\n", reason.empty() ? "yes" : ("NO: " + reason).c_str());
+  if (state.copy) {
+    std::printf("copy of      %s\n", state.copy->source.c_str());
+    std::printf("copied to    %s\n", to_string(state.copy->standing.source).c_str());
+  } else {
+    std::printf("last rebuild %s\n", or_never(state.last_run).c_str());
+    std::printf("last check   %s\n", or_never(state.last_check).c_str());
+  }
   if (state.holders.empty()) std::printf("locks        nobody holds one\n");
   for (const LockHolder& holder : state.holders)
     std::printf("lock         %s of '%s' on %s: %s %s\n",
                 std::string(to_string(holder.lock_class)).c_str(), holder.element.c_str(),
                 holder.host.c_str(), holder.operation.c_str(), holder.progress.c_str());
-  std::printf(
-      "\nwhat a check may find, and what mends it, in this order, with the same --index and its "
-      "--storage:\n");
-  for (const Remedy& remedy : kRemedies)
-    std::printf("  %-14s %s\n", std::string(to_string(remedy.kind)).c_str(),
-                std::string(remedy.command).c_str());
-  const std::string mended(kDistrusted);
-  if (!head.suspect_reason.empty()) std::printf("  %-14s %s\n", "suspect", mended.c_str());
-  if (!state.sums_agree()) std::printf("  %-14s %s\n", "wrong digest", mended.c_str());
+  print_remedies(state);
 }
 
 int run_doctor(const CommonOptions& options) {
@@ -139,7 +170,7 @@ int run_doctor(const CommonOptions& options) {
     print_json(*state);
   else
     print_state(*place, *state);
-  return state->sums_agree() && state->head.suspect_reason.empty() ? kDone : kInconsistent;
+  return state->sums_agree() && state->suspect_reason().empty() ? kDone : kInconsistent;
 }
 
 }  // namespace

@@ -136,6 +136,18 @@ ARTCACHE_EXPORT bool adds_record(const LogRow& row, const Digest& before);
 ARTCACHE_EXPORT std::unique_ptr<ReplicaSink> make_replica(MetadataStore& index, std::string source,
                                                           const Deps& deps);
 
+/// An index as the copy that make_replica() keeps.
+struct ReplicaState {
+  std::string source;  ///< whose copy it is, as make_replica() was told
+  Standing standing;
+  /// It holds what its source held at that position, but for its dead letters. Not so for a moment
+  /// whenever changes come in.
+  bool whole = false;
+};
+/// Nothing where the index is no copy. Errors: corrupt, and those of the index.
+ARTCACHE_EXPORT Result<std::optional<ReplicaState>> replica_state(MetadataStore& index,
+                                                                  const Call& call);
+
 // --- The follower -------------------------------------------------------------------------------
 
 enum class FollowState : std::uint8_t {

@@ -405,6 +405,27 @@ class Syncing(unittest.TestCase):
         self.assertEqual(len(found), 3)
         self.assertIn("in step", run("sync", *self.copy, check=0).stdout)
 
+    def test_doctor_knows_a_copy_and_a_rebuild_ends_it(self):
+        run("sync", *self.copy, "-q", check=0)
+        copy = self.copy[2:]
+        state = json.loads(run("doctor", *copy, "--json", check=0).stdout)
+        self.assertEqual((state["trusted"], state["copy_of"]), (True, self.source))
+        self.assertEqual(list(state["remedies"]), ["suspect", "wrong digest"])
+        self.assertIn(f"copy of      {self.source}", run("doctor", *copy, check=0).stdout)
+        some = json.loads(run("list", *copy, "--json", "--limit", 1).stdout.splitlines()[0])
+        store = self.folder / "elsewhere"
+        run("sample", store, 10, "--seed", 9, check=0)
+        run("rebuild", "--incremental", "--storage", f"file://{store}", *copy, "-q", check=0)
+        told = run("doctor", *copy, check=2).stdout
+        self.assertIn(f"suspect        artcache sync --from {self.source}", told)
+        run("sync", *self.copy, "-q", check=0)
+        run("doctor", *copy, check=0)
+        run("rebuild", "--storage", f"file://{store}", *copy, "-q", check=0)
+        run("get", some["file_id"], *copy, check=4)
+        state = json.loads(run("doctor", *copy, "--json", check=0).stdout)
+        self.assertEqual((state["trusted"], state["copy_of"]), (True, ""))
+        self.assertIn("--replace", run("sync", *self.copy, check=1).stderr)
+
     def test_it_follows_until_ctrl_c(self):
         child = subprocess.Popen([PROGRAM, "sync", *self.copy, "--json", "-q", "--follow"],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

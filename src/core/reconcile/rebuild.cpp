@@ -6,6 +6,7 @@
 #include "core/reconcile/bulk_fill.hpp"
 #include "core/reconcile/compare.hpp"
 #include "core/reconcile/run.hpp"
+#include "core/sync/replica_note.hpp"
 #include "util/try.hpp"
 
 namespace artcache::reconcile {
@@ -20,6 +21,15 @@ Result<void> begin(Run& run) {
                        std::chrono::hours(fresh.ttl_hours) / 2);
 }
 
+/// What says what a storage says is the copy of no index any more: who went on following would
+/// take that back.
+Result<void> end_copy(Run& run) {
+  MetadataStore& index = run.context.index;
+  ARTCACHE_TRY(const std::string copy, index.note(sync::kReplicaNote, run.call));
+  if (copy.empty()) return {};
+  return index.set_note(sync::kReplicaNote, {}, run.session.fence(), run.call);
+}
+
 /// Only who has seen everything, and left nothing different, may say that the index is right.
 Result<void> vouch(Run& run) {
   const bool in_step =
@@ -27,7 +37,7 @@ Result<void> vouch(Run& run) {
   // What others have found against it while this went on is not made good by it.
   if (in_step && !run.seen.suspect_reason.empty())
     ARTCACHE_CHECK(run.context.index.trust(run.seen, run.session.fence(), run.call));
-  return {};
+  return in_step ? end_copy(run) : Result<void>();
 }
 
 RunStatistics statistics_of(const Run& run, const IndexHead& after) {

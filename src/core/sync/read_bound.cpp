@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <artcache/read_bound.hpp>
 
+#include <artcache/follower.hpp>
 #include <artcache/metadata_store.hpp>
 
-#include "core/sync/follow_machine.hpp"
 #include "core/sync/replica_note.hpp"
 #include "util/try.hpp"
 
 namespace artcache {
 namespace {
 
-Result<void> check_replica(const sync::ReplicaNote& note, const IndexHead& head,
-                           const ReadBound& bound) {
+Result<void> check_replica(const ReplicaState& replica, const ReadBound& bound) {
   if (bound.max_staleness)
     return Error{Errc::unavailable, "read: how old a replica is only its follower can tell"};
-  const Standing standing{.source = note.position,
-                          .digest = head.position.digest,
-                          .count = head.count,
-                          .dead = note.dead};
-  if (sync::expected_digest(standing) != note.position.digest)
+  if (!replica.whole)
     return Error{Errc::unavailable, "read: the replica is not whole at this moment"};
-  return sync::check_reached(note.position, *bound.min_position);
+  return sync::check_reached(replica.standing.source, *bound.min_position);
 }
 
 }  // namespace
@@ -40,12 +35,9 @@ Result<void> sync::check_reached(const Position& position, const Position& wante
 
 Result<void> check_bound(MetadataStore& index, const ReadBound& bound, const Call& call) {
   if (!bound.any()) return {};
-  ARTCACHE_TRY(const std::string text, index.note(sync::kReplicaNote, call));
+  ARTCACHE_TRY(const auto replica, replica_state(index, call));
+  if (replica) return check_replica(*replica, bound);
   ARTCACHE_TRY(const IndexHead head, index.head(call));
-  if (!text.empty()) {
-    ARTCACHE_TRY(const sync::ReplicaNote note, sync::parse_note(text));
-    return check_replica(note, head, bound);
-  }
   if (!head.suspect_reason.empty())
     return Error{Errc::unavailable, "read: the index may be wrong: " + head.suspect_reason};
   if (!bound.min_position || *bound.min_position == head.position) return {};

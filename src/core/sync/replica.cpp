@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/sync/buckets.hpp"
+#include "core/sync/follow_machine.hpp"
 #include "core/sync/replica_note.hpp"
 #include "util/here.hpp"
 #include "util/try.hpp"
@@ -295,6 +296,21 @@ class Replica final : public ReplicaSink {
 std::unique_ptr<ReplicaSink> make_replica(MetadataStore& index, std::string source,
                                           const Deps& deps) {
   return std::make_unique<Replica>(index, std::move(source), deps);
+}
+
+Result<std::optional<ReplicaState>> replica_state(MetadataStore& index, const Call& call) {
+  ARTCACHE_TRY(const std::string text, index.note(sync::kReplicaNote, call));
+  if (text.empty()) return std::optional<ReplicaState>();
+  ARTCACHE_TRY(ReplicaNote note, sync::parse_note(text));
+  ARTCACHE_TRY(const IndexHead head, index.head(call));
+  std::optional<ReplicaState> state(std::in_place);
+  state->source = std::move(note.source);
+  state->standing = {.source = note.position,
+                     .digest = head.position.digest,
+                     .count = head.count,
+                     .dead = std::move(note.dead)};
+  state->whole = sync::expected_digest(state->standing) == state->standing.source.digest;
+  return state;
 }
 
 }  // namespace artcache
