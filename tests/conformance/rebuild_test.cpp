@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rebuilds: what they make of an index, and what they leave alone.
 #include <algorithm>
+#include <atomic>
 #include <new>
+#include <thread>
 
 #include "conformance/reconcile_suite.hpp"
 #include "core/reconcile/walk.hpp"
@@ -467,5 +469,29 @@ TEST_SUITE("rebuild") {
     CHECK(report.statistics.sidecars_opened <= left + 500);
     CHECK(report.statistics.sidecars_opened >= left);
     CHECK(store.full().statistics.sidecars_opened == 2000);
+  }
+
+  TEST_CASE("what one reader is at is taken, also where the listing had to wait for another") {
+    constexpr std::size_t kFiles = 14'000;  // more than may wait to be read
+    Store store("mem:", "mem:");
+    store.fill(0, kFiles);
+    store.full();
+    store.clock.advance(std::chrono::seconds(5));
+    store.full();
+    FaultyStorage faulty(*store.storage);
+    store.make_service(faulty, {});
+    faulty.fail(StorageOp::read_sidecars, {Errc::unavailable, "cut short"}, 2);
+    const std::size_t before = faulty.count(StorageOp::sidecar);
+    std::atomic<int> lots{0};
+    faulty.before_each([&](StorageOp op, std::string_view) {
+      if (op == StorageOp::sidecar) std::this_thread::sleep_for(std::chrono::microseconds(200));
+      if (op != StorageOp::read_sidecars || ++lots != 2) return;
+      while (faulty.count(StorageOp::sidecar) - before < 600) std::this_thread::yield();
+    });
+    CHECK_FALSE(store.service->rebuild_full({}, {}).has_value());
+    faulty.before_each({});
+    const std::size_t left = kFiles - (faulty.count(StorageOp::sidecar) - before);
+    CHECK(left < kFiles - 500);
+    CHECK(store.full().statistics.sidecars_opened <= left + 500);
   }
 }

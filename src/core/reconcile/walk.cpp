@@ -41,6 +41,10 @@ class Ending {
     const util::MutexLock lock(mutex_);
     if (!error_) error_ = std::move(error);
   }
+  [[nodiscard]] bool is_noted() {
+    const util::MutexLock lock(mutex_);
+    return error_.has_value();
+  }
   void fail(Error error) {
     note(std::move(error));
     stop_.request_stop();
@@ -110,7 +114,9 @@ class Walk {
   void list() {
     const auto listed = plan_.storage.list(
         plan_.list, [this](const ListBatch& batch) { return listed_batch(batch); }, ending_.call());
-    if (!listed) ending_.fail(listed.error());
+    // Where the readers have given up there is no room for its names: that ends it, and what they
+    // are at is to be taken still.
+    if (!listed && !ending_.is_noted()) ending_.fail(listed.error());
     paths_.end();
   }
 
