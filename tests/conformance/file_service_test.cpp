@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "conformance/file_service_suite.hpp"
+#include "core/attr/sidecar.hpp"
+#include "support/sample_entry.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
@@ -478,6 +480,29 @@ TEST_SUITE("files") {
       good(e.storage->remove(row.entry.data_path() + std::string(kSidecarSuffix), {}));
       CHECK(e.files->update(row.entry.id, {}, {}).error().code == Errc::not_found);
       CHECK(e.head().count == 0);
+    });
+  }
+
+  TEST_CASE("[G2] an entry that came back since its sidecar was missed is not taken away") {
+    for_each_element([](Element& e) {
+      const FileEntry entry = good(e.upload()).entry;
+      const std::string sidecar = entry.data_path() + std::string(kSidecarSuffix);
+      good(e.storage->remove(sidecar, {}));
+      int missed = 0;  // by the update, and by what then makes the index follow
+      e.faulty_storage->before_each([&](StorageOp op, std::string_view path) {
+        if (op != StorageOp::sidecar || path != sidecar || ++missed != 2) return;
+        FileEntry back = entry;
+        back.description = "it came back";
+        good(e.storage->put({.path = sidecar}, good(attr::encode(back)), {}));
+        const EntryChange change = put_of(std::move(back));
+        good(e.index->apply({.changes = {&change, 1}}, {}));
+      });
+      CHECK(e.files->update(entry.id, {}, {}).error().code == Errc::not_found);
+      e.faulty_storage->before_each({});
+      CHECK(missed >= 2);
+      REQUIRE(good(e.index->find(entry.id, {})));
+      CHECK(good(e.index->find(entry.id, {}))->entry.description == "it came back");
+      CHECK(e.contradiction() == "");
     });
   }
 

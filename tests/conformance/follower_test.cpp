@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "conformance/follower_suite.hpp"
+#include "core/sync/mender.hpp"
 #include "support/fake_clock.hpp"
 #include "support/passing_log.hpp"
 #include "support/sample_entry.hpp"
@@ -26,6 +27,20 @@ using namespace artcache::test;
 namespace {
 
 using namespace std::chrono_literals;
+
+/// Passes everything on, and something happens before records are told.
+class BusySource final : public PassingLog {
+ public:
+  BusySource(LogSource& real, std::function<void()> act) : PassingLog(real), act_(std::move(act)) {}
+  Result<std::vector<std::optional<Record>>> records(std::span<const std::string> keys,
+                                                     const Call& call) override {
+    if (const auto act = std::exchange(act_, {})) act();
+    return PassingLog::records(keys, call);
+  }
+
+ private:
+  std::function<void()> act_;
+};
 
 /// Passes everything on, but a snapshot breaks off behind so many records.
 class BreakingSource final : public PassingLog {
@@ -309,6 +324,27 @@ TEST_SUITE("follower") {
     CHECK(asked.digests == std::size_t{2} * 5 * 8);  // two steps of eight parts
   }
 
+  TEST_CASE("beside a source that goes on a comparison ends where it began") {
+    Pair pair;
+    put(*pair.source, 0, 100);
+    (void)pair.catch_up();
+    put(*pair.source, 0, 1, "what differs");
+    const Position begun = good(pair.source->head({})).position;
+    BusySource busy(*pair.log, [&] { put(*pair.source, 200, 201); });
+    const auto mended = good(sync::mend(busy, *pair.sink, system_clock(), {}));
+    CHECK(mended.upto.seq == begun.seq + 1);
+    CHECK(good(pair.sink->standing({})).source == begun);
+  }
+
+  TEST_CASE("a source that was put back is known by its head, too, where its log tells no more") {
+    IndexHead head;
+    head.position = {.epoch = 7, .seq = 10, .digest = {}};
+    head.oldest_seq = 11;
+    CHECK(was_rewound(head, {.epoch = 7, .seq = 10, .digest = {}}));
+    CHECK_FALSE(was_rewound(head, {.epoch = 7, .seq = 9, .digest = {}}));
+    CHECK_FALSE(was_rewound(head, {.epoch = 8, .seq = 10, .digest = {}}));
+  }
+
   TEST_CASE("a replica of one source becomes the replica of another only by comparing") {
     Pair pair;
     put(*pair.source, 0, 100);
@@ -317,6 +353,8 @@ TEST_SUITE("follower") {
     put(*other, 90, 120);
     const auto log = make_log_source(*other);
     const auto sink = make_replica(*pair.copy, "other", {});
+    CHECK(good(pair.sink->standing({})).source == good(pair.source->head({})).position);
+    CHECK(good(sink->standing({})).source == Position());
     Follower follower(*log, *sink, {}, {});
     CHECK(good(follower.catch_up({})).mended == 110);
     CHECK(same(*other, *pair.copy));
