@@ -246,18 +246,7 @@ class Keys(unittest.TestCase):
     def test_a_hangup_makes_it_read_the_keys_anew(self):
         with tempfile.TemporaryDirectory() as folder:
             keys = pathlib.Path(folder) / "keys"
-            keys.mkdir()
-            daemon = Artcached(DAEMON, "--set", f"element.se-02.public_key={keys}")
-            self.addCleanup(daemon.close)
-            for name in ("old", "new"):
-                openssl("genrsa", "-out", pathlib.Path(folder) / name, 2048)
-            self.publish(folder, "old")
-            daemon.start()
-            old, new = (self.token(folder, name, daemon.token) for name in ("old", "new"))
-
-            def status(token):
-                return daemon.ask("GET", "se-02", FILES,
-                                  headers={"Authorization": f"Bearer {token}"})[0]
+            daemon, old, new, status = self.element_of_two_keys(folder)
 
             def hang_up():
                 before = daemon.log.read_text().count("se-02 was read anew")
@@ -280,21 +269,9 @@ class Keys(unittest.TestCase):
     def test_nothing_but_the_keys_waits_where_their_folder_hangs(self):
         with tempfile.TemporaryDirectory() as folder:
             keys = pathlib.Path(folder) / "keys"
-            keys.mkdir()
             # One thread serves all that comes: if it waited, nothing would be answered.
-            daemon = Artcached(DAEMON, "--set", f"element.se-02.public_key={keys}",
-                               "--set", "daemon.io_threads=1")
-            self.addCleanup(daemon.close)
-            for name in ("old", "new"):
-                openssl("genrsa", "-out", pathlib.Path(folder) / name, 2048)
-            self.publish(folder, "old")
-            daemon.start()
-            old, new = (self.token(folder, name, daemon.token) for name in ("old", "new"))
-
-            def status(token):
-                return daemon.ask("GET", "se-02", FILES,
-                                  headers={"Authorization": f"Bearer {token}"})[0]
-
+            daemon, old, new, status = self.element_of_two_keys(
+                folder, "--set", "daemon.io_threads=1")
             self.assertEqual(status(old), 200)
             self.publish(folder, "new")
             pipe = keys / "z.pem"
@@ -308,6 +285,24 @@ class Keys(unittest.TestCase):
             pipe.unlink()
             os.close(other_end)
             self.assertTrue(eventually(lambda: status(new) == 200))
+
+    def element_of_two_keys(self, folder, *settings):
+        """A daemon whose se-02 knows the first of two keys, a token of each, and what a request
+        with a token is answered."""
+        keys = pathlib.Path(folder) / "keys"
+        keys.mkdir()
+        daemon = Artcached(DAEMON, "--set", f"element.se-02.public_key={keys}", *settings)
+        self.addCleanup(daemon.close)
+        for name in ("old", "new"):
+            openssl("genrsa", "-out", pathlib.Path(folder) / name, 2048)
+        self.publish(folder, "old")
+        daemon.start()
+
+        def status(token):
+            return daemon.ask("GET", "se-02", FILES,
+                              headers={"Authorization": f"Bearer {token}"})[0]
+
+        return daemon, *(self.token(folder, name, daemon.token) for name in ("old", "new")), status
 
     @staticmethod
     def publish(folder, name):
