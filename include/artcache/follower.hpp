@@ -131,8 +131,9 @@ ARTCACHE_EXPORT std::vector<const LogRow*> last_of_each(std::span<const LogRow> 
 ARTCACHE_EXPORT bool adds_record(const LogRow& row, const Digest& before);
 
 /// An index that is a copy of another one and is written by nobody else. Its position and its dead
-/// letters are kept in a note of it. `source` tells copies of several sources apart. The index must
-/// outlive it.
+/// letters are kept in a note of it, which a rebuild takes away that leaves no difference between
+/// the index and a storage: it is one of its own then. `source` tells copies of several sources
+/// apart. The index must outlive it.
 ARTCACHE_EXPORT std::unique_ptr<ReplicaSink> make_replica(MetadataStore& index, std::string source,
                                                           const Deps& deps);
 

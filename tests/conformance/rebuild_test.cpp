@@ -484,6 +484,7 @@ TEST_SUITE("rebuild") {
     const std::size_t before = faulty.count(StorageOp::sidecar);
     std::atomic<int> lots{0};
     faulty.before_each([&](StorageOp op, std::string_view) {
+      // So that the one is still at its lot when the other has failed, and the listing has ended.
       if (op == StorageOp::sidecar) std::this_thread::sleep_for(std::chrono::microseconds(200));
       if (op != StorageOp::read_sidecars || ++lots != 2) return;
       while (faulty.count(StorageOp::sidecar) - before < 600) std::this_thread::yield();
