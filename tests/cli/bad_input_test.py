@@ -25,9 +25,12 @@ from artcached import Artcached, eventually, form  # noqa: E402
 DAEMON = ""
 UPLOAD = "/api/v1/files/upload"
 WORKERS = 4
+MOST = 1000  # bytes of a file of se-03
 IMPATIENT = [word for said in (
     f"daemon.workers={WORKERS}", "element.se-02.header_timeout=1s",
-    "element.se-02.body_timeout=1s", "element.se-02.body_rate=50000") for word in ("--set", said)]
+    "element.se-02.body_timeout=1s", "element.se-02.body_rate=50000",
+    "element.se-02.write_timeout=1s", "element.se-01.write_timeout=1h",
+    f"element.se-03.upload_max_size={MOST}") for word in ("--set", said)]
 
 
 def base64url(content):
@@ -293,6 +296,49 @@ class BadInput(unittest.TestCase):
         self.assertEqual(self.daemon.call("GET", "se-02", "/api/v1/files/")["total"], 0)
         report = self.daemon.call("GET", "se-02", "/api/v1/cache/consistency")
         self.assertEqual((report["is_consistent"], report["orphan_data_count"]), (True, 0))
+
+    def test_who_does_not_take_an_answer_is_cut_after_the_time_that_is_told(self):
+        """Of two the first may take an hour for it: it is still there when the other is cut."""
+        content = b"x" * (32 << 20)  # more than the system takes in
+        with contextlib.ExitStack() as stack:
+            slow = {}
+            for role in ("se-01", "se-02"):
+                file_id = self.daemon.upload("large.bin", content, role=role)["file_id"]
+                path = f"/api/v1/files/{file_id}/download"
+                slow[role] = stack.enter_context(socket.create_connection(
+                    ("127.0.0.1", self.daemon.ports[role]), timeout=100))
+                slow[role].sendall(self.head("GET", path, f"X-Request-ID: slow-{role}",
+                                             "Connection: close"))
+                # Removed at the end: others count what is there.
+                stack.callback(self.daemon.ask, "DELETE", role, f"/api/v1/files/{file_id}")
+            self.assertTrue(eventually(lambda: self.logged("slow-se-02")))
+            self.assertFalse(self.logged("slow-se-01"))
+            self.assertLess(len(self.rest_of(slow["se-02"])), len(content))
+            self.assertTrue(self.rest_of(slow["se-01"]).endswith(b"\r\n\r\n" + content))
+
+    @staticmethod
+    def rest_of(one):
+        """What still comes, to the end or to where it is cut."""
+        said = bytearray()
+        with contextlib.suppress(ConnectionError):
+            while piece := one.recv(1 << 20):
+                said += piece
+        return said
+
+    def test_a_file_that_is_longer_than_its_element_is_told_is_refused(self):
+        """Also where its length is not announced, and at once where it is announced to be long."""
+        form_most = MOST + (1 << 20)
+        for size, refusal in ((MOST, None), (MOST + 1, MOST), (form_most + 1, form_most)):
+            body, headers = form("large.bin", b"x" * size)
+            for sent in (body, iter([body])):
+                with self.subTest(size=size, sent=type(sent)):
+                    got, _, said = self.daemon.ask("POST", "se-03", UPLOAD, body=sent,
+                                                   headers=headers)
+                    self.assertEqual(got, 413 if refusal else 201, said)
+                    if refusal and isinstance(sent, bytes):
+                        self.assertIn(f" {refusal} bytes", json.loads(said)["detail"])
+        total = self.daemon.call("GET", "se-03", "/api/v1/files/")["total"]
+        self.assertEqual(total, 2)
 
     def test_tokens_that_do_not_count(self):
         path = f"/api/v1/files/{self.sent['file_id']}"

@@ -151,6 +151,13 @@ class Uploads(WithServers):
         where = [self.upload(f"{i}.txt", b"x" * 1000)["storage_element_id"] for i in range(4)]
         self.assertEqual(where, ["se-01", "se-01", "se-02", "se-02"])
 
+    def test_what_full_means_is_told(self):
+        self.demo(element_se_01__max_size=2500, element_se_02__max_size=MIB,
+                  ingester__capacity_warning=30, ingester__capacity_critical=35,
+                  ingester__capacity_full=40)
+        where = [self.upload(f"{i}.txt", b"x" * 1000)["storage_element_id"] for i in range(3)]
+        self.assertEqual(where, ["se-01", "se-02", "se-02"])
+
     def test_room_that_ends_in_mid_stream_leaves_nothing_and_the_next_try_goes_elsewhere(self):
         self.demo(element_se_01__max_size=2 * MIB)
         pieces = form("unknown.bin", b"y" * (6 * MIB))

@@ -320,6 +320,19 @@ class Schedules(Demo):
             self.assertIn(f"scheduled_{operation}", ready)
 
 
+class Limits(Demo):
+    arguments = ("--set", "element.se-01.run_limit=1ms")
+
+    def test_a_run_ends_after_the_time_that_is_told(self):
+        """The other element takes as long as it needs."""
+        self.multiply(500)
+        for run in ("rebuild", "rebuild/incremental"):
+            with self.subTest(run=run):
+                self.assertIn("deadline", json.dumps(self.call("POST", run, 504)))
+                self.call("POST", run, role="se-02")
+        self.assertEqual(self.call("GET", "locks")["locks"], [])
+
+
 class Modes(Demo):
     def change(self, target, check=200, **more):
         return self.daemon.call("POST", "se-03", "/api/v1/mode/transition", check,

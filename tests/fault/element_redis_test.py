@@ -151,6 +151,14 @@ class Discovery(Bench):
         until(lambda: not self.found(), "that the key has ended")
         until(lambda: redis("EXISTS", ALL) == "0", "that it is not among all either")
 
+    def test_it_is_remembered_for_as_many_reports_as_is_told(self):
+        self.stop()
+        self.SETTINGS = ("report_life=1000",)
+        self.start()
+        until(self.found, "the key")
+        for key in (KEY, ALL):
+            self.assertGreater(int(redis("TTL", key)), 100)  # of 1000 seconds
+
     def test_all_are_known_as_long_as_the_one_that_is_known_longest(self):
         until(self.found, "the key")
         other = json.dumps({"element_id": "se-77", "api_url": "http://127.0.0.1:9"})

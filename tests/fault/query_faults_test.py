@@ -19,6 +19,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from urllib.parse import urlsplit
@@ -374,6 +375,52 @@ class Faults(unittest.TestCase):
         link.target = self.demo.ports["se-01"]
         self.upload(1)
         self.in_step(query)
+
+    # What hangs goes on by itself before the usual time of such a setting is over, 30 seconds: then
+    # there would be another answer.
+    HANGS = 20
+
+    def test_a_search_ends_after_the_time_that_is_told(self):
+        where = self.database("patience")
+        query = Query(self, "patience", database=where,
+                      environment={"SEARCH_TIMEOUT": "100ms"}).start()
+        self.upload(1)
+        self.in_step(query)
+        holder = subprocess.Popen(["psql", "-q", where, "-c", f"""
+            BEGIN; LOCK TABLE file_metadata_cache; SELECT pg_sleep({self.HANGS})"""],
+                                  stdout=subprocess.DEVNULL)
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.kill)
+
+        def held():
+            return subprocess.run(["psql", "-qAt", where, "-c", """SELECT count(*) FROM pg_locks
+                WHERE mode = 'AccessExclusiveLock' AND granted
+                AND relation = 'file_metadata_cache'::regclass"""],
+                                  capture_output=True, text=True, check=True).stdout == "1\n"
+
+        self.until(held, "nobody holds the table")
+        self.assertEqual(query.ask("/api/v1/files/search?query=x")[0], 504)
+        self.assertTrue(held())
+
+    def test_a_download_that_does_not_begin_ends_after_the_time_that_is_told(self):
+        link = Link()
+        self.addCleanup(link.close)
+        link.target = self.demo.ports["se-01"]
+        query = Query(self, "patience", redis="", elements="se-01=" + link.url,
+                      environment={"DOWNLOAD_TIMEOUT": "100ms"}).start()
+        [file_id] = self.upload(1)
+        self.in_step(query)
+        link.free.clear()
+        goes_on = threading.Timer(self.HANGS, link.free.set)
+        goes_on.start()
+        self.addCleanup(goes_on.cancel)
+        path = f"/api/v1/files/{file_id}/download"
+        status, _, body = query.ask(path)
+        self.assertEqual(status, 504, body)
+        self.assertEqual(json.loads(body)["detail"],
+                         "Storage element se-01 did not answer in time")
+        link.free.set()
+        self.until(lambda: query.ask(path)[::2] == (200, b"0"), "it does not come again")
 
     def test_a_slow_follower_does_not_hold_up_a_quick_one(self):
         link = Link()
