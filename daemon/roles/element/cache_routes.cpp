@@ -21,7 +21,7 @@ using http::Request;
 constexpr std::string_view kDenial =
     "Service account access required. Only service accounts with role ADMIN can manage the cache.";
 
-using Run = Result<std::string> (*)(Services&, Prune, const Call&, const ProgressSink&);
+using Run = Result<std::string> (*)(Services&, const RunOptions&, const Call&, const ProgressSink&);
 
 struct Operation {
   Method method = Method::post;
@@ -43,17 +43,21 @@ Result<std::string> as_json(Result<Report> report) {
   return std::move(json).str();
 }
 
-Result<std::string> run_full(Services& s, Prune, const Call& call, const ProgressSink& progress) {
+Result<std::string> run_full(Services& s, const RunOptions&, const Call& call,
+                             const ProgressSink& progress) {
   return as_json(s.caches.rebuild_full({.progress = progress}, call));
 }
-Result<std::string> run_incremental(Services& s, Prune prune, const Call& call,
+Result<std::string> run_incremental(Services& s, const RunOptions& options, const Call& call,
                                     const ProgressSink& progress) {
-  return as_json(s.caches.rebuild_incremental({.prune = prune, .progress = progress}, call));
+  return as_json(
+      s.caches.rebuild_incremental({.prune = options.prune, .progress = progress}, call));
 }
-Result<std::string> run_check(Services& s, Prune, const Call& call, const ProgressSink& progress) {
-  return as_json(s.caches.check_consistency({.progress = progress}, call));
+Result<std::string> run_check(Services& s, const RunOptions& options, const Call& call,
+                              const ProgressSink& progress) {
+  return as_json(s.caches.check_consistency({.data = options.data, .progress = progress}, call));
 }
-Result<std::string> run_cleanup(Services& s, Prune, const Call& call, const ProgressSink&) {
+Result<std::string> run_cleanup(Services& s, const RunOptions&, const Call& call,
+                                const ProgressSink&) {
   return as_json(s.caches.cleanup_expired(call));
 }
 
@@ -77,7 +81,8 @@ constexpr Operation kOperations[] = {
 
 constexpr http::QueryField kRunFields[] = {
     {"async", "boolean", "answers 202 with a job as soon as it has begun"},
-    {"prune", "boolean", "an incremental rebuild removes entries without a sidecar, too"}};
+    {"prune", "boolean", "an incremental rebuild removes entries without a sidecar, too"},
+    {"data", "boolean", "a check reads every data file and compares its SHA-256, too"}};
 
 /// The members flat, as scripts read them, and once more in the member that older clients know.
 std::string success(const Operation& operation, std::string_view result) {
@@ -124,9 +129,11 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
   std::vector<http::FieldProblem> problems;
   const auto detached = query_flag(request.query, "async", problems);
   const auto pruning = query_flag(request.query, "prune", problems);
+  const auto reading = query_flag(request.query, "data", problems);
   if (!problems.empty()) return unprocessable(std::move(problems));
-  const Prune prune = *pruning ? Prune::yes : Prune::no;
-  const auto id = start_run(element, operation.name, prune, IfRefused::fails, request.call);
+  const RunOptions options{.prune = *pruning ? Prune::yes : Prune::no,
+                           .data = *reading ? DataCheck::checksums : DataCheck::names};
+  const auto id = start_run(element, operation.name, options, IfRefused::fails, request.call);
   if (!id) return failure(operation, id.error());
   if (*detached) {
     // What another one's lock refuses is refused here, too, and not promised.
@@ -143,18 +150,18 @@ Reply answer(Element& element, const Operation& operation, Request& request) {
 
 }  // namespace
 
-Result<std::string> start_run(Element& element, std::string_view operation, Prune prune,
-                              IfRefused refused, const Call& from) {
+Result<std::string> start_run(Element& element, std::string_view operation,
+                              const RunOptions& options, IfRefused refused, const Call& from) {
   const auto row = std::ranges::find(kOperations, operation, &Operation::name);
   if (row == std::end(kOperations))
     return Error{Errc::not_found, "job: there is no '" + std::string(operation) + "'"};
   const auto limit = element.settings().run_limit;
   return element.jobs().start(
       std::string(operation), from, limit > limit.zero() ? std::optional(limit) : std::nullopt,
-      [services = element.services(), run = row->run, prune, refused](
+      [services = element.services(), run = row->run, options, refused](
           const Call& call, const ProgressSink& progress) {
         while (true) {
-          auto done = run(*services, prune, call, progress);
+          auto done = run(*services, options, call, progress);
           if (done || done.error().code != Errc::busy || refused == IfRefused::fails ||
               !util::pause_for(kTryAgain, call.stop))
             return done;

@@ -54,6 +54,12 @@ ElementParts with_locks(ElementParts parts, LockManager& locks) {
   return parts;
 }
 
+void slow_down(Services& services, const RunRates& rates) {
+  IoBudget& budget = services.caches.budget();
+  budget.set_files_per_second(rates.files_per_second);
+  budget.set_bytes_per_second(rates.bytes_per_second);
+}
+
 bool may_change(ElementMode from, ElementMode to) {
   using enum ElementMode;
   return (from == rw && to == ro) || (from == ro && to == ar) || (from == ro && to == rw);
@@ -130,11 +136,14 @@ Element::Element(ElementSettings settings, const ElementParts& parts)
       parts_(with_locks(parts, locks_)),
       polls_(*parts.index, parts.deps),
       unrestricted_(parts_, settings_, ElementMode::edit),
-      services_(std::make_shared<Services>(parts_, settings_, settings_.mode)) {}
+      services_(std::make_shared<Services>(parts_, settings_, settings_.mode)) {
+  set_run_rates(settings_.run_rates);
+}
 
 Result<void> Element::add_routes(http::Site& site) {
-  for (const auto add : {add_cache_routes, add_job_routes, add_lock_routes, add_file_routes,
-                         add_upload_route, add_info_routes, add_mode_routes, add_log_routes})
+  for (const auto add :
+       {add_cache_routes, add_job_routes, add_budget_routes, add_lock_routes, add_file_routes,
+        add_upload_route, add_info_routes, add_mode_routes, add_log_routes})
     ARTCACHE_CHECK(add(*this, site));
   return {};
 }
@@ -157,11 +166,12 @@ Result<void> Element::start(const Call& call) {
   {
     const util::MutexLock held(mutex_);
     services_ = std::move(made);
+    slow_down(*services_, run_rates_);
     started_ = true;
   }
   ARTCACHE_TRY(const IndexHead head, parts_.index->head(call));
   if (!settings_.rebuild_suspect || head.suspect_reason.empty()) return {};
-  if (auto job = start_run(*this, "rebuild", Prune::no, IfRefused::tries_on, call); !job)
+  if (auto job = start_run(*this, "rebuild", {}, IfRefused::tries_on, call); !job)
     return std::move(job).error();
   return {};
 }
@@ -176,6 +186,17 @@ void Element::stop() {
 std::shared_ptr<Services> Element::services() const {
   const util::MutexLock held(mutex_);
   return services_;
+}
+
+RunRates Element::run_rates() const {
+  const util::MutexLock held(mutex_);
+  return run_rates_;
+}
+
+void Element::set_run_rates(const RunRates& rates) {
+  const util::MutexLock held(mutex_);
+  run_rates_ = rates;
+  slow_down(*services_, rates);
 }
 
 Result<void> Element::change_mode(ElementMode from, ElementMode to, const Call& call) {
@@ -209,6 +230,7 @@ Result<void> Element::change_alone(ElementMode from, ElementMode to, const Call&
   {
     const util::MutexLock held(mutex_);
     started = started_;
+    slow_down(*made, run_rates_);
     if (started) made->start();
     services_ = std::move(made);
   }
@@ -269,8 +291,9 @@ void Element::rewound(const Position& seen, const Call& from) {
   const auto begin = [&]() -> Result<void> {
     if (!news) return news.error();
     ARTCACHE_CHECK(parts_.index->set_suspect(kReason, 0, from));
-    ARTCACHE_TRY(const std::string job,
-                 start_run(*this, "rebuild_incremental", Prune::yes, IfRefused::tries_on, from));
+    ARTCACHE_TRY(
+        const std::string job,
+        start_run(*this, "rebuild_incremental", {.prune = Prune::yes}, IfRefused::tries_on, from));
     static_cast<void>(job);
     return {};
   };

@@ -26,6 +26,11 @@
 
 namespace artcache::element {
 
+/// How much of the storage all runs together may take for themselves; 0: as much as there is.
+struct RunRates {
+  std::uint64_t files_per_second = 0, bytes_per_second = 0;
+};
+
 /// What an element is told. Times of zero mean: no limit, or never.
 struct ElementSettings {
   std::string id = "se-01";
@@ -40,6 +45,7 @@ struct ElementSettings {
   std::uint64_t upload_most = std::uint64_t{1} << 40;
   std::size_t details_most = 1000;
   std::chrono::nanoseconds run_limit{0};  ///< of a rebuild, check or cleanup
+  RunRates run_rates = {};
   std::chrono::nanoseconds snapshot_limit{std::chrono::hours(1)};  ///< for its reader; 0: none
   /// start() begins a full rebuild when the index may be wrong, as a new one is.
   bool rebuild_suspect = false;
@@ -140,6 +146,11 @@ class Element {
   /// those of the index.
   Result<void> change_mode(ElementMode from, ElementMode to, const Call& call);
 
+  /// Those of this moment.
+  [[nodiscard]] RunRates run_rates() const;
+  /// From now on, for what runs already, too; but for a run that began in another mode.
+  void set_run_rates(const RunRates& rates);
+
   /// A follower has seen the log at this position, and the log knows it no more: the index was put
   /// back. It is suspect until an incremental rebuild, which is begun, has seen everything. Once
   /// for all positions up to the highest one, until the log does not know either what it has told
@@ -187,6 +198,7 @@ class Element {
   Services unrestricted_;
   mutable util::Mutex mutex_;
   std::shared_ptr<Services> services_ ARTCACHE_GUARDED_BY(mutex_);
+  RunRates run_rates_ ARTCACHE_GUARDED_BY(mutex_);
   bool started_ ARTCACHE_GUARDED_BY(mutex_) = false;
   bool changing_ ARTCACHE_GUARDED_BY(mutex_) = false;  ///< the mode
   // By those whose word counts, and by anybody.
@@ -198,13 +210,19 @@ enum class IfRefused : std::uint8_t {
   fails,
   tries_on,  ///< every few seconds, for nobody waits for it who could ask again
 };
+/// How a run goes about it; each operation looks at what concerns it.
+struct RunOptions {
+  Prune prune = Prune::no;            ///< an incremental rebuild
+  DataCheck data = DataCheck::names;  ///< a consistency check
+};
 /// Begins "rebuild", "rebuild_incremental", "consistency" or "cleanup_expired" as a job; its id.
 /// Errors: not_found (no such operation), and those of Jobs::start().
-Result<std::string> start_run(Element& element, std::string_view operation, Prune prune,
-                              IfRefused refused, const Call& from);
+Result<std::string> start_run(Element& element, std::string_view operation,
+                              const RunOptions& options, IfRefused refused, const Call& from);
 
 /// Each adds its routes. Errors: those of Site::add().
 Result<void> add_cache_routes(Element& element, http::Site& site);
+Result<void> add_budget_routes(Element& element, http::Site& site);
 Result<void> add_job_routes(Element& element, http::Site& site);
 Result<void> add_file_routes(Element& element, http::Site& site);
 Result<void> add_upload_route(Element& element, http::Site& site);

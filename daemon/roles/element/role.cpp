@@ -111,6 +111,8 @@ element::ElementSettings settings_of(const RoleContext& context, const Opened& o
   out.upload_most = told.number("upload_max_size");
   out.details_most = static_cast<std::size_t>(told.number("details_most"));
   out.run_limit = told.duration("run_limit");
+  out.run_rates = {.files_per_second = told.number("run_files_per_second"),
+                   .bytes_per_second = told.number("run_bytes_per_second")};
   out.snapshot_limit = told.duration("snapshot_limit");
   out.rebuild_suspect = told.flag("rebuild_on_startup");
   out.embedded = opened.embedded;

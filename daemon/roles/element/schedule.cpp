@@ -110,8 +110,7 @@ void Scheduler::run_due(const Call& call) {
 }
 
 Result<void> Scheduler::run(std::string_view operation, const Call& call) {
-  ARTCACHE_TRY(const std::string id,
-               start_run(element_, operation, Prune::no, IfRefused::fails, call));
+  ARTCACHE_TRY(const std::string id, start_run(element_, operation, {}, IfRefused::fails, call));
   ARTCACHE_TRY(const JobView job, element_.jobs().wait(id, call));
   if (job.error) return *job.error;
   return {};

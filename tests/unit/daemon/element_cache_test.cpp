@@ -14,7 +14,8 @@ using http::Method;
 
 const std::string kCheck = "/api/v1/cache/consistency", kFull = "/api/v1/cache/rebuild",
                   kIncremental = "/api/v1/cache/rebuild/incremental",
-                  kCleanup = "/api/v1/cache/cleanup-expired", kLocks = "/api/v1/cache/locks";
+                  kCleanup = "/api/v1/cache/cleanup-expired", kBudget = "/api/v1/cache/budget",
+                  kLocks = "/api/v1/cache/locks";
 
 /// Ends when it is told to.
 class Gate {
@@ -55,6 +56,20 @@ TEST_CASE("a check says flat and wrapped that index and files agree") {
   CHECK(answer.at("details.orphan_cache_entries") == "[]");
   CHECK(answer.at("report.is_consistent") == "true");
   CHECK(answer.at("report.details.orphan_cache_entries") == "[]");
+}
+
+TEST_CASE("a check that is to read the data finds bytes that are not what they were") {
+  Stand stand;
+  const std::string id = stand.upload("what it is");
+  for (const auto& file : std::filesystem::recursive_directory_iterator(stand.folder / "files"))
+    if (file.path().extension() == ".txt") std::ofstream(file.path()) << "what it ix";
+  const Answer names = stand.get(kCheck);
+  CHECK(names.at("data_files_verified") == "0");
+  CHECK(names.at("bad_checksum_count") == "0");
+  const Answer bytes = stand.get(kCheck + "?data=true");
+  CHECK(bytes.at("data_files_verified") == "1");
+  CHECK(bytes.at("details.bad_checksum_files") == "[\"" + id + "\"]");
+  CHECK(stand.get(kCheck + "?data=perhaps").status == 422);
 }
 
 TEST_CASE("an index that lost everything is rebuilt, and one that lost a row is mended") {
@@ -196,6 +211,8 @@ TEST_CASE("nobody but an admin's service account gets at the cache") {
                                      {Method::get, kCheck},
                                      {Method::post, kCleanup},
                                      {Method::get, std::string("/api/v1/cache/jobs")},
+                                     {Method::get, kBudget},
+                                     {Method::put, kBudget},
                                      {Method::get, kLocks},
                                      {Method::del, kLocks + "/manual_check"}}) {
     CHECK(stand.ask({.method = method, .target = path, .role = ""}).status == 401);
@@ -282,6 +299,39 @@ TEST_CASE("a job is followed while it runs, and stops when it is told to") {
   follower.join();
   CHECK(events.find("event: done") != std::string::npos);
   CHECK(events.find("\"status\":\"cancelled\"") != std::string::npos);
+}
+
+TEST_CASE("runs go as fast as they are told to, in every mode, and faster when they are told so") {
+  Stand stand({.mode = ElementMode::rw, .run_rates = {.files_per_second = 1}});
+  for (int i = 0; i < 5; ++i) stand.upload("x");
+  CHECK(stand.get(kBudget).body == R"({"files_per_second":1,"bytes_per_second":0})");
+  const auto begin = [&] { return stand.get(kCheck + "?data=1&async=1").at("job_id"); };
+  const auto state = [&](const std::string& job) {
+    return stand.get("/api/v1/cache/jobs/" + job).at("status");
+  };
+  for (const bool changed : {false, true}) {
+    if (changed) auth::must(stand.element->change_mode(ElementMode::rw, ElementMode::ro, {}));
+    // The first of them is free, and time stands still but for this.
+    const std::string job = begin();
+    const auto before = stand.clock.steady();
+    while (state(job) == "running") {
+      stand.clock.advance(std::chrono::milliseconds(10));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    CHECK(state(job) == "succeeded");
+    CHECK(stand.clock.steady() - before >= std::chrono::seconds(4));
+  }
+  const std::string job = begin();
+  const auto put = [&](std::string body) {
+    return stand.ask({.method = Method::put, .target = kBudget, .body = std::move(body)});
+  };
+  CHECK(put(R"({"files_per_second":5})").status == 422);
+  CHECK(put(R"({"files_per_second":-1,"bytes_per_second":0})").status == 422);
+  CHECK(state(job) == "running");
+  const Answer told = put(R"({"files_per_second":0,"bytes_per_second":0})");
+  CHECK(told.status == 200);
+  CHECK(told.body == R"({"files_per_second":0,"bytes_per_second":0})");
+  CHECK(wait_for(stand, job) == "succeeded");
 }
 
 TEST_CASE("there are so many jobs at a time, and what they throw ends only them") {
