@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/files/settler.hpp"
 
-#include "core/reconcile/applier.hpp"
-#include "core/reconcile/walk.hpp"
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/reconcile/succession.hpp"
 #include "util/try.hpp"
 
 namespace artcache::files {
@@ -14,52 +17,77 @@ constexpr int kTriesMost = 100;
 /// Nothing: somebody else was quicker, so it must be looked at once more.
 using Look = std::optional<SidecarSeen>;
 
+/// A sidecar that could be read: the index says what it says, and nothing more of another file that
+/// came from it, of this id or as the scan table knows it. So it does after a comparison.
+Result<Look> take_in(const reconcile::Succession& succession, const FileId& id,
+                     reconcile::Chunk& chunk) {
+  reconcile::Opened& file = chunk.files.front();
+  const std::vector<reconcile::Bereft> bereft = reconcile::bereft_by(chunk, {&id, 1});
+  const ScannedFile scanned = reconcile::scanned_of(file);
+  EntryChange change;
+  change.id = file.put->entry.id;
+  change.put = std::move(*file.put);
+  change.freshness = succession.fresh;
+  change.as_of = chunk.as_of;
+  ARTCACHE_TRY(const ApplyResult applied, succession.index.apply({.changes = {&change, 1},
+                                                                  .fence = succession.fence,
+                                                                  .scanned = {&scanned, 1},
+                                                                  .twins = TwinRule::newest_wins},
+                                                                 succession.call));
+  if (applied.outcomes.front() == ChangeOutcome::moved) return Look();
+  ARTCACHE_TRY(const auto settled, succession.settle(bereft, chunk));
+  const bool moved = std::ranges::count(settled, std::optional(reconcile::Settled::moved)) > 0;
+  return moved ? Look() : Look(SidecarSeen::whole);
+}
+
+/// A sidecar that is gone, and what came from it with it.
+Result<Look> let_go(const reconcile::Succession& succession, const FileId& id,
+                    const reconcile::Chunk& chunk) {
+  const reconcile::Opened& file = chunk.files.front();
+  std::vector<FileId> ids{id};
+  if (file.known && file.known->id != id) ids.push_back(file.known->id);
+  ARTCACHE_TRY(const auto rows, succession.index.briefs(ids, succession.call));
+  std::vector<reconcile::Gone> gone;
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    if (!rows[n] || rows[n]->sidecar_path != file.path) continue;
+    if (rows[n]->revision > chunk.as_of) return Look();
+    gone.push_back({ids[n], rows[n]->revision, gone.empty() ? file.path : std::string()});
+  }
+  if (gone.empty()) {
+    const std::string_view path = file.path;
+    ARTCACHE_CHECK(succession.index.apply({.fence = succession.fence, .unscanned = {&path, 1}},
+                                          succession.call));
+    return Look(SidecarSeen::absent);
+  }
+  ARTCACHE_TRY(const std::vector<char> removed, succession.remove(gone));
+  return std::ranges::count(removed, 0) > 0 ? Look() : Look(SidecarSeen::absent);
+}
+
 /// One try.
 Result<Look> follow_once(const Place& place, const FileId& id, const std::string& sidecar,
                          std::uint64_t fence, const Call& call) {
-  const reconcile::WalkPlan plan{.storage = place.storage,
-                                 .log = place.index,
-                                 .scanned = {},
-                                 .size_most = place.settings.sidecar_size_most,
-                                 .clock = place.deps.clock};
+  const reconcile::Succession succession{.plan = {.storage = place.storage,
+                                                  .log = place.index,
+                                                  .scanned = {},
+                                                  .size_most = place.settings.sidecar_size_most,
+                                                  .clock = place.deps.clock},
+                                         .index = place.index,
+                                         .fresh = place.fresh(),
+                                         .fence = fence,
+                                         .call = call};
+  const std::string_view path = sidecar;
+  ARTCACHE_TRY(auto known, place.index.find_scanned({&path, 1}, call));
   std::vector<reconcile::Wanted> wanted(1);
-  wanted[0].path = sidecar;
-  ARTCACHE_TRY(reconcile::Chunk chunk, reconcile::read_chunk(plan, std::move(wanted), call));
-  reconcile::Opened& file = chunk.files.front();
-  EntryChange change;
-  std::optional<ScannedFile> scanned;
-  const std::string_view gone = sidecar;
-  if (file.put) {
-    scanned = reconcile::scanned_of(file);
-    change.id = file.put->entry.id;
-    change.put = std::move(*file.put);
-    change.freshness = place.fresh();
-    change.as_of = chunk.as_of;
-  } else if (file.put.error().code == Errc::not_found) {
-    change.kind = EntryChange::Kind::remove;
-    change.id = id;
-    ARTCACHE_TRY(const auto rows, place.index.briefs({&id, 1}, call));
-    const bool ours = rows.front() && rows.front()->sidecar_path == sidecar;
-    if (ours && rows.front()->revision > chunk.as_of) return Look();
-    if (!ours) {
-      ARTCACHE_CHECK(place.index.apply({.fence = fence, .unscanned = {&gone, 1}}, call));
-      return Look(SidecarSeen::absent);
-    }
-    change.base = rows.front()->revision;
-  } else {
-    const Errc code = file.put.error().code;
-    if (code == Errc::corrupt || code == Errc::invalid_argument || code == Errc::unsupported)
-      return Look(SidecarSeen::unreadable);
-    return file.put.error();
-  }
-  ApplyRequest request{.changes = {&change, 1}, .fence = fence, .twins = TwinRule::newest_wins};
-  if (scanned)
-    request.scanned = {&*scanned, 1};
-  else
-    request.unscanned = {&gone, 1};
-  ARTCACHE_TRY(const ApplyResult applied, place.index.apply(request, call));
-  if (applied.outcomes.front() == ChangeOutcome::moved) return Look();
-  return Look(scanned ? SidecarSeen::whole : SidecarSeen::absent);
+  wanted[0] = {sidecar, std::move(known.front())};
+  ARTCACHE_TRY(reconcile::Chunk chunk,
+               reconcile::read_chunk(succession.plan, std::move(wanted), call));
+  const Result<PreparedEntry>& put = chunk.files.front().put;
+  if (put) return take_in(succession, id, chunk);
+  const Errc code = put.error().code;
+  if (code == Errc::not_found) return let_go(succession, id, chunk);
+  if (code == Errc::corrupt || code == Errc::invalid_argument || code == Errc::unsupported)
+    return Look(SidecarSeen::unreadable);
+  return put.error();
 }
 
 }  // namespace

@@ -29,15 +29,6 @@ Settled settled_of(ChangeOutcome outcome) {
 
 }  // namespace
 
-ScannedFile scanned_of(const Opened& file) {
-  return {.path = file.path,
-          .stamp = file.stamp,
-          .id = file.put->entry.id,
-          .hash = file.put->hash,
-          .updated_at = file.put->entry.updated_at,
-          .text_hash = file.text_hash};
-}
-
 /// Changes of one transaction: no id twice, because a transaction knows one path for an id.
 struct Applier::Batch {
   std::vector<std::size_t> files;  // indices into the chunk
@@ -179,7 +170,11 @@ void Applier::count(Settled outcome) {
       ++statistics_.entries_inserted;
       break;
     case Settled::updated:
+    case Settled::replaced:
       ++statistics_.entries_changed;
+      break;
+    case Settled::removed:
+      ++statistics_.entries_deleted;
       break;
     case Settled::unchanged:
       ++statistics_.entries_unchanged;
@@ -217,37 +212,16 @@ Result<std::vector<Settled>> Applier::settle_owned(std::vector<std::string> path
   return outcomes;
 }
 
-/// Of the owners, and of what the scan table knew: before the chunk is put, which may move it.
-std::vector<Applier::Bereft> Applier::bereft_by(const Chunk& chunk,
-                                                std::span<const FileId> owners) {
-  std::vector<Bereft> bereft;
-  for (std::size_t i = 0; i < chunk.files.size(); ++i) {
-    const Opened& file = chunk.files[i];
-    if (!file.put) continue;
-    const FileId& id = file.put->entry.id;
-    if (file.known && file.known->id != id) bereft.push_back({i, file.known->id});
-    if (owners.empty() || owners[i] == id) continue;
-    if (!file.known || file.known->id != owners[i]) bereft.push_back({i, owners[i]});
-  }
-  return bereft;
-}
-
 Result<void> Applier::settle_bereft(std::span<const Bereft> entries, const Chunk& chunk,
                                     std::span<const FileId> owners,
                                     std::vector<Settled>& outcomes) {
   if (entries.empty()) return {};
-  std::vector<FileId> ids;
-  for (const Bereft& entry : entries) ids.push_back(entry.id);
-  ARTCACHE_TRY(const auto rows, context_.index.briefs(ids, session_.call()));
+  ARTCACHE_TRY(const auto settled, succession().settle(entries, chunk));
   for (std::size_t n = 0; n < entries.size(); ++n) {
-    // What has changed since then may have a sidecar of its own again.
-    Settled settled = Settled::moved;
+    if (settled[n]) count(*settled[n]);
     const std::size_t file = entries[n].file;
-    if (rows[n] && rows[n]->sidecar_path == chunk.files[file].path &&
-        rows[n]->revision <= chunk.as_of) {
-      ARTCACHE_TRY(settled, replace(ids[n], *rows[n], Standing::another));
-    }
-    if (!owners.empty() && owners[file] == ids[n]) outcomes[file] = settled;
+    if (!owners.empty() && owners[file] == entries[n].id)
+      outcomes[file] = settled[n].value_or(Settled::moved);
   }
   return {};
 }
@@ -291,62 +265,24 @@ Result<void> Applier::settle_gone(const Chunk& chunk, std::vector<Settled>& outc
   return {};
 }
 
-/// For a row that was read before its sidecar was seen to be gone, or has not changed since.
-/// Another sidecar of the id takes the place of the one that is gone, the newest first; without
-/// one the entry goes. Either way in one step: nobody sees the file disappear and come back. A
-/// sidecar that tells of another file stays in the scan table, which knows it by that.
+Succession Applier::succession() const {
+  return {.plan = context_.plan(session_),
+          .index = context_.index,
+          .fresh = context_.fresh(),
+          .fence = session_.fence(),
+          .call = session_.call()};
+}
+
 Result<Settled> Applier::replace(const FileId& id, const RowBrief& row, Standing own) {
-  ARTCACHE_TRY(auto others, context_.index.scanned_paths_of(id, session_.call()));
-  std::erase_if(others, [&](const ScannedFile& file) { return file.path == row.sidecar_path; });
-  std::ranges::sort(others, [](const ScannedFile& a, const ScannedFile& b) {
-    return a.updated_at != b.updated_at ? a.updated_at > b.updated_at : a.path < b.path;
-  });
-  std::vector<std::string_view> unscanned;
-  if (own == Standing::gone) unscanned.push_back(row.sidecar_path);
-  for (const ScannedFile& other : others) {
-    const WalkPlan plan = context_.plan(session_);
-    ARTCACHE_TRY(Chunk chunk, read_chunk(plan, {{other.path}}, session_.call()));
-    Opened& file = chunk.files.front();
-    if (!file.put || file.put->entry.id != id) continue;
-    const ScannedFile scanned = scanned_of(file);
-    EntryChange change;
-    change.id = id;
-    change.put = std::move(*file.put);
-    change.freshness = context_.fresh();
-    change.base = row.revision;
-    ARTCACHE_TRY(const ApplyResult applied, context_.index.apply({.changes = {&change, 1},
-                                                                  .fence = session_.fence(),
-                                                                  .scanned = {&scanned, 1},
-                                                                  .unscanned = unscanned},
-                                                                 session_.call()));
-    if (applied.outcomes.front() == ChangeOutcome::moved) return Settled::moved;
-    ++statistics_.entries_changed;
-    return Settled::replaced;
-  }
-  const Gone entry{id, row.revision, own == Standing::gone ? row.sidecar_path : std::string()};
-  ARTCACHE_TRY(const auto removed, remove({&entry, 1}));
-  return removed.front() != 0 ? Settled::removed : Settled::moved;
+  ARTCACHE_TRY(const Settled settled, succession().replace(id, row, own));
+  count(settled);
+  return settled;
 }
 
 Result<std::vector<char>> Applier::remove(std::span<const Gone> gone) {
-  std::vector<EntryChange> changes;
-  std::vector<std::string_view> paths;
-  for (const Gone& entry : gone) {
-    EntryChange& change = changes.emplace_back();
-    change.kind = EntryChange::Kind::remove;
-    change.id = entry.id;
-    change.base = entry.revision;
-    if (!entry.path.empty()) paths.push_back(entry.path);
-  }
-  ARTCACHE_TRY(
-      const ApplyResult applied,
-      context_.index.apply({.changes = changes, .fence = session_.fence(), .unscanned = paths},
-                           session_.call()));
-  std::vector<char> removed;
-  for (const ChangeOutcome outcome : applied.outcomes) {
-    removed.push_back(outcome == ChangeOutcome::removed ? 1 : 0);
-    if (removed.back() != 0) ++statistics_.entries_deleted;
-  }
+  ARTCACHE_TRY(auto removed, succession().remove(gone));
+  for (const char one : removed)
+    if (one != 0) count(Settled::removed);
   return removed;
 }
 

@@ -9,22 +9,6 @@
 
 namespace artcache::reconcile {
 
-/// What became of one sidecar.
-enum class Settled : std::uint8_t {
-  inserted,
-  updated,
-  unchanged,   ///< but fresh now
-  moved,       ///< somebody else was quicker; what stands there is newer
-  older,       ///< another sidecar tells of the same id, and is newer
-  removed,     ///< the sidecar is gone, and the entry with it
-  replaced,    ///< the sidecar is gone; another one of the same id has taken its place
-  forgotten,   ///< the sidecar is gone, and no entry came from it
-  unreadable,  ///< it says nothing; its entry, if any, was left alone
-};
-
-/// What the scan table is to know of a sidecar that was read.
-ScannedFile scanned_of(const Opened& file);
-
 /// Freshness that is not older than this part of a TTL is left as it is: rewriting every row of an
 /// index costs as much as reading every sidecar, and gains an hour of a day.
 inline constexpr int kFreshPart = 24;
@@ -56,16 +40,8 @@ class Applier {
   Result<std::vector<Settled>> settle_owned(std::vector<std::string> paths,
                                             std::span<const FileId> owners);
 
-  /// Removes entries as they were at these revisions, which must have been read before it was
-  /// seen that the sidecar is gone; false for those that have moved since.
-  struct Gone {
-    FileId id;
-    std::uint64_t revision = 0;
-    std::string path;  ///< of the sidecar that is gone; empty where it tells of another file
-  };
+  /// As Succession does.
   Result<std::vector<char>> remove(std::span<const Gone> gone);
-  /// The same of one entry, unless another sidecar of its id can take the place. Its own one is
-  /// gone, or tells of another file.
   Result<Settled> replace(const FileId& id, const RowBrief& row, Standing own);
   /// Takes out of the scan table what a listing did not show, and no entry comes from.
   Result<void> forget(std::span<const ScannedFile> stale);
@@ -79,12 +55,7 @@ class Applier {
   void count(Settled outcome);
   Result<void> forget_paths(std::span<const std::string_view> paths);
   Result<void> settle_gone(const Chunk& chunk, std::vector<Settled>& outcomes);
-  /// An entry that names a sidecar which tells of another file.
-  struct Bereft {
-    std::size_t file = 0;  ///< in the chunk
-    FileId id;
-  };
-  static std::vector<Bereft> bereft_by(const Chunk& chunk, std::span<const FileId> owners);
+  [[nodiscard]] Succession succession() const;
   Result<void> settle_bereft(std::span<const Bereft> entries, const Chunk& chunk,
                              std::span<const FileId> owners, std::vector<Settled>& outcomes);
   Result<void> yield_to_twin(const Opened& file);

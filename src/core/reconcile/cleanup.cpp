@@ -65,7 +65,7 @@ struct Unscanned {
 Result<void> settle_unscanned(const Context& context, std::span<const Unscanned> entries,
                               Session& session, Applier& applier,
                               std::vector<RefreshOutcome>& outcomes) {
-  std::vector<Applier::Gone> gone;
+  std::vector<Gone> gone;
   std::vector<std::size_t> at;
   for (const Unscanned& entry : entries) {
     ARTCACHE_TRY(const auto others, context.index.scanned_paths_of(entry.id, session.call()));

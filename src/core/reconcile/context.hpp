@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/reconcile/session.hpp"
+#include "core/reconcile/succession.hpp"
 #include "core/reconcile/walk.hpp"
 #include "util/mutex.hpp"
 #include "util/path_set.hpp"
@@ -21,14 +22,7 @@ namespace artcache::reconcile {
 /// The name under which all of this logs.
 inline constexpr std::string_view kLogger = "cache_rebuild";
 
-/// Of the sidecar that an entry names.
-enum class Standing : std::uint8_t {
-  may_tell,  ///< of that entry: it does, or nobody can see what it says
-  gone,      ///< there is no such file for certain
-  another,   ///< it tells of another file now, whatever the entry says
-};
-
-/// What to tell people of the last.
+/// What to tell people of Standing::another.
 inline constexpr char kTellsOfAnother[] = "the sidecar of the entry tells of another file";
 
 struct Context {

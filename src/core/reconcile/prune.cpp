@@ -20,7 +20,7 @@ Result<void> prune_rows(Run& run, std::span<const Joined::Row> rows) {
   std::vector<FileId> ids;
   for (const Joined::Row& row : rows) ids.push_back(row.id);
   ARTCACHE_TRY(const auto briefs, run.context.index.briefs(ids, run.call));
-  std::vector<Applier::Gone> gone;
+  std::vector<Gone> gone;
   std::vector<std::string> stand;
   std::vector<FileId> owners;
   for (std::size_t i = 0; i < rows.size(); ++i) {
