@@ -85,7 +85,7 @@ struct Tally {
 
 /// One run for every event at which the power can fail.
 Tally cut_everywhere(Synchronous synchronous, std::uint64_t seeds) {
-  const Call call = soon(std::chrono::seconds(100));
+  const Call call = soon();
   Tally tally;
   bool finished = false;
   for (std::uint64_t cut = 1; !finished; ++cut) {

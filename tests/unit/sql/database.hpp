@@ -28,7 +28,8 @@ Errc code_of(const Result<T>& result) {
   return result.error().code;
 }
 
-inline Call soon(std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
+/// Without a time of its own it only keeps a test from hanging.
+inline Call soon(std::chrono::milliseconds timeout = std::chrono::minutes(10)) {
   return Call().within(timeout);
 }
 

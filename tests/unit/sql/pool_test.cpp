@@ -130,7 +130,7 @@ TEST_SUITE("sql pool") {
 
   TEST_CASE("many threads share few connections") {
     Pooled pooled(2);
-    const Call call = soon(std::chrono::seconds(50));
+    const Call call = soon();
     must(must(pooled.pool.acquire(call))->execute("CREATE TABLE t(a)"));
     std::atomic<int> failures{0};
     {
