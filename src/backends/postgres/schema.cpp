@@ -76,7 +76,9 @@ Result<void> migrate(sql::Connection& connection, const Names& names, const Call
   ARTCACHE_TRY(const auto found, read_versions(connection, names));
   const std::string first = first_version(names);
   const std::string second = second_version(names);
-  const std::array steps{sql::Migration{1, first}, sql::Migration{kSchemaVersion, second}};
+  const std::string third = third_version(names);
+  const std::array steps{sql::Migration{1, first}, sql::Migration{2, second},
+                         sql::Migration{kSchemaVersion, third}};
   const sql::Schema schema = schema_of(names, steps);
   if (found.version >= kSchemaVersion) return sql::migrate(connection, schema, call);
   const std::string key = "hashtextextended('artcache " + names.prefix() + "', 0)";

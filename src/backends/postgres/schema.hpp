@@ -13,7 +13,7 @@
 namespace artcache::postgres {
 
 /// What this program writes, and the newest that it reads.
-inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 
 class Names {
  public:
@@ -46,8 +46,11 @@ Result<void> check_versions(const sql::SchemaVersions& found, const Names& names
 
 /// The text that makes tables, functions and triggers.
 std::string first_version(const Names& names);
+/// What a migration adds to those of an older program, one step after the other. A step that was
+/// landed once stays as it is: what it should have done is another one.
 std::string second_version(const Names& names);
-/// The last part of it: the triggers of {p}files.
+std::string third_version(const Names& names);
+/// The last part of the first: the triggers of {p}files.
 std::string_view trigger_text();
 
 }  // namespace artcache::postgres

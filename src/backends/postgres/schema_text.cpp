@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SQL of version 1: tables, and the triggers that keep log, digest and head.
+// The SQL of all versions: tables, and the triggers that keep log, digest and head.
 #include <array>
 
 #include "backends/postgres/schema.hpp"
@@ -273,7 +273,7 @@ END $body$;
 )";
 
 // At commit: the head is taken, so commits are in the order of their numbers, and let go of by it.
-// Version 2 has it anew: indexes of earlier builds notify without saying where the log is.
+// Version 3 has it anew: indexes of earlier builds notify without saying where the log is.
 constexpr std::string_view kNumber = R"(
 CREATE OR REPLACE FUNCTION {p}number() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT SET enable_seqscan = off AS $body$
@@ -428,8 +428,8 @@ std::string first_version(const Names& names) {
   return text + names.text(kMark) + names.text(beginning) + names.text(kTriggers);
 }
 
-std::string second_version(const Names& names) {
-  return names.text(kPath) + names.text(kTextHash) + names.text(kNumber);
-}
+std::string second_version(const Names& names) { return names.text(kTextHash); }
+
+std::string third_version(const Names& names) { return names.text(kPath) + names.text(kNumber); }
 
 }  // namespace artcache::postgres
