@@ -19,7 +19,7 @@ class Client:
         self.token = ""
         self.refusals = []  # why something was not acknowledged
 
-    def ask(self, method, name, path, body=None, kind="application/json", seconds=30):
+    def ask(self, method, name, path, body=None, kind="application/json", seconds=180):
         """Status and body, whatever the answer is."""
         request = urllib.request.Request(
             self.stand.address(name) + path, data=body, method=method,
@@ -63,7 +63,7 @@ class Client:
         """Where the file is permanent now, or nothing when that is not known."""
         try:
             status, answer = self.ask("POST", "ingester", f"/api/v1/finalize/{file_id}", b"{}",
-                                      seconds=60)
+                                      seconds=300)
         except CUT as error:
             return self.refused(file_id, error)
         told = json.loads(answer) if status == 202 else {}

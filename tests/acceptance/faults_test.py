@@ -34,7 +34,7 @@ from stand import ELEMENTS, Stand  # noqa: E402
 ARTCACHED = SERVICES = STATE = ""
 UPLOADS = int(os.environ.get("ARTCACHE_UPLOADS", "100"))
 SEED = int(os.environ.get("ARTCACHE_SEED", str(random.randrange(1 << 30))))
-PATIENCE = 60 + UPLOADS / 5  # seconds until everything has to be in step again
+PATIENCE = 180 + UPLOADS / 5  # seconds until everything has to be in step again
 CLIENTS = 8
 
 

@@ -185,7 +185,7 @@ class Kills(unittest.TestCase):
             answer.begin()
             self.assertEqual(answer.status, 201)
             sent = json.loads(answer.read())
-        self.assertEqual(self.daemon.child.wait(timeout=60), 0)
+        self.assertEqual(self.daemon.child.wait(timeout=180), 0)
         self.daemon.end()
         self.daemon.start()
         _, _, body = self.daemon.ask("GET", "se-01", f"/api/v1/files/{sent['file_id']}/download")
@@ -223,7 +223,7 @@ class Kills(unittest.TestCase):
             answer.begin()
             self.assertEqual(answer.status, 201)
             file_id = json.loads(answer.read())["file_id"]
-        self.assertEqual(self.daemon.child.wait(timeout=60), 0)
+        self.assertEqual(self.daemon.child.wait(timeout=180), 0)
         self.daemon.end()
         # The first was that of the new index.
         finished = self.daemon.log.read_text().count("rebuild completed | element_id=se-01") == 2

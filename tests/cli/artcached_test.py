@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def run(*arguments, check, program=None, environment=None):
     done = subprocess.run([program or DAEMON, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=60, env=environment or {})
+                          timeout=180, env=environment or {})
     assert done.returncode == check, (done.returncode, done.stdout, done.stderr)
     return done
 

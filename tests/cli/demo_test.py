@@ -61,7 +61,7 @@ class Demo(unittest.TestCase):
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[role]}{path}", data=body,
                                          method=method, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=180) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -179,7 +179,7 @@ class Demo(unittest.TestCase):
 
     def test_a_hangup_makes_it_begin_another_log(self):
         self.child.send_signal(signal.SIGTERM)
-        self.child.wait(timeout=30)
+        self.child.wait(timeout=180)
         log = self.data / "artcached.log"
         self.start("--set", f"daemon.log_file={log}")
         log.rename(self.data / "yesterday.log")
@@ -192,7 +192,7 @@ class Demo(unittest.TestCase):
     def test_an_index_of_an_older_version_is_migrated_at_the_start(self):
         sent = self.upload("old.txt", b"old")
         self.child.send_signal(signal.SIGTERM)
-        self.child.wait(timeout=30)
+        self.child.wait(timeout=180)
         database = sqlite3.connect(self.data / "se-01" / "index.db", isolation_level=None)
         for statement in OLDER:
             database.execute(statement)
@@ -212,12 +212,12 @@ class Demo(unittest.TestCase):
             _, _, text = self.ask("GET", role, "/metrics")
             self.assertIn(b"http_requests_total", text)
         # Followers and registry are at work by then, and have nothing to complain of.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while (self.call("GET", "admin", "/api/v1/storage-elements", 200)["total"] < 3
                and time.monotonic() < deadline):
             time.sleep(0.05)
         self.child.send_signal(signal.SIGTERM)
-        self.assertEqual(self.child.wait(timeout=30), 0)
+        self.assertEqual(self.child.wait(timeout=180), 0)
         said = (self.data / "log").read_text()
         self.assertNotRegex(said, "(?i)error|exception|failed|could not")
 

@@ -17,7 +17,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
-from ingester_stand import LINE, Stand, form, free_port  # noqa: E402
+from artcached import free_port  # noqa: E402
+from ingester_stand import LINE, Stand, form  # noqa: E402
 
 CONTENT = b"0123456789" * 5_000
 POLLED = "/api/v1/info"  # asked all the time, and of no finalize
@@ -58,7 +59,7 @@ class Passing(http.server.BaseHTTPRequestHandler):
         counts = self.path != POLLED
         if counts:
             self.server.seen(f"before {self.command}", self.path)
-        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=180)
         with contextlib.closing(onward):
             kept = {key: value for key, value in self.headers.items()
                     if key in ("Authorization", "Content-Type", "If-Match", "Range",

@@ -16,8 +16,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
-from artcached import elements_in_view  # noqa: E402
-from ingester_stand import LINE, Stand, form, free_port  # noqa: E402
+from artcached import elements_in_view, free_port  # noqa: E402
+from ingester_stand import LINE, Stand, form  # noqa: E402
 
 MIB = 1024 * 1024
 
@@ -234,7 +234,7 @@ class Deaths(WithServers):
             element.has_all.clear()
             with socket.create_connection(("127.0.0.1", self.ports["ingester"])) as client:
                 client.sendall(head.encode() + body)
-                self.assertTrue(element.has_all.wait(60))
+                self.assertTrue(element.has_all.wait(180))
             self.until(lambda: len(element.removed) == len(element.taken))
             self.assertEqual(element.removed[-1], f"/api/v1/gc/{element.taken[-1]}")
         self.assertEqual(len(element.taken), 2)  # and was not taken for dead in between
@@ -372,7 +372,7 @@ class Finalizes(WithServers):
         self.assertEqual(self.content("se-03", file_id), content)
 
     def test_an_edit_of_the_source_is_carried_to_the_permanent_copy_before_the_source_goes(self):
-        self.demo(ingester__finalize_cleanup_after="10s")
+        self.demo(ingester__finalize_cleanup_after="20s")
         file_id = self.upload("draft.txt", b"draft")["file_id"]
         self.assertEqual(self.finalize(file_id, description="given")["status"], "completed")
         self.call("PATCH", "se-01", f"/api/v1/files/{file_id}", 200,
@@ -382,7 +382,7 @@ class Finalizes(WithServers):
         self.assertEqual((entry["tags"], entry["description"]), (["edited"], "given"))
 
     def test_edits_of_both_copies_are_put_together(self):
-        self.demo(ingester__finalize_cleanup_after="10s")
+        self.demo(ingester__finalize_cleanup_after="20s")
         file_id = self.upload("draft.txt", b"draft", before=[("description", "first")])["file_id"]
         self.assertEqual(self.finalize(file_id)["status"], "completed")
         for element, edits in (("se-01", {"description": "source", "version": "source"}),

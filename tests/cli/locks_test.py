@@ -59,7 +59,7 @@ class Meetings(unittest.TestCase):
 
     def test_a_rebuild_in_the_middle_of_a_cleanup_comes_first_and_the_cleanup_goes_on(self):
         self.expire()
-        slow = self.begin("cleanup", "--files-per-second", "1000")
+        slow = self.begin("cleanup", "--files-per-second", "200")
         self.assertEqual(self.held(), ["background_cleanup"])
         done = run("rebuild", *self.both, "-v")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -73,7 +73,7 @@ class Meetings(unittest.TestCase):
 
     def test_a_check_in_the_middle_of_a_cleanup_comes_first_and_the_cleanup_goes_on(self):
         self.expire()
-        slow = self.begin("cleanup", "--files-per-second", "1000")
+        slow = self.begin("cleanup", "--files-per-second", "200")
         done = run("check", *self.both, "-v")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, SEEN)

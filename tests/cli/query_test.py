@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 
 DAEMON = ""
-PATIENCE = 30  # seconds, for what happens by itself
+PATIENCE = 180  # seconds, for what happens by itself
 
 
 # The variables of the plan for search and sync, by who reads them, with its values.
@@ -79,7 +79,7 @@ class Search(unittest.TestCase):
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[role]}{path}", data=body,
                                          method=method, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=180) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -74,7 +74,7 @@ class Locks(unittest.TestCase):
 
     def test_a_rebuild_in_the_middle_of_a_check_takes_its_turn(self):
         self.assertEqual(run("rebuild", *self.both, "-q").returncode, 0)
-        slow = self.begin("check", "--data", "--files-per-second", "60")
+        slow = self.begin("check", "--data", "--files-per-second", "20")
         done = run("rebuild", *self.both, "-v")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, SEEN)

@@ -185,7 +185,7 @@ class Runs(Demo):
         self.assertEqual(events[-1][1]["status"], "succeeded")
         self.call("DELETE", "locks/manual_check", 404)
         child.send_signal(signal.SIGCONT)
-        self.assertNotEqual(child.wait(timeout=60), 0)  # it lost its lock
+        self.assertNotEqual(child.wait(timeout=180), 0)  # it lost its lock
 
 
 class LazyRefresh(Demo):
@@ -261,7 +261,7 @@ class LazyRefresh(Demo):
         self.index = sqlite3.connect(self.daemon.data / "se-01/index.db")
         self.addCleanup(self.index.close)
         reader = self.stop_in_the_middle(ids)
-        rebuild = self.rebuild("--files-per-second", "100")
+        rebuild = self.rebuild("--files-per-second", "10")
         # It has asked for the place, and waits.
         self.assertTrue(eventually(lambda: self.refreshing()["asked_to_yield"]))
         self.assertIsNone(rebuild.poll())
@@ -379,7 +379,7 @@ class Modes(Demo):
         with self.assertRaises(AssertionError):
             self.daemon.start()
         self.daemon.child.stdout.close()
-        self.assertNotEqual(self.daemon.child.wait(timeout=60), 0)
+        self.assertNotEqual(self.daemon.child.wait(timeout=180), 0)
         self.daemon.child = None
         self.assertIn("this is the index of element 'se-03', not of 'se-30'",
                       self.daemon.log.read_text())

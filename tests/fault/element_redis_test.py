@@ -24,7 +24,7 @@ DAEMON = ""
 REDIS = os.environ.get("ARTCACHE_TEST_REDIS", "")
 KEY, ALL = "artstore:storage-elements:se-01", "artstore:storage_elements"
 IDS = "artstore:storage_element_ids"
-PATIENCE = 60
+PATIENCE = 180
 
 
 def server(verb):
@@ -46,7 +46,7 @@ def until(look, what):
         if found:
             return found
         time.sleep(0.02)
-    raise AssertionError("not within a minute: " + what)
+    raise AssertionError(f"not within {PATIENCE} s: " + what)
 
 
 class Bench(unittest.TestCase):
@@ -92,7 +92,7 @@ class Bench(unittest.TestCase):
             headers["Authorization"] = "Bearer " + self.token
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[role]}{path}", data=body,
                                          method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=180) as answer:
             return answer.read().decode()
 
     def upload(self, name, role="se-01"):
@@ -116,17 +116,18 @@ class Discovery(Bench):
                          ("se-01", "edit", 100))
         self.assertEqual(found["api_url"], f"http://127.0.0.1:{self.ports['se-01']}")
         self.assertGreater(found["capacity_bytes"], 0)
-        self.assertIn(redis("TTL", KEY), ("2", "3"))
-        everyone = json.loads(redis("GET", ALL))
+        # Whoever announces it may be late on a busy machine, and is at it again before long.
+        until(lambda: redis("TTL", KEY) in ("2", "3"), "the time of the key")
+        everyone = json.loads(until(lambda: redis("GET", ALL), "all of them"))
         self.assertEqual((everyone["count"], everyone["storage_elements"][0]["element_id"]),
                          (1, "se-01"))
-        self.assertEqual(redis("KEYS", "artstore:storage-elements:*"), KEY)
+        until(lambda: redis("KEYS", "artstore:storage-elements:*") == KEY, "the only key")
         until(lambda: self.metric('storage_capacity_total_bytes{storage_element_id="se-01"'),
               "the gauges")
         until(lambda: self.metric('storage_redis_publish_total{storage_element_id="se-01",'
                                   'mode="edit",status="success"}'), "the counter")
         self.upload("one.txt")
-        until(lambda: self.found()["file_count"] == 1, "the new file in the key")
+        until(lambda: (self.found() or {}).get("file_count") == 1, "the new file in the key")
         self.stop()
         self.assertEqual(redis("EXISTS", KEY), "0")
         self.assertEqual(json.loads(redis("GET", ALL))["count"], 0)
@@ -164,7 +165,7 @@ class Discovery(Bench):
         other = json.dumps({"element_id": "se-77", "api_url": "http://127.0.0.1:9"})
         redis("SET", "artstore:storage-elements:se-77", other, "EX", "50")
         redis("SADD", IDS, "se-77")
-        until(lambda: json.loads(redis("GET", ALL))["count"] == 2, "both among all")
+        until(lambda: json.loads(redis("GET", ALL) or "{}").get("count") == 2, "both among all")
         self.assertGreater(int(redis("TTL", ALL)), 10)
 
     def test_redis_may_be_away_and_empty(self):

@@ -102,7 +102,7 @@ class Query:
         if self.child is None:
             return
         getattr(self.child, how)()
-        self.child.wait(timeout=60)
+        self.child.wait(timeout=180)
         self.child.stdout.close()
         self.child = None
 

@@ -142,12 +142,12 @@ class RealServers(unittest.TestCase):
     def sql(self, name, statement, **env):
         env = {**self.services[name]["env"], **env}
         return subprocess.run([PSQL, "-X", "-At", "-c", statement], env={**os.environ, **env},
-                              text=True, capture_output=True, timeout=20)
+                              text=True, capture_output=True, timeout=120)
 
     def redis(self, name, *arguments):
         return subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p",
                                str(self.services[name]["port"]), *arguments],
-                              text=True, capture_output=True, timeout=20)
+                              text=True, capture_output=True, timeout=120)
 
     def s3(self, name, method, key, body=b"", headers=None, **other):
         service = {**self.services[name], **other}
@@ -229,7 +229,7 @@ class RealServers(unittest.TestCase):
                 client.recv(10)
             self.assertIn("stopped", self.bench.on("status").stdout)
             self.bench.on("kill", "redis", "--signal", "CONT")
-            client.settimeout(5)
+            client.settimeout(60)
             self.assertEqual(client.recv(10), b"+PONG\r\n")
 
     def test_status_hides_passwords(self):
@@ -271,9 +271,9 @@ class Ends(ServicesCase):
         self.bench.on("up", "--owner", str(owner.pid), "postgres", "redis")
         servers = everything_of(self.bench.state())
         owner.send_signal(signal.SIGKILL)  # not reaped yet: a zombie has ended too
-        self.assertTrue(eventually(lambda: not self.bench.folders(), 10))
+        self.assertTrue(eventually(lambda: not self.bench.folders(), 60))
         self.assertFalse(any(process.is_running(*one) for one in servers))
-        self.assertTrue(eventually(lambda: not os.path.exists(self.bench.state_file), 1))
+        self.assertTrue(eventually(lambda: not os.path.exists(self.bench.state_file), 60))
 
     def test_the_owner_is_the_caller_of_up(self):
         line = " ".join([*PROGRAM, "up", "--state", self.bench.state_file, "redis"])
@@ -284,7 +284,7 @@ class Ends(ServicesCase):
         self.assertIn("redis", caller.stdout.readline())
         caller.kill()
         caller.wait()
-        self.assertTrue(eventually(lambda: not self.bench.folders(), 10))
+        self.assertTrue(eventually(lambda: not self.bench.folders(), 60))
 
     def test_servers_end_with_a_killed_supervisor_and_reap_cleans_up(self):
         state = self.bench.up("postgres", "redis")
@@ -321,11 +321,11 @@ class Ends(ServicesCase):
     def test_an_interrupted_start_leaves_nothing(self):
         starting = subprocess.Popen([*PROGRAM, "up", "--state", self.bench.state_file, "postgres"],
                                     env=self.bench.env, stderr=subprocess.DEVNULL)
-        self.assertTrue(eventually(self.bench.folders, 10))
+        self.assertTrue(eventually(self.bench.folders, 60))
         starting.send_signal(signal.SIGKILL)
         starting.wait()
-        self.assertTrue(eventually(lambda: not self.bench.folders(), 10))
-        self.assertTrue(eventually(lambda: not os.path.exists(self.bench.state_file), 1))
+        self.assertTrue(eventually(lambda: not self.bench.folders(), 60))
+        self.assertTrue(eventually(lambda: not os.path.exists(self.bench.state_file), 60))
 
 
 class BadInput(ServicesCase):
@@ -362,7 +362,7 @@ class BadInput(ServicesCase):
         os.chmod(root, 0o755)
         service = catalog.SERVICES[name](name, root, ports, None, lambda: None)
         try:
-            await asyncio.wait_for(service.start(), 30)
+            await asyncio.wait_for(service.start(), 180)
             self.assertNotEqual(service.port, busy)
         finally:
             await service.stop()

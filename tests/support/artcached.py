@@ -8,11 +8,18 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "services"))
+
+from artcache_services.ports import Ports  # noqa: E402
+
+# For a server that is to come back at the same one: nobody else is given it meanwhile.
+free_port = Ports().choose
 ACCOUNT = {"client_id": "admin-service", "client_secret": "Test-Password123"}
 
 
@@ -49,7 +56,7 @@ class Artcached:
             return 0
         self.child.send_signal(how)
         try:
-            return self.child.wait(timeout=60)
+            return self.child.wait(timeout=180)
         finally:
             if self.child.returncode is None:
                 self.child.kill()
@@ -110,7 +117,7 @@ def form(name, content, **fields):
     return b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={line}"}
 
 
-def elements_in_view(ingester, seconds=10):
+def elements_in_view(ingester, seconds=30):
     """How many storage elements the ingester at that address sees alive. Which one takes a file is
     certain from when it sees all of them: while one starts, the next is right."""
     try:

@@ -4,7 +4,6 @@
 import http.client
 import json
 import pathlib
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -24,12 +23,6 @@ def form(name, size_or_bytes, before=(), after=()):
     head = fields(before) + (f'--{LINE}\r\nContent-Disposition: form-data; name="file"; '
                              f'filename="{name}"\r\nContent-Type: text/plain\r\n\r\n').encode()
     return head, size_or_bytes, b"\r\n" + fields(after) + f"--{LINE}--\r\n".encode()
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Stand(unittest.TestCase):
@@ -99,7 +92,7 @@ class Stand(unittest.TestCase):
         token = self.token() if token is None else token
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[role], timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[role], timeout=180)
         try:
             connection.request(method, path, body=body, headers=headers, encode_chunked=chunked)
             answer = connection.getresponse()

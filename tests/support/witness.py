@@ -32,6 +32,7 @@ class Witness:
     - with another number of files than the element had at that position.
     """
     VOUCHES = 12  # FollowSettings::patience and kAnswerMost, and some time on the way
+    SAYS_SO = 15  # seconds that may lie between a commit and the word of it, on a busy machine
 
     def __init__(self, demo, followers, element="se-01", fresh=False):
         self.demo, self.followers, self.element = demo, followers, element
@@ -84,9 +85,12 @@ class Witness:
             return
         position = status["position"]
         total = self.files_at(ask, position)
-        if total is not None and total not in self.counts_at(position, total):
+        end = began + self.SAYS_SO
+        while total is not None and total not in self.counts_at(position, total):
             # It has committed a change and is about to say so, or else has not told the truth.
-            time.sleep(3)
+            if time.monotonic() > end:
+                break
+            time.sleep(0.2)
             total = self.files_at(ask, position)
         self.claims.append((began, name, position, total))
 

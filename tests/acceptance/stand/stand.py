@@ -20,7 +20,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ from urllib.parse import quote, urlsplit
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 
-from artcached import elements_in_view, eventually  # noqa: E402
+from artcached import elements_in_view, eventually, free_port  # noqa: E402
 
 SERVICES = pathlib.Path(__file__).resolve().parents[2] / "services/services"
 SERVERS = ("postgres-nofsync", "redis", "radosgw")
@@ -45,12 +44,6 @@ ELEMENTS = {
 CONTAINERS = {"admin": "admin-module", "se-01": "storage-element-01",
               "se-02": "storage-element-02", "se-03": "storage-element-03",
               "ingester": "ingester-module", "query": "query-module"}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def toml(value):
@@ -150,13 +143,13 @@ class Stand:
         self.wait_in_view()
         self.write_state()
 
-    def wait_in_view(self, seconds=60):
+    def wait_in_view(self, seconds=180):
         """Until the ingester sees every element: from then on it is certain which takes a file."""
         if not eventually(lambda: elements_in_view(self.address("ingester")) == len(ELEMENTS),
                           seconds):
             raise RuntimeError(f"not every element is seen: {self.last_words('ingester')}")
 
-    def wait_ready(self, name, seconds=60):
+    def wait_ready(self, name, seconds=180):
         end = time.monotonic() + seconds
         while True:
             if self.is_ready(name):
@@ -169,7 +162,7 @@ class Stand:
 
     def is_ready(self, name):
         try:
-            with urllib.request.urlopen(self.address(name) + "/health/ready", timeout=5) as answer:
+            with urllib.request.urlopen(self.address(name) + "/health/ready", timeout=30) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
@@ -180,7 +173,7 @@ class Stand:
                  if path.exists()]
         return "\n".join(texts)
 
-    def stop(self, name, how=signal.SIGTERM, seconds=60):
+    def stop(self, name, how=signal.SIGTERM, seconds=180):
         child = self.children.pop(name, None)
         if child is None or child.poll() is not None:
             return
@@ -241,7 +234,7 @@ def command_status(folder, _):
     state = load(folder)
     for name, port in state["ports"].items():
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=30):
                 told = "ready"
         except urllib.error.HTTPError as error:
             told = f"answers {error.code}"
@@ -266,7 +259,7 @@ def command_down(folder, _):
         except ProcessLookupError:
             print(f"{name} was not running")
             continue
-        if not eventually(lambda pid=pid: not is_running(pid), 60):
+        if not eventually(lambda pid=pid: not is_running(pid), 180):
             raise RuntimeError(f"{name}, process {pid}, does not end")
     servers = pathlib.Path(folder) / "servers.json"
     if servers.exists():

@@ -178,8 +178,8 @@ def _add_starting(top: _Parser, commands) -> None:
                      help="stop when this process ends (default: the caller; 1: only by down)")
     one.add_argument("--port", type=_port, action="append", default=[], metavar="NAME=N",
                      help="a given port instead of a free one")
-    one.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS",
-                     help="how long one server may take to start (60)")
+    one.add_argument("--timeout", type=_seconds, default=180, metavar="SECONDS",
+                     help="how long one server may take to start (180)")
     one.add_argument("--logs", metavar="DIR", help="copy the servers' logs there at the end")
     one.add_argument("--allow-missing", action="store_true",
                      help="start those this machine has and note why the others are missing; "

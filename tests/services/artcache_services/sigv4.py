@@ -13,7 +13,7 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 
 def request(s3: Dict[str, str], method: str, path: str, body: bytes = b"",
-            extra: Dict[str, str] = None, timeout: float = 10,
+            extra: Dict[str, str] = None, timeout: float = 60,
             query: Dict[str, str] = None) -> Tuple[int, bytes]:
     """s3 holds endpoint, access_key, secret_key and region; path and query are not encoded yet."""
     host = urlsplit(s3["endpoint"]).netloc
