@@ -168,7 +168,7 @@ class RealServers(unittest.TestCase):
         self.assertIn("password authentication failed", done.stderr)
 
     def test_postgres_has_its_databases_and_may_make_more(self):
-        for database in ("artstore", "artstore_admin", "artstore_query"):
+        for database in ("artstore", "artstore_admin", "artstore_ingester", "artstore_query"):
             done = self.sql("postgres-nofsync", "create table t(a int)", PGDATABASE=database)
             self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.sql("postgres-nofsync", "create database more").returncode, 0)

@@ -13,7 +13,7 @@ from .errors import ServiceError
 from .service import CLOCK_LIBRARY, Service
 
 _PASSWORD = "secret"
-_DATABASES = ("artstore", "artstore_admin", "artstore_query")
+_DATABASES = ("artstore", "artstore_admin", "artstore_ingester", "artstore_query")
 _STALE = ("lock file", "pre-existing shared memory block")
 
 

@@ -6,7 +6,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -19,10 +18,8 @@
 #include "auth/jwt.hpp"
 #include "common/json_object.hpp"
 #include "roles/admin/admin.hpp"
-#if ARTCACHE_WITH_POSTGRES
-#include "sql/postgres/connection.hpp"
-#endif
 #include "run_route.hpp"
+#include "server_database.hpp"
 #include "support/fake_clock.hpp"
 #include "support/kept_log.hpp"
 #include "support/passing_log.hpp"
@@ -77,27 +74,12 @@ inline Options quick_options() {
   return out;
 }
 
-/// The database of a server where ARTCACHE_TEST_ADMIN names the variable with its address: that of
-/// the admin, emptied. Nothing where there is none.
+/// That of the admin, emptied.
 inline std::optional<std::string> server_database() {
-#if ARTCACHE_WITH_POSTGRES
-  const char* const name = std::getenv("ARTCACHE_TEST_ADMIN");
-  if (name == nullptr) return std::nullopt;
-  const char* const address = std::getenv(name);
-  REQUIRE_MESSAGE(address != nullptr, name);
-  const std::string url = std::string(address) + "_admin";
-  const auto options = must(sql::postgres_options(must(Url::parse(url)), {}));
-  const Call call;
-  const auto connection = must(sql::open_postgres(options, call));
-  connection->set_call(&call);
-  must(
-      connection->execute("DROP TABLE IF EXISTS service_accounts, admin_users, jwt_keys, "
-                          "storage_elements, audit_log, files, file_cleanup_queue, "
-                          "file_registry_sync, file_registry_dead_letters, artcache_schema"));
-  return url;
-#else
-  return std::nullopt;
-#endif
+  return test::server_database(
+      "admin",
+      "service_accounts, admin_users, jwt_keys, storage_elements, audit_log, files, "
+      "file_cleanup_queue, file_registry_sync, file_registry_dead_letters");
 }
 
 /// Something else happens when somebody looks at it the next time.

@@ -8,6 +8,7 @@
 
 #include "roles/ingester/schema.hpp"
 #include "roles/ingester/tables.hpp"
+#include "server_database.hpp"
 #include "support/fake_clock.hpp"
 #include "support/sample_entry.hpp"
 #include "support/temp_dir.hpp"
@@ -24,8 +25,9 @@ constexpr std::array kNames{"running", "young", "done", "failed", "pending", "pe
 
 struct Tables {
   Tables() {
-    database = must(db::Database::open("sqlite://" + (folder / "ingester.db"), "ingester", migrate,
-                                       Deps{.clock = &clock}, {}));
+    const auto server = test::server_database("ingester", "ingester_finalizes, ingester_cleanups");
+    database = must(db::Database::open(server.value_or("sqlite://" + (folder / "ingester.db")),
+                                       "ingester", migrate, Deps{.clock = &clock}, {}));
   }
   void add(const std::string& id, std::uint64_t file, FinalizeStatus status, hours age) {
     Finalize one{.id = id, .file = test::sample_id(file), .source = "se-01", .target = "se-03"};
@@ -52,7 +54,7 @@ struct Tables {
   std::unique_ptr<db::Database> database;
 };
 
-TEST_SUITE_BEGIN("ingester");
+TEST_SUITE_BEGIN("ingester tables");
 
 TEST_CASE("What ended long ago is forgotten, but of a file that is still to be removed somewhere") {
   constexpr hours kOld(24 * 31);

@@ -7,7 +7,6 @@
 
 #include <artcache/backends.hpp>
 #include <artcache/follower.hpp>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,9 +16,7 @@
 #include "common/replica_sink.hpp"
 #include "roles/query/schema.hpp"
 #include "roles/query/tables.hpp"
-#if ARTCACHE_WITH_POSTGRES
-#include "sql/postgres/connection.hpp"
-#endif
+#include "server_database.hpp"
 #include "support/fake_clock.hpp"
 #include "support/sample_entry.hpp"
 #include "support/temp_dir.hpp"
@@ -33,27 +30,10 @@ inline void must(const Result<void>& result) {
   if (!result) FAIL(to_string(result.error()));
 }
 
-/// The database of a server where ARTCACHE_TEST_QUERY names the variable with its address: that of
-/// the query role, emptied and then prepared by `sql`. Nothing where there is none.
+/// That of the query role, emptied and then prepared by `sql`.
 inline std::optional<std::string> server_database(std::string_view sql = {}) {
-#if ARTCACHE_WITH_POSTGRES
-  const char* const name = std::getenv("ARTCACHE_TEST_QUERY");
-  if (name == nullptr) return std::nullopt;
-  const char* const address = std::getenv(name);
-  REQUIRE_MESSAGE(address != nullptr, name);
-  const std::string url = std::string(address) + "_query";
-  const auto options = must(sql::postgres_options(must(Url::parse(url)), {}));
-  const Call call;
-  const auto connection = must(sql::open_postgres(options, call));
-  connection->set_call(&call);
-  must(
-      connection->execute("DROP TABLE IF EXISTS file_metadata_cache, file_metadata_sync, "
-                          "file_metadata_dead_letters, artcache_schema"));
-  if (!sql.empty()) must(connection->execute(sql));
-  return url;
-#else
-  return std::nullopt;
-#endif
+  return test::server_database(
+      "query", "file_metadata_cache, file_metadata_sync, file_metadata_dead_letters", sql);
 }
 
 /// An index of an element, and what is written to it.
