@@ -279,7 +279,7 @@ TEST_SUITE("ingester elements") {
         [](const test::HttpRequest&) { return http_answer(200, info("se-01", "rw")); });
     ScriptedHttp two([](const test::HttpRequest&) { return http_answer(503); });
     web::HttpClient http({});
-    Elements elements({}, {naming({one.origin(), two.origin()})}, http, {});
+    Elements elements({.poll_most = 1h}, {naming({one.origin(), two.origin()})}, http, {});
     elements.refresh({});
     CHECK(elements.now().size() == 1);
     CHECK_FALSE(elements.complete());

@@ -19,7 +19,7 @@ Reply echo(Request& request) {
   return Response{.body = request.path + ":" + *body};
 }
 
-/// Echoes, and takes bodies of 1,000 bytes; impatient.
+/// Echoes, and takes bodies of 1,000 bytes.
 class Echo {
  public:
   Echo() : site_("echo") {
@@ -27,13 +27,17 @@ class Echo {
     REQUIRE(site_.add({.pattern = "/files/{id}", .handler = echo}));
     REQUIRE(site_.add(
         {.method = Method::post, .pattern = "/echo", .handler = echo, .body_most = 1000}));
-    site_.limits.header_timeout = 300ms;
-    site_.limits.body_timeout = 300ms;
   }
   Site& site() { return site_; }
 
  private:
   Site site_;
+};
+
+/// Waits for nobody, and therefore is asked only by who is to be cut off.
+class ImpatientEcho : public Echo {
+ public:
+  ImpatientEcho() { site().limits.header_timeout = site().limits.body_timeout = 300ms; }
 };
 
 /// The status of the answer; and that the server still serves afterwards.
@@ -42,6 +46,15 @@ int status_of(const Serving& serving, const std::string& bytes) {
   const auto answer = client.ask(bytes);
   if (answer.status >= 400) CHECK(answer.body.find("\"detail\"") != std::string::npos);
   CHECK(serving.client().ask(get("/echo")).status == 200);
+  return answer.status;
+}
+
+int impatient_status_of(const std::string& bytes) {
+  ImpatientEcho echo_site;
+  const Serving serving(echo_site.site());
+  auto client = serving.client();
+  const auto answer = client.ask(bytes);
+  CHECK(answer.body.find("\"detail\"") != std::string::npos);
   return answer.status;
 }
 
@@ -85,7 +98,7 @@ TEST_SUITE("http bad input") {
       CHECK(status_of(serving, start + chunks) == 400);
     }
     // A line that ends in LF alone does not end: the rest of it never comes.
-    CHECK(status_of(serving, start + "3\nabc\n0\n\n") == 408);
+    CHECK(impatient_status_of(start + "3\nabc\n0\n\n") == 408);
     CHECK(serving.client().ask(start + "3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: t\r\n\r\n").body ==
           "/echo:abcde");
   }
@@ -135,13 +148,14 @@ TEST_SUITE("http bad input") {
   }
 
   TEST_CASE("a header that arrives byte by byte is cut off with 408") {
-    Echo echo_site;
+    ImpatientEcho echo_site;
     const Serving serving(echo_site.site());
     auto client = serving.client();
     std::string trickle = get("/echo", "X-Slow: " + std::string(10'000, 'x') + "\r\n");
     // Each byte on its own: with or without a pause between them the end never comes.
     trickle.resize(40);
-    for (const char c : trickle) REQUIRE(client.send({&c, 1}));
+    for (const char c : trickle)
+      if (!client.send({&c, 1})) break;  // cut off before that already
     CHECK(client.receive().status == 408);
     CHECK(client.ended());
   }
@@ -149,7 +163,7 @@ TEST_SUITE("http bad input") {
   TEST_CASE("a body that stops arriving gets 408, one that is too long 413") {
     Echo echo_site;
     const Serving serving(echo_site.site());
-    CHECK(status_of(serving, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc") ==
+    CHECK(impatient_status_of("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc") ==
           408);
     CHECK(status_of(serving, post("/echo", std::string(1001, 'x'))) == 413);
     CHECK(status_of(serving, post("/echo", std::string(1000, 'x'))) == 200);

@@ -128,13 +128,13 @@ TEST_SUITE("http slow") {
                               return size_of(request);
                             },
                             .body_most = kSize}));
-    sizes.site.limits.body_timeout = 1s;
-    sizes.site.limits.first_byte_timeout = 1s;
+    sizes.site.limits.body_timeout = 5s;  // longer than a busy machine keeps the client waiting
+    sizes.site.limits.first_byte_timeout = 5s;
     sizes.site.limits.body_rate = 1'000'000;
     const Serving serving(sizes.site);
     auto client = serving.client();
     std::thread sender([&] { client.send(head("/later", kSize) + std::string(kSize, 'x')); });
-    std::this_thread::sleep_for(3s);  // several times what the client may take
+    std::this_thread::sleep_for(8s);  // well beyond what the client may take
     go_on.release();
     sender.join();
     const auto answer = client.receive();

@@ -250,7 +250,7 @@ TEST_SUITE("web client") {
     ScriptedHttp server([](const test::HttpRequest&) {
       return HttpAnswer{"", HttpAnswer::Then::hang};
     });
-    HttpClient client({.stall = 50ms});
+    HttpClient client({.stall = 1s});
     const auto reply = client.send({.method = "POST", .url = server.origin(), .body = "x"}, {});
     REQUIRE_FALSE(reply);
     CHECK(reply.error().code == Errc::unavailable);
