@@ -99,18 +99,22 @@ bool is_needed(const BodyShape& body) {
 
 void append_parameters(JsonWriter& json, const Route& route) {
   const auto names = names_in(route.pattern);
-  if (names.empty() && route.query.empty()) return;
+  if (names.empty() && route.query.empty() && route.headers.empty()) return;
   json.key("parameters").begin_array();
   for (const std::string_view name : names) {
     json.begin_object().member("name", name).member("in", "path").member("required", true);
     json.key("schema").begin_object().member("type", "string").end_object().end_object();
   }
-  for (const QueryField& field : route.query) {
-    json.begin_object().member("name", field.name).member("in", "query").member("required", false);
-    json.member("description", field.meaning);
-    append_type(json.key("schema"), field.type);
-    json.end_object();
-  }
+  const auto append = [&](std::span<const QueryField> fields, std::string_view in) {
+    for (const QueryField& field : fields) {
+      json.begin_object().member("name", field.name).member("in", in).member("required", false);
+      json.member("description", field.meaning);
+      append_type(json.key("schema"), field.type);
+      json.end_object();
+    }
+  };
+  append(route.query, "query");
+  append(route.headers, "header");
   json.end_array();
 }
 
@@ -132,6 +136,10 @@ void append_refusal(JsonWriter& json, std::string_view status, std::string_view 
   json.end_object().end_object().end_object().end_object();
 }
 
+bool tells_header(const Route& route, std::string_view name) {
+  return std::ranges::find(route.headers, name, &QueryField::name) != route.headers.end();
+}
+
 void append_responses(JsonWriter& json, const Route& route) {
   json.key("responses").begin_object();
   json.key("2XX").begin_object().member("description", route.summary).end_object();
@@ -140,7 +148,13 @@ void append_responses(JsonWriter& json, const Route& route) {
     append_refusal(json, "403", "A token without the role that this needs");
   }
   if (!names_in(route.pattern).empty()) append_refusal(json, "404", "There is no such thing");
+  if (tells_header(route, "If-None-Match"))
+    json.key("304").begin_object().member("description", "The client has it already").end_object();
+  if (tells_header(route, "If-Match"))
+    append_refusal(json, "412", "It is not as the condition says");
   if (takes_body(route)) append_refusal(json, "413", "A body that is longer than allowed");
+  if (tells_header(route, "Range"))
+    append_refusal(json, "416", "A range that begins behind the end");
   if (takes_body(route) || !route.query.empty())
     append_refusal(json, "422", "A body or parameter that is not what it must be");
   append_refusal(json, "default", "What else went wrong");

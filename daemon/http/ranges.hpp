@@ -2,6 +2,7 @@
 // Conditions and ranges of a download (RFC 9110), and the name that it is given.
 #pragma once
 
+#include <array>
 #include <artcache/timestamp.hpp>
 #include <cstdint>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include "http/message.hpp"
+#include "http/query_fields.hpp"
 
 namespace artcache::http {
 
@@ -34,6 +36,18 @@ struct Selection {
 /// Heeds If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since, Range and If-Range. A
 /// Range that cannot be read, or asks for several pieces, is ignored, as servers may.
 Selection select(const Headers& headers, const Representation& there);
+
+/// Those of them that a change heeds, for Route::headers.
+inline constexpr std::array kChangeConditions{
+    QueryField{"If-Match", "string", "ETags: refused unless one of them is that of this moment"},
+    QueryField{"If-Unmodified-Since", "string", "refused when it was changed since"}};
+/// Those that a download heeds.
+inline constexpr auto kDownloadHeaders = joined(
+    kChangeConditions,
+    std::array{QueryField{"If-None-Match", "string", "ETags: sent unless one of them is its own"},
+               QueryField{"If-Modified-Since", "string", "sent when it was changed since"},
+               QueryField{"Range", "string", "bytes=0-99: only these"},
+               QueryField{"If-Range", "string", "ETag or date: the whole unless it is still so"}});
 
 /// `bytes 0-99/1000`; `bytes */1000` for Kind::beyond.
 std::string content_range(const Selection& selection, std::uint64_t size);

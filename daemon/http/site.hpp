@@ -34,7 +34,7 @@ using LateHandler = std::function<void(const Request&, Answer)>;
 /// body is read and before anything is told about what exists. Runs on the I/O thread.
 using Guard = std::function<std::optional<Problem>(Request&)>;
 
-/// A field of a query, for the OpenAPI document. The handler reads it.
+/// A field of a query, or of a header, for the OpenAPI document. The handler reads it.
 struct QueryField {
   std::string_view name, type, meaning;  ///< type: "string", "number", …
 };
@@ -81,7 +81,8 @@ struct Route {
   /// Up to kReadWhole the body is there before the handler is called.
   std::uint64_t body_most = 1024 * 1024;
   std::string summary = {};  ///< one line for people: the OpenAPI document and --routes
-  std::span<const QueryField> query = {};  ///< of a lasting array: those that need a word
+  std::span<const QueryField> query = {};    ///< of a lasting array: those that need a word
+  std::span<const QueryField> headers = {};  ///< likewise: conditions and ranges
   BodyShape body = {};
 };
 

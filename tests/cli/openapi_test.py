@@ -205,6 +205,43 @@ class OpenApi(unittest.TestCase):
                 ("query", "/api/v1/files/search", {"query", "sort_by", "tags", "min_position"})):
             self.assertLessEqual(names, told[role, path])
 
+    def test_conditions_and_ranges_that_are_told_are_heeded(self):
+        file_id = self.daemon.upload("told.txt", b"told")["file_id"]
+        download = f"/api/v1/files/{file_id}/download"
+        self.assertTrue(eventually(lambda: self.daemon.ask("GET", "query", download)[0] == 200))
+        _, now, _ = self.daemon.ask("GET", "se-01", download)
+        before = "Thu, 01 Jan 1970 00:00:00 GMT"
+        asked = {"If-Match": ({"If-Match": '"another"'}, 412),
+                 "If-Unmodified-Since": ({"If-Unmodified-Since": before}, 412),
+                 "If-None-Match": ({"If-None-Match": now["ETag"]}, 304),
+                 "If-Modified-Since": ({"If-Modified-Since": now["Last-Modified"]}, 304),
+                 "Range": ({"Range": "bytes=9-"}, 416),
+                 "If-Range": ({"Range": "bytes=9-", "If-Range": '"another"'}, 200)}
+        heeded = set()
+        for role, path, method, operation in self.operations():
+            fields = [one for one in operation.get("parameters", []) if one["in"] == "header"]
+            if role in {"se-02", "se-03"}:
+                continue
+            for field in fields:
+                self.assertTrue(field["description"])
+                heeded.add((role, method, path, field["name"]))
+                headers, status = asked[field["name"]]
+                with self.subTest(role=role, path=path, method=method, name=field["name"]):
+                    target = path.replace("{id}", file_id)
+                    body = {"description": "other"} if method == "PATCH" else None
+                    self.assertEqual(self.daemon.ask(method, role, target, headers=headers,
+                                                     json_body=body)[0], status)
+                    self.assertTrue({str(status), f"{status // 100}XX"} &
+                                    set(operation["responses"]))
+        change, both = ("If-Match", "If-Unmodified-Since"), tuple(asked)
+        self.assertEqual(heeded, {(role, method, path, name) for role, method, path, names in (
+            ("se-01", "PATCH", "/api/v1/files/{id}", change),
+            ("se-01", "DELETE", "/api/v1/files/{id}", change),
+            ("se-01", "DELETE", "/api/v1/gc/{id}", change),
+            ("se-01", "GET", "/api/v1/files/{id}/download", both),
+            ("query", "GET", "/api/v1/files/{id}/download", both),
+            ("query", "GET", "/api/download/{id}", both)) for name in names})
+
     def test_an_answer_about_what_is_not_there_is_one_of_those_told(self):
         for role, path, method, operation in self.operations():
             if method != "GET" or "{" not in path:

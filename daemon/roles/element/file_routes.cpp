@@ -365,6 +365,13 @@ http::Handler of_file(Element& element, OfFile handler) {
   };
 }
 
+auth::Rule collectors() {
+  return {.callers = auth::Callers::service_accounts,
+          .roles = {"operator", "admin"},
+          .denial =
+              "Service account access required. Only service accounts can perform GC operations."};
+}
+
 }  // namespace
 
 Result<void> add_file_routes(Element& element, http::Site& site) {
@@ -374,11 +381,6 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
   const auth::Rule any;
   const auth::Rule removers{.roles = {"operator", "admin"},
                             .denial = "Operator or admin access required"};
-  const auth::Rule collectors{
-      .callers = auth::Callers::service_accounts,
-      .roles = {"operator", "admin"},
-      .denial =
-          "Service account access required. Only service accounts can perform GC operations."};
   const auto lists = [&element](Reply (*handler)(Element&, Request&)) {
     return bounded(element,
                    [&element, handler](Request& request) { return handler(element, request); });
@@ -413,7 +415,8 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
         .pattern = one + "/download",
         .handler = bounded(element, of_file(element, download)),
         .summary = "Its bytes, or a range of them",
-        .query = kDownloadFields},
+        .query = kDownloadFields,
+        .headers = http::kDownloadHeaders},
        any},
       {{.method = Method::patch,
         .pattern = one,
@@ -421,12 +424,14 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
         .summary =
             "Changes description, version, metadata, tags, retention; with If-Match only of a "
             "file that has this ETag",
+        .headers = http::kChangeConditions,
         .body = {http::BodyShape::Media::json, kChangesBody}},
        auth::writers()},
       {{.method = Method::del,
         .pattern = one,
         .handler = positioned(element, of_file(element, remove)),
-        .summary = "Removes a file; with If-Match only one that has this ETag"},
+        .summary = "Removes a file; with If-Match only one that has this ETag",
+        .headers = http::kChangeConditions},
        removers},
       {{.method = Method::del,
         .pattern = "/api/v1/gc/{id}",
@@ -434,13 +439,14 @@ Result<void> add_file_routes(Element& element, http::Site& site) {
         .summary =
             "Removes a file that the registry has let go of; with If-Match only one that has "
             "this ETag",
+        .headers = http::kChangeConditions,
         .body = {http::BodyShape::Media::json, kCollectBody}},
-       collectors},
+       collectors()},
       {{.method = Method::get,
         .pattern = "/api/v1/gc/{id}/exists",
         .handler = of_file(element, exists),
         .summary = "Whether a file is there"},
-       collectors},
+       collectors()},
   };
   for (const auto& [route, rule] : routes)
     if (auto added = add(route, rule); !added) return added;

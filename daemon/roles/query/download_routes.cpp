@@ -7,6 +7,7 @@
 
 #include "common/json_read.hpp"
 #include "common/read_bounds.hpp"
+#include "http/ranges.hpp"
 #include "roles/query/query.hpp"
 
 namespace artcache::query {
@@ -18,8 +19,6 @@ using http::Reply;
 using http::Request;
 
 // What the client says to the element, and what the element says to the client.
-constexpr std::array<std::string_view, 6> kAsked{
-    "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"};
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kAnswered{
     {{"etag", "ETag"},
      {"last-modified", "Last-Modified"},
@@ -107,8 +106,9 @@ Result<Stream> ask(Parts& parts, const std::string& url, const Request& request)
     wanted.headers.emplace_back("X-Request-ID", request.call.request_id);
     // As it is stored, so that ranges and lengths mean the same here and there.
     wanted.headers.emplace_back("Accept-Encoding", "identity");
-    for (const std::string_view name : kAsked)
-      if (const auto value = request.headers.find(name)) wanted.headers.emplace_back(name, *value);
+    for (const http::QueryField& asked : http::kDownloadHeaders)
+      if (const auto value = request.headers.find(asked.name))
+        wanted.headers.emplace_back(asked.name, *value);
     auto stream = parts.http->open(wanted, call);
     if (!stream || (*stream)->head().status != 401 || last) return stream;
     parts.reject_token(token);
@@ -197,7 +197,8 @@ Result<void> add_download_routes(http::Site& site, Parts& parts) {
          .pattern = pattern,
          .handler = bounded(parts, [&parts](Request& request) { return download(parts, request); }),
          .summary = "The bytes of a file, or a range of them",
-         .query = kDownloadFields},
+         .query = kDownloadFields,
+         .headers = http::kDownloadHeaders},
         {})));
   return {};
 }
