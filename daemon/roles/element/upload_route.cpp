@@ -216,24 +216,16 @@ http::Response created(const Element& element, const IndexedEntry& row) {
 }
 
 /// What can be said without the body; a client that waits with it sends none.
-std::optional<Problem> refuse_early(const Element& element, ElementMode mode,
-                                    const Request& request) {
-  if (!may_write_files(mode))
-    return Problem{
-        .status = 400,
-        .detail = "File upload not allowed in " + std::string(to_string(mode)) + " mode"};
-  const auto length = request.body->length();
-  if (length && *length > element.settings().upload_most + kFormMost)
-    return Problem{
-        .status = 413,
-        .detail = "A file may have " + std::to_string(element.settings().upload_most) + " bytes"};
-  return std::nullopt;
+std::optional<Problem> refuse_early(ElementMode mode) {
+  if (may_write_files(mode)) return std::nullopt;
+  return Problem{.status = 400,
+                 .detail = "File upload not allowed in " + std::string(to_string(mode)) + " mode"};
 }
 
 Reply upload(Element& element, Request& request) {
   const auto services = element.services();
   FileWork work(element, services->mode, FileWork::Kind::upload);
-  if (auto problem = refuse_early(element, services->mode, request)) return std::move(*problem);
+  if (auto problem = refuse_early(services->mode)) return std::move(*problem);
   const auto missing = unprocessable("body", "file", "Field required", "missing");
   const auto type = request.headers.find("Content-Type");
   if (!type || !type->starts_with("multipart/form-data")) return missing;
