@@ -3,13 +3,9 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
-#include <stop_token>
+#include <memory>
 #include <thread>
-#include <utility>
-
-#include "util/mutex.hpp"
 
 namespace artcache::auth {
 
@@ -17,33 +13,29 @@ namespace artcache::auth {
 class KeyWatch {
  public:
   using Time = std::chrono::milliseconds;
-  /// `read` may hang, with the file system that the keys are on, and must not throw.
-  explicit KeyWatch(std::function<void()> read, Time every = Time(10'000))
-      : read_(std::move(read)), every_(every) {}
-  /// Waits for a read that is under way.
+  /// Makes use of what was read. Never called while the KeyWatch ends, nor behind its end.
+  using Take = std::function<void()>;
+  /// May hang, with the file system that the keys are on, and goes on then when the KeyWatch has
+  /// ended: it needs nothing that could be gone by then.
+  using Read = std::function<Take()>;
+
+  /// Neither of the two may throw or call this.
+  explicit KeyWatch(Read read, Time every = Time(10'000));
+  /// Waits for a read that is under way, but a second at most, and for none that hangs.
   ~KeyWatch();
   KeyWatch(const KeyWatch&) = delete;
   KeyWatch& operator=(const KeyWatch&) = delete;
 
   /// Begins to read every so often. Once; before that nothing is read.
   void start();
-  /// Has them read and waits for the end of it, for `patience` at most; not at all while a read
-  /// goes on that somebody has waited for in vain.
-  void read_now(Time patience);
+  /// Has them read and waits until that is taken, for `patience` at most; not at all while a read
+  /// goes on that somebody has waited for in vain. Whether it was.
+  [[nodiscard]] bool read_now(Time patience);
 
  private:
-  void run(const std::stop_token& stop);
-
-  const std::function<void()> read_;
-  const Time every_;
-  util::Mutex mutex_;
-  util::CondVar changed_;
-  // Reads are numbered from 1.
-  std::uint64_t wanted_ ARTCACHE_GUARDED_BY(mutex_) = 0;
-  std::uint64_t begun_ ARTCACHE_GUARDED_BY(mutex_) = 0;
-  std::uint64_t ended_ ARTCACHE_GUARDED_BY(mutex_) = 0;
-  bool hangs_ ARTCACHE_GUARDED_BY(mutex_) = false;
-  std::jthread thread_;
+  class State;
+  const std::shared_ptr<State> state_;  // of the thread, too
+  std::thread thread_;
 };
 
 }  // namespace artcache::auth

@@ -103,32 +103,33 @@ Result<std::vector<PublicKey>> read_public_keys(std::string_view pem) {
   return out;
 }
 
-KeyFiles::KeyFiles(fs::path place, KeyRing& ring, const Deps& deps)
-    : place_(std::move(place)), ring_(ring), deps_(deps) {}
-
-Result<void> KeyFiles::reload() {
-  ARTCACHE_TRY(const auto files, files_at(place_));
+Result<std::vector<PublicKey>> read_key_files(const fs::path& place) {
+  ARTCACHE_TRY(const auto files, files_at(place));
   std::vector<PublicKey> keys;
   for (const fs::path& file : files) {
     ARTCACHE_TRY(const std::string text, read_file(file));
     const bool secret = text.find("PRIVATE KEY-----") != std::string::npos;
-    if (secret && file != place_) continue;
+    if (secret && file != place) continue;
     auto found = read_public_keys(text);
     if (!found) return std::move(found).error().in("'" + file.string() + "'");
     std::move(found->begin(), found->end(), std::back_inserter(keys));
   }
   if (keys.empty())
-    return Error{Errc::not_found, "keys: no public key in '" + place_.string() + "'"};
-  return ring_.set(std::move(keys));
+    return Error{Errc::not_found, "keys: no public key in '" + place.string() + "'"};
+  return keys;
 }
 
-void KeyFiles::refresh() noexcept {
-  const Result<void> done = reload();
+KeyFiles::KeyFiles(fs::path place, KeyRing& ring, const Deps& deps)
+    : place_(std::move(place)), ring_(ring), deps_(deps) {}
+
+Result<void> KeyFiles::take(Result<std::vector<PublicKey>> read) {
+  const Result<void> done = read ? ring_.set(*std::move(read)) : Result<void>(read.error());
   const std::string trouble = done ? std::string() : to_string(done.error());
   {
     const util::MutexLock lock(mutex_);
-    if (trouble == trouble_) return;
-    trouble_ = trouble;
+    const std::string before = last_ ? std::string() : to_string(last_.error());
+    last_ = done;
+    if (trouble == before) return done;
   }
   const std::string source = util::here();
   const LogField fields[] = {{"source", source}};
@@ -138,6 +139,12 @@ void KeyFiles::refresh() noexcept {
                                      : "The keys stay as they were: " + trouble,
                      .fields = std::span(fields).first(done ? 0 : 1),
                      .request_id = {}});
+  return done;
+}
+
+Result<void> KeyFiles::last() const {
+  const util::MutexLock lock(mutex_);
+  return last_;
 }
 
 }  // namespace artcache::auth

@@ -49,25 +49,31 @@ std::string key_set(const Keys& keys);
 /// Errors: as PublicKey::from_pem(), not_found (there is none).
 Result<std::vector<PublicKey>> read_public_keys(std::string_view pem);
 
-/// Keeps a ring as a PEM file says, or all *.pem of a folder together; files of a folder that hold
-/// private keys are passed over. Safe to use from any thread.
+/// Those of a PEM file, or of all *.pem of a folder together; files of a folder that hold private
+/// keys are passed over. Hangs where the file system does.
+/// Errors: not_found (no such place, no key in it), unavailable, invalid_argument; each names the
+/// file.
+Result<std::vector<PublicKey>> read_key_files(const std::filesystem::path& place);
+
+/// Keeps a ring as such files say. Safe to use from any thread.
 class KeyFiles {
  public:
   KeyFiles(std::filesystem::path place, KeyRing& ring, const Deps& deps);
 
-  /// Reads them again. On an error the ring stays as it was.
-  /// Errors: not_found (no such place, no key in it), unavailable, invalid_argument; each names
-  /// the file.
-  Result<void> reload();
-  /// The same for those who cannot do anything about an error: it goes to the log, once.
-  void refresh() noexcept;
+  /// Reads them again. On an error the ring stays as it was, and the log tells of it, once.
+  /// Errors: those of read_key_files() and KeyRing::set().
+  Result<void> reload() { return take(read_key_files(place_)); }
+  /// The same with what was read elsewhere.
+  Result<void> take(Result<std::vector<PublicKey>> read);
+  /// What the last of these said.
+  [[nodiscard]] Result<void> last() const;
 
  private:
   const std::filesystem::path place_;
   KeyRing& ring_;
   const Deps deps_;
-  util::Mutex mutex_;
-  std::string trouble_ ARTCACHE_GUARDED_BY(mutex_);
+  mutable util::Mutex mutex_;
+  Result<void> last_ ARTCACHE_GUARDED_BY(mutex_);
 };
 
 }  // namespace artcache::auth

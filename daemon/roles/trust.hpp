@@ -4,6 +4,7 @@
 
 #include <artcache/backends.hpp>
 #include <artcache/result.hpp>
+#include <filesystem>
 
 #include "auth/guard.hpp"
 #include "auth/key_watch.hpp"
@@ -16,8 +17,8 @@ namespace artcache {
 
 /// For roles that sign nothing themselves, which are all but the admin. Reads the settings
 /// `public_key` and `rate_limit`. Keys that are changed in their place are noticed by themselves,
-/// on a thread of its own: requests do not hang where the file system of the keys does. Safe to use
-/// from any thread.
+/// on a thread of its own: where the file system of the keys hangs, neither requests nor signals,
+/// start and end of the process do. Safe to use from any thread.
 class Trust {
  public:
   /// Errors: invalid_argument (no key is named: nobody could sign a token that counts).
@@ -28,15 +29,15 @@ class Trust {
   auth::Gate& gate() { return gate_; }
   /// For Role::start(): the admin of this process may have made its keys just now. What is wrong
   /// with them is in the log, and in health() while there is none.
-  void start() {
-    files_.refresh();
-    watch_.start();
-  }
-  /// For Role::reload().
-  Result<void> reload() { return files_.reload(); }
+  void start();
+  /// For Role::reload(). Errors: those of auth::read_key_files(), timed_out (they hang).
+  Result<void> reload();
   [[nodiscard]] HealthPart health() const;
 
  private:
+  Result<void> read_within(auth::KeyWatch::Time patience);
+
+  const std::filesystem::path place_;
   auth::KeyRing ring_;
   auth::KeyFiles files_;
   auth::KeyWatch watch_;

@@ -286,6 +286,35 @@ class Keys(unittest.TestCase):
             os.close(other_end)
             self.assertTrue(eventually(lambda: status(new) == 200))
 
+    def test_a_process_starts_heeds_signals_and_ends_where_the_folder_of_keys_hangs(self):
+        for hangs in ("from the start", "later"):
+            with self.subTest(hangs), tempfile.TemporaryDirectory() as folder:
+                pipe = pathlib.Path(folder) / "keys" / "z.pem"
+                settings = ("--set", "daemon.grace=1s")
+                if hangs == "later":
+                    daemon, old, _, status = self.element_of_two_keys(folder, *settings)
+                    self.assertEqual(status(old), 200)
+                    os.mkfifo(pipe)
+                else:
+                    pipe.parent.mkdir()
+                    os.mkfifo(pipe)
+                    daemon = Artcached(DAEMON, "--set", f"element.se-02.public_key={pipe.parent}",
+                                       *settings)
+                    self.addCleanup(daemon.close)
+                    daemon.start()
+                    self.assertEqual(daemon.ask("GET", "se-02", FILES)[0], 401)
+                for _ in range(2):
+                    before = daemon.log.read_text().count("se-03 was read anew")
+                    daemon.child.send_signal(signal.SIGHUP)
+                    self.assertTrue(eventually(lambda: daemon.log.read_text().count(
+                        "se-03 was read anew") > before))
+                told = f"keys: '{pipe.parent}' does not answer in time"
+                lines = [line for line in daemon.log.read_text().splitlines() if told in line]
+                kept = [line for line in lines if "The keys stay as they were" in line]
+                self.assertEqual((len(kept), len(lines)), (1, 3), lines)
+                self.assertTrue(lines[-1].startswith("ERROR: se-02: "))
+                self.assertEqual(daemon.end(), 0)
+
     def element_of_two_keys(self, folder, *settings):
         """A daemon whose se-02 knows the first of two keys, a token of each, and what a request
         with a token is answered."""

@@ -4,39 +4,51 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <memory>
 #include <semaphore>
 #include <thread>
+#include <utility>
 
 namespace artcache::auth {
 namespace {
 
 using namespace std::chrono_literals;
 
+/// What is done by reading alone.
+template <class Read>
+KeyWatch::Read reading(Read read) {
+  return [read = std::move(read)]() mutable -> KeyWatch::Take {
+    read();
+    return [] {};
+  };
+}
+
 constexpr KeyWatch::Time kNever{std::chrono::hours(1)}, kLong{std::chrono::minutes(5)};
 
 TEST_SUITE_BEGIN("key watch");
 
 TEST_CASE("who asks has what was there when he asked, read on another thread") {
-  std::atomic<int> there = 0, seen = 0;
+  std::atomic<int> there = 0;
+  int taken = 0;
   std::atomic<std::thread::id> reader;
   KeyWatch watch(
-      [&] {
-        seen = there.load();
+      [&]() -> KeyWatch::Take {
         reader = std::this_thread::get_id();
+        return [&, seen = there.load()] { taken = seen; };
       },
       kNever);
   watch.start();
   for (int i = 1; i < 200; ++i) {
     there = i;
-    watch.read_now(kLong);
-    CHECK(seen == i);
+    CHECK(watch.read_now(kLong));
+    CHECK(taken == i);
   }
   CHECK(reader.load() != std::this_thread::get_id());
 }
 
 TEST_CASE("they are read every so often without anybody who asks") {
   std::counting_semaphore<1000> read{0};
-  KeyWatch watch([&] { read.release(); }, 1ms);
+  KeyWatch watch(reading([&] { read.release(); }), 1ms);
   watch.start();
   for (int i = 0; i < 3; ++i) read.acquire();
 }
@@ -44,33 +56,57 @@ TEST_CASE("they are read every so often without anybody who asks") {
 TEST_CASE("nobody waits for a read that hangs but the first, and that not for long") {
   std::binary_semaphore begun{0}, go_on{0};
   std::atomic<int> reads = 0;
-  KeyWatch watch(
-      [&] {
-        if (reads++ > 0) return;
-        begun.release();
-        go_on.acquire();
-      },
-      kNever);
+  KeyWatch watch(reading([&] {
+                   if (reads++ > 0) return;
+                   begun.release();
+                   go_on.acquire();
+                 }),
+                 kNever);
   watch.start();
-  watch.read_now(20ms);
+  CHECK_FALSE(watch.read_now(20ms));
   begun.acquire();
-  for (int i = 0; i < 10; ++i) watch.read_now(kLong);  // at once, or this ends with its time limit
+  // At once, or this ends with its time limit.
+  for (int i = 0; i < 10; ++i) CHECK_FALSE(watch.read_now(kLong));
   CHECK(reads == 1);
   go_on.release();
   // What was asked for meanwhile is read, and then they wait for it again.
   while (reads < 2) std::this_thread::yield();
-  const int before = reads;
-  while (reads == before) watch.read_now(kLong);
+  while (!watch.read_now(kLong)) continue;
 }
 
 TEST_CASE("what is never begun reads nothing, and one that was begun ends") {
   std::atomic<int> reads = 0;
   {
-    const KeyWatch watch([&] { ++reads; }, kNever);
+    const KeyWatch watch(reading([&] { ++reads; }), kNever);
   }
   CHECK(reads == 0);
-  KeyWatch watch([&] { ++reads; }, kNever);
+  KeyWatch watch(reading([&] { ++reads; }), kNever);
   watch.start();
+}
+
+TEST_CASE("one ends beside a read that hangs, and what that has read is taken by nobody") {
+  struct Place {
+    std::binary_semaphore begun{0}, go_on{0}, left{0};
+    std::atomic<bool> taken = false;
+  };
+  const auto place = std::make_shared<Place>();
+  // Tells when the thread has no more of it.
+  std::shared_ptr<void> leaving(nullptr, [place](void*) { place->left.release(); });
+  {
+    KeyWatch watch(
+        [place, leaving = std::move(leaving)]() -> KeyWatch::Take {
+          place->begun.release();
+          place->go_on.acquire();
+          return [place] { place->taken = true; };
+        },
+        kNever);
+    watch.start();
+    CHECK_FALSE(watch.read_now(20ms));
+    place->begun.acquire();
+  }
+  place->go_on.release();
+  place->left.acquire();
+  CHECK_FALSE(place->taken);
 }
 
 TEST_SUITE_END();
