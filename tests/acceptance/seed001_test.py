@@ -26,9 +26,10 @@ import uuid
 from datetime import date
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "stand")]
+sys.path[:0] = [str(HERE), str(HERE / "stand"), str(HERE.parent / "support")]
 
 import results  # noqa: E402
+from artcached import eventually  # noqa: E402
 from bucket import Bucket  # noqa: E402
 from document import blocks  # noqa: E402
 from shell import Shell  # noqa: E402
@@ -225,13 +226,17 @@ class Plan:
     def t9(self):
         """With files enough that the rebuild is still running when expired ones are read."""
         ids = self.upload_many(MANY)
-        self.sql("UPDATE storage_elem_01_files SET cache_updated_at = now() - interval '100 hours'")
-        reads = "\n".join(
-            f'curl -s -o /dev/null -H "Authorization: Bearer $TOKEN" '
-            f"{self.stand.address('se-01')}/api/v1/files/{file_id}" for file_id in ids[:20])
-        text = self.block("T9: Priority").replace("MANUAL_PID=$!\n", f"MANUAL_PID=$!\n{reads}\n")
-        assert reads in text
-        told = self.shell.run(text + "\nsleep 1\n")
+        urls = self.folder / "t9-urls"
+        urls.write_text("".join(f'url = "{self.stand.address("se-01")}/api/v1/files/{file_id}"\n'
+                                'output = "/dev/null"\n' for file_id in ids))
+        reads = f'curl -s -K {urls} -H "Authorization: Bearer $TOKEN" &\n'
+        text = self.block("T9: Priority")
+        for _ in range(20):  # a rebuild may be over before the first of them is read
+            self.sql("UPDATE storage_elem_01_files SET cache_updated_at = "
+                     "now() - interval '100 hours'")
+            told = self.shell.run(f"{reads}{text}\nwait\n")
+            if eventually(lambda: "skipped due to lock" in self.log("se-01"), 2):
+                break
         result = [one for one in documents(told) if one.get("operation_type") == "full"]
         assert result and result[0]["statistics"]["cache_entries_after"] > MANY, told
         assert "skipped due to lock" in self.log("se-01"), "no lazy rebuild was skipped"
