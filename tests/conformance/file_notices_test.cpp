@@ -40,11 +40,11 @@ struct Place {
     REQUIRE(begun.has_value());
     notices = std::move(*begun);
   }
-  /// All that is told until `done` says so, or nothing comes for ten seconds.
+  /// All that is told until `done` says so, or nothing comes for five minutes.
   template <class F>
   void until(F&& done) {
     while (!done()) {
-      auto batch = notices->wait(Call().within(std::chrono::seconds(10)));
+      auto batch = notices->wait(Call().within(std::chrono::minutes(5)));
       REQUIRE(batch.has_value());
       sidecars.insert(batch->sidecars.begin(), batch->sidecars.end());
       folders.insert(batch->folders.begin(), batch->folders.end());

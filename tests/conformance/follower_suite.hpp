@@ -71,9 +71,9 @@ struct Pair {
   std::unique_ptr<ReplicaSink> sink;
 };
 
-/// Waits until the follower says so; false after a minute.
+/// Waits until the follower says so; false after five minutes.
 inline bool eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 6000; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     if (holds()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

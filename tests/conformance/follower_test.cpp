@@ -548,7 +548,7 @@ TEST_SUITE("follower") {
       put(*pair.source, n, n + 1);
       ReadBound bound{.max_staleness = 0s};
       if (n % 2 == 0) bound = {.min_position = good(pair.source->head({})).position};
-      good(follower.await(bound, Call{}.within(10s)));
+      good(follower.await(bound, Call{}.within(10min)));
       CHECK(good(pair.copy->find(sample_id(n), {})));
     }
     stop.request_stop();
@@ -565,7 +565,7 @@ TEST_SUITE("follower") {
     const Position seen = good(pair.source->head({})).position;
     good(follower.await({.min_position = seen, .max_staleness = 1h}, at_once));
     // It asks its source, and has everything still.
-    good(follower.await({.max_staleness = 0s}, Call{}.within(10s)));
+    good(follower.await({.max_staleness = 0s}, Call{}.within(10min)));
     put(*pair.source, 20, 21);
     const Position ahead = good(pair.source->head({})).position;
     CHECK(follower.await({.min_position = ahead}, soon).error().code == Errc::unavailable);

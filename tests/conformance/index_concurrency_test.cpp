@@ -443,7 +443,7 @@ TEST_SUITE("index") {
         const EntryChange change = put_of(sample_entry(1));
         (void)index.apply({.changes = {{change}}}, {});
       });
-      CHECK(good(index.wait_for(0, Call().within(std::chrono::seconds(10)))).position.seq == 1);
+      CHECK(good(index.wait_for(0, Call().within(std::chrono::minutes(10)))).position.seq == 1);
     });
   }
 
@@ -523,7 +523,7 @@ TEST_SUITE("index") {
         const EntryChange change = put_of(sample_entry(1));
         (void)one->apply({.changes = {{change}}}, {});
       });
-      CHECK(good(two->wait_for(0, Call().within(std::chrono::seconds(10)))).count == 1);
+      CHECK(good(two->wait_for(0, Call().within(std::chrono::minutes(10)))).count == 1);
       CHECK(good(two->find(sample_id(1), {})).has_value());
       const auto bulk = good(one->bulk_load(100, 0, {}));
       good(bulk->add(rows_of(0, 100), {}));

@@ -23,11 +23,12 @@ bool is_held(Store& store, LockClass lock_class) {
   return false;
 }
 
-/// Lets the clock of a store run while operations that are held back by it are looked at.
+/// Lets the clock of a store run while operations that are held back by it are looked at. Not so
+/// fast that a lease of minutes ends while the machine has other work.
 std::jthread passing_time(Store& store) {
   return std::jthread([&store](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      store.clock.advance(std::chrono::milliseconds(20));
+      store.clock.advance(std::chrono::milliseconds(4));
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
@@ -230,11 +231,10 @@ TEST_SUITE("operations and their locks") {
                         .ttl = std::nullopt,
                         .waiter = "rebuild"};
     auto lease = store.locks->try_acquire(rebuild, {});
-    for (int tries = 0; !lease && tries < 5000; ++tries) {
+    while (!lease) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       lease = store.locks->try_acquire(rebuild, {});
     }
-    CHECK(lease.has_value());
     CHECK(store.lines.has("Lock given up to a higher operation"));
     stop.request_stop();
   }

@@ -55,7 +55,7 @@ TEST_SUITE("postgres") {
     request.element = "se-01";
     request.lock_class = LockClass::manual_rebuild;
     request.operation = "test";
-    request.ttl = std::chrono::seconds(2);
+    request.ttl = std::chrono::seconds(10);
     Lease lease = good(there->try_acquire(request, {}));
     Psql psql(site.address);
     const std::string elsewhere =
@@ -66,9 +66,8 @@ TEST_SUITE("postgres") {
     const LockHolder holder = good(here->list("se-01", {})).at(0);
     CHECK(holder.fence == lease.fence);
     CHECK(holder.expires_in <= *request.ttl);
-    const auto until = system_clock().steady() + std::chrono::seconds(60);
     auto granted = here->try_acquire(request, {});
-    while (!granted && system_clock().steady() < until) granted = here->try_acquire(request, {});
+    while (!granted) granted = here->try_acquire(request, {});
     CHECK(good(std::move(granted)).fence > lease.fence);
     CHECK(there->renew(lease, "", {}).error().code == Errc::lease_lost);
   }
@@ -277,7 +276,7 @@ TEST_SUITE("postgres") {
       psql(sql);
       const std::string shape = shape_of(psql, site.files());
       const auto opened =
-          Backends::builtin().open_index(good(Url::parse(site.address)), {}, Call().within(30s));
+          Backends::builtin().open_index(good(Url::parse(site.address)), {}, Call().within(5min));
       REQUIRE_FALSE(opened.has_value());
       CHECK(opened.error().code == Errc::unsupported);
       CHECK(opened.error().message.find(says) != std::string::npos);

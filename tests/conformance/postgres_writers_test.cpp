@@ -48,7 +48,7 @@ TEST_SUITE("postgres") {
         const auto own = open_index(site.address);
         for (std::uint64_t n = 0; n < 25; ++n) {
           const EntryChange change = put_of(sample_entry(1000 * (w + 1) + n));
-          if (!own->apply({.changes = {{change}}}, Call().within(60s))) ++failed;
+          if (!own->apply({.changes = {{change}}}, Call().within(5min))) ++failed;
         }
       });
     for (std::uint64_t w = 0; w < 4; ++w)
@@ -89,7 +89,7 @@ TEST_SUITE("postgres") {
     Errc refused = Errc::internal;
     std::jthread blocked([&] {
       const EntryChange change = remove_of(sample_id(0));
-      const auto done = index->apply({.changes = {{change}}}, Call().within(3s));
+      const auto done = index->apply({.changes = {{change}}}, Call().within(8s));
       if (!done) refused = done.error().code;
       waiting = false;
     });
@@ -120,7 +120,7 @@ TEST_SUITE("postgres") {
       psql("COMMIT");
     });
     const EntryChange change = put_of(sample_entry(1));
-    CHECK(good(index->apply({.changes = {{change}}}, Call().within(30s))).outcomes.front() ==
+    CHECK(good(index->apply({.changes = {{change}}}, Call().within(5min))).outcomes.front() ==
           ChangeOutcome::updated);
     CHECK(good(index->find(sample_id(1), {}))->entry == sample_entry(1));
     CHECK(good(index->head({})).position.digest == digest_of_rows(*index));

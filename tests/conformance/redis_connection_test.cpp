@@ -19,7 +19,7 @@ using redis::Reply;
 namespace {
 
 Result<Reply> ask(Connection& connection, std::initializer_list<std::string_view> words,
-                  const Call& call = Call().within(30s)) {
+                  const Call& call = Call().within(5min)) {
   const std::vector<std::string_view> args(words);
   return connection.command(args, call);
 }
@@ -57,7 +57,7 @@ class Liar {
   std::jthread thread_;
 };
 
-Errc code_of(const std::string& address, const Call& call = Call().within(30s)) {
+Errc code_of(const std::string& address, const Call& call = Call().within(5min)) {
   const auto opened = Connection::open(redis_options(address), call);
   if (!opened) return opened.error().code;
   const auto answer = ask(**opened, {"PING"}, call);
@@ -94,7 +94,7 @@ TEST_SUITE("redis connection") {
     const std::array<std::string_view, 1> flush{"FLUSHALL"}, wrong{"NOSUCH"};
     const std::array<std::string_view, 2> count{"INCR", "n"};
     const std::array<redis::Args, 4> all{flush, count, wrong, count};
-    const auto replies = must(connection->pipeline(all, Call().within(30s)));
+    const auto replies = must(connection->pipeline(all, Call().within(5min)));
     REQUIRE(replies.size() == 4);
     CHECK(replies[2].is(Reply::Kind::error));
     CHECK(replies[3].integer == 2);
@@ -119,7 +119,7 @@ TEST_SUITE("redis connection") {
     CHECK(must(ask(*user, {"ACL", "WHOAMI"})).text == "locks");
     for (const std::string& login : {std::string(), std::string("locks:wr0ng@")}) {
       const auto opened =
-          Connection::open(redis_options("redis://" + login + host), Call().within(30s));
+          Connection::open(redis_options("redis://" + login + host), Call().within(5min));
       const Error error = opened ? ask(**opened, {"PING"}).error() : opened.error();
       CHECK(error.code == Errc::invalid_argument);
       CHECK(error.message.find("wr0ng") == std::string::npos);
@@ -158,7 +158,7 @@ TEST_SUITE("redis connection") {
     stoppable.stop = stop.get_token();
     std::jthread stopper([&] { stop.request_stop(); });
     CHECK(ask(*second, {"BLPOP", "none", "0"}, stoppable).error().code == Errc::cancelled);
-    options.answer_most = 50ms;
+    options.answer_most = 1s;
     const auto third = must(Connection::open(options, {}));
     const auto hung = ask(*third, {"BLPOP", "none", "0"}, {});
     CHECK(hung.error().code == Errc::unavailable);
@@ -169,7 +169,7 @@ TEST_SUITE("redis connection") {
     const auto options = redis_options(server_address());
     const auto listening = must(Connection::open(options, {}));
     const std::array<std::string_view, 2> channels{"one", "two"};
-    must(listening->subscribe(channels, Call().within(30s)));
+    must(listening->subscribe(channels, Call().within(5min)));
     CHECK_FALSE(must(listening->next_message(50ms, {})).has_value());
     RedisCli cli;
     cli({"PUBLISH", "two", "first"});
@@ -187,7 +187,7 @@ TEST_SUITE("redis connection") {
     must(client.command(ping, {}));
     RedisCli()({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
     for (int i = 0; i < 5; ++i)
-      CHECK(must(client.command(ping, Call().within(30s))).text == "PONG");
+      CHECK(must(client.command(ping, Call().within(5min))).text == "PONG");
   }
 
   TEST_CASE("a script that the server has forgotten is sent again") {
@@ -195,7 +195,7 @@ TEST_SUITE("redis connection") {
     redis::Client client(redis_options(server_address()));
     const std::array<std::string_view, 2> args{"k", "v"};
     for (int i = 0; i < 3; ++i) {
-      const Reply reply = must(client.run(script, 1, args, Call().within(30s)));
+      const Reply reply = must(client.run(script, 1, args, Call().within(5min)));
       REQUIRE(reply.items.size() == 2);
       CHECK(reply.items[1].text == "v");
       if (i == 1) RedisCli()({"SCRIPT", "FLUSH"});
@@ -223,13 +223,13 @@ TEST_SUITE("redis connection") {
     const Liar knows("*2\r\n$9\r\n127.0.0.1\r\n$" + std::to_string(port.size()) + "\r\n" + port +
                      "\r\n");
     const auto options = redis_options("redis://127.0.0.1:1," + lost.host() + "," + knows.host() +
-                                       "?sentinel=main&timeout=5s");
-    const auto connection = must(Connection::open(options, Call().within(30s)));
+                                       "?sentinel=main&timeout=1m");
+    const auto connection = must(Connection::open(options, Call().within(5min)));
     CHECK(must(ask(*connection, {"PING"})).text == "PONG");
     const Liar ignorant("*-1\r\n");
     const auto none =
-        Connection::open(redis_options("redis://" + ignorant.host() + "?sentinel=main&timeout=5s"),
-                         Call().within(30s));
+        Connection::open(redis_options("redis://" + ignorant.host() + "?sentinel=main&timeout=1m"),
+                         Call().within(5min));
     REQUIRE_FALSE(none.has_value());
     CHECK(none.error().code == Errc::unavailable);
     CHECK(none.error().message.find("'main'") != std::string::npos);

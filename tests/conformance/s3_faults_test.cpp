@@ -102,12 +102,12 @@ TEST_SUITE("s3 faults") {
       return answer;
     }));
     const auto storage = open_on(server);
-    const auto put = storage->put({"a"}, std::string_view("x"), Call().within(200ms));
+    const auto put = storage->put({"a"}, std::string_view("x"), Call().within(2s));
     REQUIRE_FALSE(put.has_value());
     CHECK(put.error().code == Errc::timed_out);
     CHECK(put.error().outcome == Outcome::unknown);
     silent = false;
-    const auto opened = storage->open("a", {}, Call().within(200ms));
+    const auto opened = storage->open("a", {}, Call().within(2s));
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == Errc::timed_out);
   }

@@ -55,7 +55,7 @@ TEST_CASE("forward: the lock may be granted once more, and its first holder chan
   CHECK(holder.ask("commit") == "ok");
   CHECK(site.locks->try_acquire(LockSite::wanting("se-01"), {}).error().code == Errc::busy);
   clock.set_off(kForward);
-  const Lease next = site.wait_for("se-01", 30s);
+  const Lease next = site.wait_for("se-01", 5min);
   const IndexHead before = good(site.index->head({}));
   CHECK(holder.ask("commit") == "lease_lost");
   CHECK(good(site.index->head({})).position == before.position);
@@ -82,13 +82,13 @@ TEST_CASE("back: who asks is refused, and a lock that is not renewed ends a time
   LockSite site;
   const ServerClock clock;
   for (int round = 0; round < 3; ++round) {
-    Process holder(site, "se-01", 1500ms);
+    Process holder(site, "se-01", 5s);
     REQUIRE(holder.ask("acquire").starts_with("ok "));
     // A stopped process is not a dead one: time alone decides.
     holder.stop();
     clock.set_off(kBack);
     CHECK(site.locks->try_acquire(LockSite::wanting("se-01"), {}).error().code == Errc::busy);
-    const Lease next = site.wait_for("se-01", 60s);
+    const Lease next = site.wait_for("se-01", 5min);
     const IndexHead before = good(site.index->head({}));
     holder.tell("commit");
     holder.signal(SIGCONT);

@@ -56,7 +56,7 @@ TEST_CASE("16 processes of four classes: no two that exclude each other, and eac
   std::map<LockClass, int> turns;
   int rounds = 0;
   // The lowest class comes in when it has waited long enough, which a busy machine can put off.
-  for (; rounds == 0 || (turns.size() < kNames.size() && rounds < 15); ++rounds) {
+  for (; rounds == 0 || (turns.size() < kNames.size() && rounds < 60); ++rounds) {
     for (std::size_t i = 0; i < processes.size(); ++i)
       processes[i]->tell("contend " + std::string(kNames[i % 4]) + " " +
                          std::to_string(seconds() * 1000) + " " + tenure_file(site, rounds, i));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server is killed, restarted and stopped in the middle of calls. Signals have their default
 // dispositions, so a write to a dead server that raised SIGPIPE would end this test.
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -38,7 +39,7 @@ std::vector<BulkLoad::Row> rows_of(std::uint64_t from, std::uint64_t to) {
 
 /// What must hold after any crash.
 void check_whole(MetadataStore& index) {
-  const IndexHead head = good(index.head(Call().within(30s)));
+  const IndexHead head = good(index.head(Call().within(5min)));
   CHECK(head.position.digest == digest_of_rows(index));
   Position at = start_of(index);
   while (at != head.position) {
@@ -62,6 +63,7 @@ TEST_SUITE("postgres faults") {
       std::atomic<bool> over{false};
       std::atomic<int> wrong{0};
       std::vector<std::vector<std::uint64_t>> done(4);
+      std::array<std::atomic<bool>, 4> begun{};
       std::vector<std::jthread> writers;
       for (std::uint64_t w = 0; w < 4; ++w)
         writers.emplace_back([&, w] {
@@ -69,16 +71,18 @@ TEST_SUITE("postgres faults") {
             const std::uint64_t number =
                 100'000 * (w + 1) + 10'000 * static_cast<unsigned>(round) + n;
             const EntryChange change = put_of(sample_entry(number));
-            const auto applied = index->apply({.changes = {{change}}}, Call().within(300ms));
+            const auto applied = index->apply({.changes = {{change}}}, Call().within(3s));
             if (applied) {
               done[w].push_back(number);
+              begun[w] = true;
             } else {
               const Errc code = applied.error().code;
               if (code != Errc::unavailable && code != Errc::timed_out) ++wrong;
             }
           }
         });
-      std::this_thread::sleep_for(300ms);
+      for (const std::atomic<bool>& one : begun)
+        while (!one) std::this_thread::sleep_for(1ms);
       server("kill");
       std::this_thread::sleep_for(100ms);
       over = true;
@@ -91,7 +95,7 @@ TEST_SUITE("postgres faults") {
       for (const auto& numbers : done) {
         CHECK_FALSE(numbers.empty());
         for (const std::uint64_t number : numbers)
-          CHECK(good(index->find(sample_id(number), Call().within(30s))).has_value());
+          CHECK(good(index->find(sample_id(number), Call().within(5min))).has_value());
       }
       check_whole(*index);
     }
@@ -112,12 +116,12 @@ TEST_SUITE("postgres faults") {
         server("kill");
       });
       Result<void> added;
-      while (added) added = bulk->add(rows, Call().within(30s));
+      while (added) added = bulk->add(rows, Call().within(5min));
       CHECK(added.error().code == Errc::unavailable);
       CHECK_FALSE(bulk->finish({}).has_value());
     }
     server("restart");
-    CHECK(good(index->head(Call().within(30s))).position == before);
+    CHECK(good(index->head(Call().within(5min))).position == before);
     check_whole(*index);
     const auto bulk = good(index->bulk_load(rows.size(), 0, {}));
     // What was added is there whole or not at all, and does no harm when it is added again.
@@ -133,7 +137,7 @@ TEST_SUITE("postgres faults") {
     const auto index = site.open();
     put(*index, 0, 5);
     server("restart");
-    CHECK(good(index->find(sample_id(1), Call().within(30s))).has_value());
+    CHECK(good(index->find(sample_id(1), Call().within(5min))).has_value());
     put(*index, 5, 10);
     check_whole(*index);
   }
@@ -151,7 +155,7 @@ TEST_SUITE("postgres faults") {
     CHECK(found.error().code == Errc::timed_out);
     REQUIRE_FALSE(applied.has_value());
     CHECK(applied.error().code == Errc::timed_out);
-    CHECK(good(index->find(sample_id(1), Call().within(30s))).has_value());
+    CHECK(good(index->find(sample_id(1), Call().within(5min))).has_value());
     check_whole(*index);
   }
 }

@@ -50,7 +50,7 @@ struct Store {
     must(service->rebuild_full({}, {}));
   }
   std::unique_ptr<LockManager> manager() {
-    const Url url = must(Url::parse(server_address() + "?timeout=300ms"));
+    const Url url = must(Url::parse(server_address() + "?timeout=3s"));
     return must(Backends::builtin().open_locks(url, *index->locks(), {}, {}));
   }
   void put(const FileEntry& entry) {
@@ -62,7 +62,7 @@ struct Store {
     LockRequest request;
     request.element = "se-01";
     request.operation = "successor";
-    const auto end = system_clock().steady() + 60s;
+    const auto end = system_clock().steady() + 5min;
     auto lease = others->try_acquire(request, {});
     while (!lease && system_clock().steady() < end) {
       std::this_thread::sleep_for(5ms);
@@ -140,16 +140,17 @@ TEST_SUITE("redis faults") {
 
   TEST_CASE("a server that hangs for a while does a rebuild no harm, and others are told") {
     Store store;
-    store.service->budget().set_files_per_second(100);
+    store.service->budget().set_files_per_second(5);
     Result<RebuildReport> report = Error{};
     std::jthread rebuild([&] { report = store.service->rebuild_full({}, {}); });
     while (must(store.others->list("se-01", {})).empty()) std::this_thread::sleep_for(1ms);
     server("kill --signal STOP");
     LockRequest request;
     request.element = "se-01";
-    const auto refused = store.others->try_acquire(request, Call().within(30s));
+    const auto refused = store.others->try_acquire(request, Call().within(5min));
     const auto late = store.others->list("se-01", Call().within(50ms));
     server("kill --signal CONT");
+    store.service->budget().set_files_per_second(0);
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().code == Errc::unavailable);
     REQUIRE_FALSE(late.has_value());
