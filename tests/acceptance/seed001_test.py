@@ -267,7 +267,7 @@ class Plan:
         began = time.monotonic()
         text = self.block("T12: Lazy")
         assert "\nsleep 2\n" in text
-        # The refresh runs beside, and may have to wait for longer than two seconds on a busy machine.
+        # The refresh runs beside, and on a busy machine it may take longer than two seconds.
         told = self.shell.run(text.replace("\nsleep 2\n", "\nsleep 8\n"))
         took = time.monotonic() - began
         answers = [line for line in told.splitlines() if line in ("true", "false")]

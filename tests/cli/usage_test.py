@@ -47,7 +47,7 @@ class Usage(unittest.TestCase):
         yield "rebuild", *self.both
         for verb in ("check", "repair", "cleanup"):
             yield verb, *self.both
-        yield "watch", *self.both, "--timeout", 0.5
+        yield "watch", *self.both, "--timeout", 5
         yield "list", *self.index
         yield "search", self.id, *self.index
         yield "get", self.id, *self.index
