@@ -7,8 +7,6 @@
 #include <functional>
 
 #include "conformance/file_service_suite.hpp"
-#include "core/attr/sidecar.hpp"
-#include "support/sample_entry.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
@@ -89,29 +87,6 @@ void break_every_step(const std::function<void(Element&, std::size_t)>& order,
       }
       check_after(e, c);
     }
-}
-
-/// The sidecar of a file is edited so that it tells of another one, which is returned.
-FileId tell_of_another(Element& e, const FileEntry& entry) {
-  FileEntry other = entry;
-  other.id = FileId::mint(e.clock);
-  good(e.storage->put({.path = entry.data_path() + std::string(kSidecarSuffix)},
-                      good(attr::encode(other)), {}));
-  return other.id;
-}
-
-/// A writer was killed in the middle of a change.
-void leave(Element& e, const FileEntry& entry, Intent::Operation operation) {
-  good(e.index->add_intent({.id = entry.id,
-                            .path = entry.data_path(),
-                            .operation = operation,
-                            .begun_at = e.clock.now()},
-                           {}));
-  e.restart();
-}
-
-void rebuild(Element& e) {
-  good(CacheRebuildService(*e.storage, *e.index, *e.locks, {}, e.deps).rebuild_full({}, {}));
 }
 
 /// In the middle of it somebody breaks the lease of all writers, and somebody else recovers.
@@ -289,94 +264,6 @@ TEST_SUITE("files.faults") {
     CHECK(other->unsettled() == 0);
     CHECK_FALSE(good(e.storage->stat(theirs.path, {})).has_value());
     CHECK(e.contradiction() == "");
-  }
-
-  TEST_CASE("[G2] what is settled leaves no entry whose sidecar tells of another file") {
-    for_each_element([](Element& e) {
-      const FileEntry entry = good(e.upload()).entry;
-      const FileId other = tell_of_another(e, entry);
-      leave(e, entry, Intent::Operation::update);
-      CHECK(e.settle(*e.files).completed == 1);
-      CHECK_FALSE(good(e.index->find(entry.id, {})).has_value());
-      CHECK(good(e.index->find(other, {})).has_value());
-      CHECK(e.contradiction() == "");
-    });
-  }
-
-  TEST_CASE(
-      "[G2] another sidecar takes the place of one that is settled and tells of another file") {
-    for_each_element([](Element& e) {
-      const FileEntry entry = good(e.upload()).entry;
-      FileEntry older = entry;
-      older.updated_at = older.updated_at - std::chrono::minutes(1);
-      const std::string copy = "elsewhere/copy.txt";
-      good(e.storage->put({.path = copy}, kBytes, {}));
-      good(e.storage->put({.path = copy + std::string(kSidecarSuffix)}, good(attr::encode(older)),
-                          {}));
-      rebuild(e);
-      REQUIRE(good(e.index->find(entry.id, {}))->entry == entry);
-      const FileId other = tell_of_another(e, entry);
-      leave(e, entry, Intent::Operation::update);
-      CHECK(e.settle(*e.files).completed == 1);
-      REQUIRE(good(e.index->find(entry.id, {})).has_value());
-      CHECK(good(e.index->find(entry.id, {}))->entry == older);
-      CHECK(good(e.index->find(other, {})).has_value());
-      CHECK(e.contradiction() == "");
-    });
-  }
-
-  TEST_CASE(
-      "[G2] an entry goes whose sidecar was read for the id in its name, and tells of a third") {
-    for_each_element([](Element& e) {
-      const FileEntry entry = good(e.upload()).entry;
-      const FileId second = tell_of_another(e, entry);
-      rebuild(e);
-      REQUIRE(good(e.index->find(second, {})).has_value());
-      const FileId third = tell_of_another(e, entry);
-      CHECK(e.files->metadata(entry.id, {}).error().code == Errc::not_found);
-      CHECK_FALSE(good(e.index->find(second, {})).has_value());
-      CHECK(good(e.index->find(third, {})).has_value());
-      CHECK(e.contradiction() == "");
-    });
-  }
-
-  TEST_CASE("[G2] what a sidecar told of that a removal took away goes when that is settled") {
-    for_each_element([](Element& e) {
-      const FileEntry entry = good(e.upload()).entry;
-      const FileId other = tell_of_another(e, entry);
-      rebuild(e);
-      REQUIRE(good(e.index->find(other, {})).has_value());
-      good(e.storage->remove(entry.data_path() + std::string(kSidecarSuffix), {}));
-      leave(e, entry, Intent::Operation::remove);
-      CHECK(e.settle(*e.files).undone == 1);
-      CHECK_FALSE(good(e.index->find(other, {})).has_value());
-      CHECK(e.contradiction() == "");
-      CHECK(e.paths().empty());
-    });
-  }
-
-  TEST_CASE("[G2] an entry that is put back while the other of its sidecar is taken in stays") {
-    for_each_element([](Element& e) {
-      const FileEntry entry = good(e.upload()).entry;
-      const FileId other = tell_of_another(e, entry);
-      leave(e, entry, Intent::Operation::update);
-      bool done = false;
-      e.faulty_index->before_each([&] {
-        if (std::exchange(done, true)) return;
-        FileEntry back = entry;
-        back.description = "it came back";
-        good(e.storage->put({.path = entry.data_path() + std::string(kSidecarSuffix)},
-                            good(attr::encode(back)), {}));
-        const EntryChange change = put_of(std::move(back));
-        good(e.index->apply({.changes = {&change, 1}}, {}));
-      });
-      CHECK(e.settle(*e.files).completed == 1);
-      e.faulty_index->before_each({});
-      REQUIRE(good(e.index->find(entry.id, {})).has_value());
-      CHECK(good(e.index->find(entry.id, {}))->entry.description == "it came back");
-      CHECK_FALSE(good(e.index->find(other, {})).has_value());
-      CHECK(e.contradiction() == "");
-    });
   }
 
   TEST_CASE("what a host that is gone left undone is settled once its time is over") {

@@ -2,6 +2,7 @@
 #include "core/files/settler.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -17,15 +18,20 @@ constexpr int kTriesMost = 100;
 /// Nothing: somebody else was quicker, so it must be looked at once more.
 using Look = std::optional<SidecarSeen>;
 
-/// A sidecar that could be read: the index says what it says, and nothing more of another file that
-/// came from it, of this id or as the scan table knows it. So it does after a comparison.
-Result<Look> take_in(const reconcile::Succession& succession, const FileId& id,
+/// A sidecar that could be read: nothing of another file stays that came from it, and then the
+/// index says what it says. In this order: cut short, the scan table still knows what there is to
+/// undo.
+Result<Look> take_in(const reconcile::Succession& succession, std::span<const FileId> ids,
                      reconcile::Chunk& chunk) {
   reconcile::Opened& file = chunk.files.front();
-  const std::vector<reconcile::Bereft> bereft = reconcile::bereft_by(chunk, {&id, 1});
-  const ScannedFile scanned = reconcile::scanned_of(file);
   EntryChange change;
   change.id = file.put->entry.id;
+  std::vector<reconcile::Bereft> bereft;
+  for (const FileId& id : ids)
+    if (id != change.id) bereft.push_back({0, id});
+  ARTCACHE_TRY(const auto settled, succession.settle(bereft, chunk));
+  if (std::ranges::count(settled, std::optional(reconcile::Settled::moved)) > 0) return Look();
+  const ScannedFile scanned = reconcile::scanned_of(file);
   change.put = std::move(*file.put);
   change.freshness = succession.fresh;
   change.as_of = chunk.as_of;
@@ -35,36 +41,33 @@ Result<Look> take_in(const reconcile::Succession& succession, const FileId& id,
                                                                   .twins = TwinRule::newest_wins},
                                                                  succession.call));
   if (applied.outcomes.front() == ChangeOutcome::moved) return Look();
-  ARTCACHE_TRY(const auto settled, succession.settle(bereft, chunk));
-  const bool moved = std::ranges::count(settled, std::optional(reconcile::Settled::moved)) > 0;
-  return moved ? Look() : Look(SidecarSeen::whole);
+  return Look(SidecarSeen::whole);
 }
 
-/// A sidecar that is gone, and what came from it with it.
-Result<Look> let_go(const reconcile::Succession& succession, const FileId& id,
+/// A sidecar that is gone, and what came from it with it, unless another one tells of that.
+Result<Look> let_go(const reconcile::Succession& succession, std::span<const FileId> ids,
                     const reconcile::Chunk& chunk) {
-  const reconcile::Opened& file = chunk.files.front();
-  std::vector<FileId> ids{id};
-  if (file.known && file.known->id != id) ids.push_back(file.known->id);
+  const std::string_view path = chunk.files.front().path;
   ARTCACHE_TRY(const auto rows, succession.index.briefs(ids, succession.call));
-  std::vector<reconcile::Gone> gone;
+  bool forgotten = false;
   for (std::size_t n = 0; n < ids.size(); ++n) {
-    if (!rows[n] || rows[n]->sidecar_path != file.path) continue;
+    if (!rows[n] || rows[n]->sidecar_path != path) continue;
     if (rows[n]->revision > chunk.as_of) return Look();
-    gone.push_back({ids[n], rows[n]->revision, gone.empty() ? file.path : std::string()});
+    forgotten = true;
+    ARTCACHE_TRY(const reconcile::Settled settled,
+                 succession.replace(ids[n], *rows[n], reconcile::Standing::gone));
+    if (settled == reconcile::Settled::moved) return Look();
   }
-  if (gone.empty()) {
-    const std::string_view path = file.path;
+  if (!forgotten)
     ARTCACHE_CHECK(succession.index.apply({.fence = succession.fence, .unscanned = {&path, 1}},
                                           succession.call));
-    return Look(SidecarSeen::absent);
-  }
-  ARTCACHE_TRY(const std::vector<char> removed, succession.remove(gone));
-  return std::ranges::count(removed, 0) > 0 ? Look() : Look(SidecarSeen::absent);
+  return Look(SidecarSeen::absent);
 }
 
-/// One try.
-Result<Look> follow_once(const Place& place, const FileId& id, const std::string& sidecar,
+/// One try. `ids` are those that an entry may have from this sidecar: one more, where the scan
+/// table knows of it, for the tries that follow, because the first of them may have changed the
+/// table.
+Result<Look> follow_once(const Place& place, std::vector<FileId>& ids, const std::string& sidecar,
                          std::uint64_t fence, const Call& call) {
   const reconcile::Succession succession{.plan = {.storage = place.storage,
                                                   .log = place.index,
@@ -76,15 +79,15 @@ Result<Look> follow_once(const Place& place, const FileId& id, const std::string
                                          .fence = fence,
                                          .call = call};
   const std::string_view path = sidecar;
-  ARTCACHE_TRY(auto known, place.index.find_scanned({&path, 1}, call));
-  std::vector<reconcile::Wanted> wanted(1);
-  wanted[0] = {sidecar, std::move(known.front())};
+  ARTCACHE_TRY(const auto known, place.index.find_scanned({&path, 1}, call));
+  if (known.front() && std::ranges::count(ids, known.front()->id) == 0)
+    ids.push_back(known.front()->id);
   ARTCACHE_TRY(reconcile::Chunk chunk,
-               reconcile::read_chunk(succession.plan, std::move(wanted), call));
+               reconcile::read_chunk(succession.plan, {{.path = sidecar}}, call));
   const Result<PreparedEntry>& put = chunk.files.front().put;
-  if (put) return take_in(succession, id, chunk);
+  if (put) return take_in(succession, ids, chunk);
   const Errc code = put.error().code;
-  if (code == Errc::not_found) return let_go(succession, id, chunk);
+  if (code == Errc::not_found) return let_go(succession, ids, chunk);
   if (code == Errc::corrupt || code == Errc::invalid_argument || code == Errc::unsupported)
     return Look(SidecarSeen::unreadable);
   return put.error();
@@ -98,8 +101,9 @@ std::string sidecar_of(std::string_view data_path) {
 
 Result<SidecarSeen> follow(const Place& place, const FileId& id, const std::string& sidecar,
                            std::uint64_t fence, const Call& call) {
+  std::vector<FileId> ids{id};
   for (int tries = 0; tries < kTriesMost; ++tries) {
-    ARTCACHE_TRY(const auto seen, follow_once(place, id, sidecar, fence, call));
+    ARTCACHE_TRY(const auto seen, follow_once(place, ids, sidecar, fence, call));
     if (seen) return *seen;
   }
   return Error{Errc::busy, "files: '" + sidecar + "': it is being changed all the time"};

@@ -28,11 +28,12 @@ struct Place {
 
 std::string sidecar_of(std::string_view data_path);
 
-/// The index says what this sidecar says, or nothing of the entry that came from it once it is
-/// gone; whatever others do meanwhile, nothing older wins. Where it tells of another file than `id`
-/// nothing of that stays under the other id, unless another sidecar of it is known. `fence` 0:
-/// under none.
-/// Errors: those of storage and index; busy when others change it without an end.
+/// The index says what this sidecar says, and once it is gone nothing that came from it; whatever
+/// others do meanwhile, nothing older wins. Where it tells of another file than `id`, or than when
+/// it was read last, nothing of that stays under the other id. Another sidecar of an id that is
+/// known takes the place of one that is gone or tells of another. May be repeated where it was cut
+/// short. `fence` 0: under none. Errors: those of storage and index; busy when others change it
+/// without an end.
 Result<SidecarSeen> follow(const Place& place, const FileId& id, const std::string& sidecar,
                            std::uint64_t fence, const Call& call);
 

@@ -66,7 +66,8 @@ struct Succession {
   /// one the entry goes. Either way in one step: nobody sees the file disappear and come back. A
   /// sidecar that tells of another file stays in the scan table, which knows it by that.
   [[nodiscard]] Result<Settled> replace(const FileId& id, const RowBrief& row, Standing own) const;
-  /// The same of those that do name such a sidecar, once its chunk was put; nothing for others.
+  /// The same of those that do name such a sidecar; nothing for others. Where two sidecars of a
+  /// chunk may be of one id, once the chunk was put.
   [[nodiscard]] Result<std::vector<std::optional<Settled>>> settle(std::span<const Bereft> entries,
                                                                    const Chunk& chunk) const;
 };
