@@ -223,13 +223,12 @@ def busy(bench, index):
         next_one.communicate()
         assert next_one.returncode == 0
     assert refused > 0, "every rebuild was done before the next one asked"
-    # A kill may cost what opening takes that finds it, beside what it takes to start a program.
+    # A kill may cost a tenth of a second, beside what it takes to start a program here and now.
     late = statistics.median(freed) - statistics.median(free)
     print(f"a lock is had after {statistics.median(free) * 1000:.0f} ms when it is free, and "
           f"{late * 1000:+.0f} ms after a kill")
     # On a machine that takes longer to start a program, opening what was killed takes longer, too.
-    # Nor is a second the half hour for which the lock was held.
-    assert late <= max(1, 2 * statistics.median(free)), (free, freed)
+    assert late <= max(0.1, statistics.median(free)), (free, freed)
 
 
 if __name__ == "__main__":
