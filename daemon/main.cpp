@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // artcached: main. Reads the command line, makes a plan, runs it until a signal comes.
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -234,6 +235,11 @@ int run(const Options& given) {
   return good ? kDone : kUsage;
 }
 
+/// A thread that a file system holds up in a read of keys is left behind at the end, and may go on
+/// with them while the process exits: OpenSSL must not take itself down beside it. Called before
+/// all that uses OpenSSL.
+void leave_crypto_at_exit() { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr); }
+
 /// glibc grows its thresholds with the largest block that was freed, and every arena would keep one
 /// of 16 MiB for good: the room in which a worker once checked a secret.
 void give_memory_back() {
@@ -248,6 +254,7 @@ void give_memory_back() {
 
 int main(int argc, char** argv) {
   using namespace artcache;
+  leave_crypto_at_exit();
   give_memory_back();
   // Before any thread: all of them leave the signals to one.
   const sigset_t set = signals();

@@ -24,16 +24,14 @@ KeyWatch::Time left_until(SteadyTime time) {
 
 class KeyWatch::State {
  public:
-  State(Read read, Time every) : read_(std::move(read)), every_(every) {}
+  State(Read read, Tell tell, Time every)
+      : read_(std::move(read)), tell_(std::move(tell)), every_(every) {}
 
   void run() {
     while (begin()) {
       const Take take = read_();
-      const util::MutexLock held(mutex_);
-      if (!stopped_) take();
-      ended_ = begun_;
-      hangs_ = false;
-      changed_.notify_all();
+      // Behind the lock: who ends this joins the thread once something was taken.
+      if (end(take)) tell_();
     }
   }
 
@@ -76,7 +74,18 @@ class KeyWatch::State {
     return true;
   }
 
+  /// Whether it was taken; not behind the end.
+  bool end(const Take& take) {
+    const util::MutexLock held(mutex_);
+    if (!stopped_) take();
+    ended_ = begun_;
+    hangs_ = false;
+    changed_.notify_all();
+    return !stopped_;
+  }
+
   const Read read_;
+  const Tell tell_;
   const Time every_;
   util::Mutex mutex_;
   util::CondVar changed_;
@@ -88,8 +97,8 @@ class KeyWatch::State {
   bool stopped_ ARTCACHE_GUARDED_BY(mutex_) = false;
 };
 
-KeyWatch::KeyWatch(Read read, Time every)
-    : state_(std::make_shared<State>(std::move(read), every)) {}
+KeyWatch::KeyWatch(Read read, Tell tell, Time every)
+    : state_(std::make_shared<State>(std::move(read), std::move(tell), every)) {}
 
 KeyWatch::~KeyWatch() {
   const bool idle = state_->stop();

@@ -18,10 +18,15 @@ class KeyWatch {
   /// May hang, with the file system that the keys are on, and goes on then when the KeyWatch has
   /// ended: it needs nothing that could be gone by then.
   using Read = std::function<Take()>;
+  /// Says what there is to say of that which was just taken. May block, as a log does: nobody waits
+  /// for it but the next read and the end of the KeyWatch.
+  using Tell = std::function<void()>;
 
-  /// Neither of the two may throw or call this.
-  explicit KeyWatch(Read read, Time every = Time(10'000));
+  /// None of the three may throw or call this.
+  KeyWatch(Read read, Tell tell, Time every = Time(10'000));
   /// Waits for a read that is under way, but a second at most, and for none that hangs.
+  /// What was taken is told first, however long that takes: what is told to
+  /// may be gone behind this.
   ~KeyWatch();
   KeyWatch(const KeyWatch&) = delete;
   KeyWatch& operator=(const KeyWatch&) = delete;

@@ -119,32 +119,35 @@ Result<std::vector<PublicKey>> read_key_files(const fs::path& place) {
   return keys;
 }
 
-KeyFiles::KeyFiles(fs::path place, KeyRing& ring, const Deps& deps)
-    : place_(std::move(place)), ring_(ring), deps_(deps) {}
-
 Result<void> KeyFiles::take(Result<std::vector<PublicKey>> read) {
-  const Result<void> done = read ? ring_.set(*std::move(read)) : Result<void>(read.error());
-  const std::string trouble = done ? std::string() : to_string(done.error());
-  {
-    const util::MutexLock lock(mutex_);
-    const std::string before = last_ ? std::string() : to_string(last_.error());
-    last_ = done;
-    if (trouble == before) return done;
-  }
-  const std::string source = util::here();
-  const LogField fields[] = {{"source", source}};
-  deps_.logger->log({.level = done ? LogLevel::info : LogLevel::error,
-                     .logger = "auth",
-                     .message = done ? "The key files are readable again"
-                                     : "The keys stay as they were: " + trouble,
-                     .fields = std::span(fields).first(done ? 0 : 1),
-                     .request_id = {}});
+  Result<void> done = read ? ring_.set(*std::move(read)) : Result<void>(read.error());
+  const util::MutexLock lock(mutex_);
+  last_ = done;
   return done;
 }
 
 Result<void> KeyFiles::last() const {
   const util::MutexLock lock(mutex_);
   return last_;
+}
+
+void KeyFiles::tell() {
+  std::string trouble;
+  {
+    const util::MutexLock lock(mutex_);
+    if (!last_) trouble = to_string(last_.error());
+    if (trouble == told_) return;
+    told_ = trouble;
+  }
+  const bool well = trouble.empty();
+  const std::string source = util::here();
+  const LogField fields[] = {{"source", source}};
+  deps_.logger->log({.level = well ? LogLevel::info : LogLevel::error,
+                     .logger = "auth",
+                     .message = well ? "The key files are readable again"
+                                     : "The keys stay as they were: " + trouble,
+                     .fields = std::span(fields).first(well ? 0 : 1),
+                     .request_id = {}});
 }
 
 }  // namespace artcache::auth

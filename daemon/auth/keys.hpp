@@ -58,22 +58,22 @@ Result<std::vector<PublicKey>> read_key_files(const std::filesystem::path& place
 /// Keeps a ring as such files say. Safe to use from any thread.
 class KeyFiles {
  public:
-  KeyFiles(std::filesystem::path place, KeyRing& ring, const Deps& deps);
+  KeyFiles(KeyRing& ring, const Deps& deps) : ring_(ring), deps_(deps) {}
 
-  /// Reads them again. On an error the ring stays as it was, and the log tells of it, once.
-  /// Errors: those of read_key_files() and KeyRing::set().
-  Result<void> reload() { return take(read_key_files(place_)); }
-  /// The same with what was read elsewhere.
+  /// Of what read_key_files() said. On an error the ring stays as it was. Logs nothing.
+  /// Errors: that of `read`, and those of KeyRing::set().
   Result<void> take(Result<std::vector<PublicKey>> read);
   /// What the last of these said.
   [[nodiscard]] Result<void> last() const;
+  /// Tells the log of that, where it says something else than the log was told before.
+  void tell();
 
  private:
-  const std::filesystem::path place_;
   KeyRing& ring_;
   const Deps deps_;
   mutable util::Mutex mutex_;
   Result<void> last_ ARTCACHE_GUARDED_BY(mutex_);
+  std::string told_ ARTCACHE_GUARDED_BY(mutex_);  // empty: all is well
 };
 
 }  // namespace artcache::auth

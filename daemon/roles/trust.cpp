@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "util/here.hpp"
+
 namespace artcache {
 namespace {
 
@@ -14,13 +16,16 @@ constexpr std::chrono::milliseconds kLongPatience{5000};
 }  // namespace
 
 Trust::Trust(const config::Settings& told, const Deps& deps, auth::Wording wording)
-    : place_(told.text("public_key")),
-      files_(place_, ring_, deps),
-      watch_([this, place = place_]() -> auth::KeyWatch::Take {
-        return [this, read = auth::read_key_files(place)] { (void)files_.take(read); };
-      }),
+    : deps_(deps),
+      place_(told.text("public_key")),
+      files_(ring_, deps),
+      watch_(
+          [this, place = place_]() -> auth::KeyWatch::Take {
+            return [this, read = auth::read_key_files(place)] { (void)files_.take(read); };
+          },
+          [this] { files_.tell(); }),
       verifier_(ring_, *deps.clock,
-                {.refresh = [this] { (void)read_within(kPatience); },
+                {.refresh = [this] { (void)watch_.read_now(kPatience); },
                  .refresh_every = std::chrono::milliseconds(0),
                  .metrics = deps.metrics}),
       gate_(verifier_, deps,
@@ -36,15 +41,24 @@ Result<void> Trust::check(const config::Settings& told) {
 
 void Trust::start() {
   watch_.start();
-  (void)reload();
+  if (watch_.read_now(kLongPatience)) return;
+  const std::string source = util::here();
+  const LogField fields[] = {{"source", source}};
+  deps_.logger->log({.level = LogLevel::error,
+                     .logger = "auth",
+                     .message = to_string(late()),
+                     .fields = fields,
+                     .request_id = {}});
 }
 
-Result<void> Trust::reload() { return read_within(kLongPatience); }
+Result<void> Trust::reload() {
+  if (watch_.read_now(kLongPatience)) return files_.last();
+  return late();
+}
 
-Result<void> Trust::read_within(auth::KeyWatch::Time patience) {
-  if (watch_.read_now(patience)) return files_.last();
-  return files_.take(
-      Error{Errc::timed_out, "keys: '" + place_.string() + "' does not answer in time"});
+Error Trust::late() const {
+  return {Errc::timed_out, "keys: '" + place_.string() +
+                               "' does not answer in time; until it does, the known ones count"};
 }
 
 HealthPart Trust::health() const {

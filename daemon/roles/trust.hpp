@@ -35,8 +35,9 @@ class Trust {
   [[nodiscard]] HealthPart health() const;
 
  private:
-  Result<void> read_within(auth::KeyWatch::Time patience);
+  [[nodiscard]] Error late() const;
 
+  const Deps deps_;
   const std::filesystem::path place_;
   auth::KeyRing ring_;
   auth::KeyFiles files_;

@@ -124,8 +124,8 @@ TEST_CASE("the key set and the files hold the key that signs") {
   CHECK(bench.get("/api/v1/auth/jwks", "").body.find(kid) != std::string::npos);
   CHECK(bench.get("/.well-known/jwks.json", "").body.find(kid) != std::string::npos);
   auth::KeyRing ring;
-  auth::KeyFiles files(dir / "keys", ring, {});
-  REQUIRE(files.reload());
+  auth::KeyFiles files(ring, {});
+  REQUIRE(files.take(auth::read_key_files(dir / "keys")));
   auth::Verifier verifier(ring, bench.clock);
   CHECK(verifier.verify(bench.service_token()));
 }
@@ -140,8 +140,8 @@ TEST_CASE("a key file that lost its text in a power cut is written anew") {
     std::ofstream(file, std::ios::trunc) << text;
     must(bench.admin().reload());
     auth::KeyRing ring;
-    auth::KeyFiles files(dir / "keys", ring, {});
-    CHECK(files.reload());
+    auth::KeyFiles files(ring, {});
+    CHECK(files.take(auth::read_key_files(dir / "keys")));
     CHECK(std::filesystem::directory_iterator(dir / "keys")->path() == file);
   }
 }

@@ -23,6 +23,8 @@ KeyWatch::Read reading(Read read) {
   };
 }
 
+void nothing() {}
+
 constexpr KeyWatch::Time kNever{std::chrono::hours(1)}, kLong{std::chrono::minutes(5)};
 
 TEST_SUITE_BEGIN("key watch");
@@ -36,7 +38,7 @@ TEST_CASE("who asks has what was there when he asked, read on another thread") {
         reader = std::this_thread::get_id();
         return [&, seen = there.load()] { taken = seen; };
       },
-      kNever);
+      nothing, kNever);
   watch.start();
   for (int i = 1; i < 200; ++i) {
     there = i;
@@ -48,7 +50,7 @@ TEST_CASE("who asks has what was there when he asked, read on another thread") {
 
 TEST_CASE("they are read every so often without anybody who asks") {
   std::counting_semaphore<1000> read{0};
-  KeyWatch watch(reading([&] { read.release(); }), 1ms);
+  KeyWatch watch(reading([&] { read.release(); }), nothing, 1ms);
   watch.start();
   for (int i = 0; i < 3; ++i) read.acquire();
 }
@@ -61,7 +63,7 @@ TEST_CASE("nobody waits for a read that hangs but the first, and that not for lo
                    begun.release();
                    go_on.acquire();
                  }),
-                 kNever);
+                 nothing, kNever);
   watch.start();
   CHECK_FALSE(watch.read_now(20ms));
   begun.acquire();
@@ -74,20 +76,40 @@ TEST_CASE("nobody waits for a read that hangs but the first, and that not for lo
   while (!watch.read_now(kLong)) continue;
 }
 
+TEST_CASE("a log that hangs holds up nobody who asks, and is told all before the end") {
+  std::binary_semaphore go_on{0};
+  std::atomic<int> taken = 0, told = 0;
+  {
+    KeyWatch watch([&]() -> KeyWatch::Take { return [&] { ++taken; }; },
+                   [&] {
+                     go_on.acquire();
+                     ++told;
+                   },
+                   kNever);
+    watch.start();
+    CHECK(watch.read_now(kLong));
+    CHECK_FALSE(watch.read_now(20ms));
+    go_on.release();
+    while (told == 0) std::this_thread::yield();
+    go_on.release();  // for that which may be under way
+  }
+  CHECK(told == taken);
+}
+
 TEST_CASE("what is never begun reads nothing, and one that was begun ends") {
   std::atomic<int> reads = 0;
   {
-    const KeyWatch watch(reading([&] { ++reads; }), kNever);
+    const KeyWatch watch(reading([&] { ++reads; }), nothing, kNever);
   }
   CHECK(reads == 0);
-  KeyWatch watch(reading([&] { ++reads; }), kNever);
+  KeyWatch watch(reading([&] { ++reads; }), nothing, kNever);
   watch.start();
 }
 
 TEST_CASE("one ends beside a read that hangs, and what that has read is taken by nobody") {
   struct Place {
     std::binary_semaphore begun{0}, go_on{0}, left{0};
-    std::atomic<bool> taken = false;
+    std::atomic<bool> taken = false, told = false;
   };
   const auto place = std::make_shared<Place>();
   // Tells when the thread has no more of it.
@@ -99,7 +121,7 @@ TEST_CASE("one ends beside a read that hangs, and what that has read is taken by
           place->go_on.acquire();
           return [place] { place->taken = true; };
         },
-        kNever);
+        [place] { place->told = true; }, kNever);
     watch.start();
     CHECK_FALSE(watch.read_now(20ms));
     place->begun.acquire();
@@ -107,6 +129,7 @@ TEST_CASE("one ends beside a read that hangs, and what that has read is taken by
   place->go_on.release();
   place->left.acquire();
   CHECK_FALSE(place->taken);
+  CHECK_FALSE(place->told);
 }
 
 TEST_SUITE_END();

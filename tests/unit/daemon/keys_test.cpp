@@ -9,8 +9,11 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "auth/verifier.hpp"
+#include "support/kept_log.hpp"
 #include "support/temp_dir.hpp"
 #include "tokens.hpp"
 
@@ -186,15 +189,15 @@ TEST_CASE("keys that change in their files change without a restart") {
   const test::TempDir dir;
   test::FakeClock clock;
   KeyRing ring;
-  KeyFiles files(dir.path(), ring, {.clock = &clock});
-  CHECK(files.reload().error().code == Errc::not_found);
+  KeyFiles files(ring, {});
+  CHECK(files.take(read_key_files(dir.path())).error().code == Errc::not_found);
   write(dir / "a.pem", our_key().public_key().pem());
   write(dir / "private.pem", other_key().pem());
   write(dir / "notes.txt", "not a key");
-  REQUIRE(files.reload());
+  REQUIRE(files.take(read_key_files(dir.path())));
 
   VerifierOptions options;
-  options.refresh = [&files] { (void)files.reload(); };
+  options.refresh = [&] { (void)files.take(read_key_files(dir.path())); };
   options.refresh_every = std::chrono::seconds(10);
   Verifier verifier(ring, clock, options);
   const std::string token = must(mint(sample_claims(), other_key()));
@@ -214,23 +217,42 @@ TEST_CASE("keys that cannot be read leave those in force that were") {
   const test::TempDir dir;
   KeyRing ring;
   const std::string path = dir / "key.pem";
-  KeyFiles files(path, ring, {});
+  KeyFiles files(ring, {});
   write(path, our_key().public_key().pem() + other_key().public_key().pem());
-  REQUIRE(files.reload());
+  REQUIRE(files.take(read_key_files(path)));
   CHECK(ring.keys()->all.size() == 2);
   const auto version = ring.keys()->version;
-  REQUIRE(files.reload());
+  REQUIRE(files.take(read_key_files(path)));
   CHECK(ring.keys()->version == version);
 
   for (const std::string& text : {std::string(), std::string("-----BEGIN PUBLIC KEY-----\n"),
                                   our_key().pem(), std::string(300'000, 'x')}) {
     write(path, text);
-    CHECK_FALSE(files.reload());
+    CHECK_FALSE(files.take(read_key_files(path)));
     CHECK(ring.keys()->all.size() == 2);
   }
   fs::remove(path);
-  CHECK(files.reload().error().code == Errc::not_found);
+  CHECK(files.take(read_key_files(path)).error().code == Errc::not_found);
   CHECK(ring.keys()->all.size() == 2);
+}
+
+TEST_CASE("the log is told once of keys that cannot be read, and once that they can again") {
+  test::KeptLog log;
+  KeyRing ring;
+  KeyFiles files(ring, {.logger = &log});
+  const auto told = [&](const Result<std::vector<PublicKey>>& read) {
+    for (int i = 0; i < 2; ++i) {
+      (void)files.take(read);
+      files.tell();
+    }
+    return std::pair(log.count("ERROR: The keys stay as they were: "),
+                     log.count("INFO: The key files are readable again"));
+  };
+  const std::vector good{our_key().public_key()};
+  CHECK(told(good) == std::pair(0UL, 0UL));
+  CHECK(told(Error{Errc::not_found, "gone"}) == std::pair(1UL, 0UL));
+  CHECK(told(Error{Errc::invalid_argument, "broken"}) == std::pair(2UL, 0UL));
+  CHECK(told(good) == std::pair(2UL, 1UL));
 }
 
 TEST_SUITE_END();
