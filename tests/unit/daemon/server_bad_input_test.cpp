@@ -37,7 +37,10 @@ class Echo {
 /// Waits for nobody, and therefore is asked only by who is to be cut off.
 class ImpatientEcho : public Echo {
  public:
-  ImpatientEcho() { site().limits.header_timeout = site().limits.body_timeout = 300ms; }
+  ImpatientEcho() {
+    site().limits.header_timeout = site().limits.body_timeout = 300ms;
+    site().limits.first_byte_timeout = 0ms;  // none, which would be told with 408 as well
+  }
 };
 
 /// The status of the answer; and that the server still serves afterwards.
