@@ -32,6 +32,7 @@ class Witness:
     - with another number of files than the element had at that position.
     """
     VOUCHES = 12  # FollowSettings::patience and kAnswerMost, and some time on the way
+    PACE = 0.03  # seconds between two looks
     SAYS_SO = 15  # seconds that may lie between a commit and the word of it, on a busy machine
 
     def __init__(self, demo, followers, element="se-01", fresh=False):
@@ -59,7 +60,7 @@ class Witness:
             self.look_at_element()
             for name, ask in self.followers.items():
                 self.look_at_follower(name, ask)
-            self.ended.wait(0.03)
+            self.ended.wait(self.PACE)
 
     def look_at_element(self):
         try:
@@ -90,7 +91,8 @@ class Witness:
             # It has committed a change and is about to say so, or else has not told the truth.
             if time.monotonic() > end:
                 break
-            time.sleep(0.2)
+            self.look_at_element()  # nobody else does, and what it does not see, lie_in() excuses
+            time.sleep(self.PACE)
             total = self.files_at(ask, position)
         self.claims.append((began, name, position, total))
 
