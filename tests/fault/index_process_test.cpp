@@ -291,8 +291,8 @@ TEST_SUITE("index processes") {
     CHECK(waiter.finish() == "");
     MESSAGE("wait_for across processes: p50 " << percentile(waits, 50) << " us, p99 "
                                               << percentile(waits, 99) << " us (to be <= 20000)");
-    // A machine that has other work lets some of them wait.
-    CHECK(percentile(waits, 50) < 200'000);
+    // A machine that has other work lets some of them wait, but not every tenth.
+    CHECK(percentile(waits, 90) < 200'000);
   }
 
   TEST_CASE("two processes make the same index at once") {
