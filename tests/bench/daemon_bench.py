@@ -27,7 +27,7 @@ import uuid
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support")]
 
-from artcached import Artcached  # noqa: E402
+from artcached import Artcached, free_port  # noqa: E402
 
 CONNECTIONS, IDLE, UPLOADS = 32, 1000, 50
 RANDOM_IDS = """
@@ -54,12 +54,6 @@ http {{
   }}
 }}
 """
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Nginx:
