@@ -26,7 +26,7 @@
 
 namespace artcache::element {
 
-/// How much of the storage all runs together may take for themselves; 0: as much as there is.
+/// How much of the storage all runs may take, and refreshes of what is read; 0: all there is.
 struct RunRates {
   std::uint64_t files_per_second = 0, bytes_per_second = 0;
 };
