@@ -264,7 +264,7 @@ class ARTCACHE_EXPORT CacheRebuildService {
   Result<void> watch(const WatchRequest& request, const Call& call);
   [[nodiscard]] WatchStatus watch_status() const;
 
-  /// Slows every run down to so much; may be changed at any time.
+  /// Slows every operation down to so much, refresh() and run() too; may be changed at any time.
   [[nodiscard]] IoBudget& budget();
 
  private:
