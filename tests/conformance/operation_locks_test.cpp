@@ -34,22 +34,6 @@ std::jthread passing_time(Store& store) {
   });
 }
 
-/// Moves on by so much whenever somebody looks at it, once it was told to.
-class ImpatientClock final : public Clock {
- public:
-  [[nodiscard]] Timestamp now() const override { return clock_.now(); }
-  [[nodiscard]] SteadyTime steady() const override {
-    clock_.advance(step_.load());
-    return clock_.steady();
-  }
-  void advance(std::chrono::nanoseconds by) { clock_.advance(by); }
-  void step(std::chrono::nanoseconds by) { step_ = by; }
-
- private:
-  mutable FakeClock clock_;
-  std::atomic<std::chrono::nanoseconds> step_{std::chrono::nanoseconds(0)};
-};
-
 /// Knows the longest time between a grant, its renewals and its end.
 class WatchedLocks final : public LockManager {
  public:

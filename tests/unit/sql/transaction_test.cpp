@@ -28,25 +28,9 @@ struct Two {
   }
 };
 
-/// Stands still until a test moves it, or has it moved by all who look at it.
-class LookedAtClock final : public Clock {
- public:
-  [[nodiscard]] Timestamp now() const override { return clock_.now(); }
-  [[nodiscard]] SteadyTime steady() const override {
-    clock_.advance(step_.load());
-    return clock_.steady();
-  }
-  void advance(std::chrono::nanoseconds by) { clock_.advance(by); }
-  void with_each_look(std::chrono::nanoseconds step) { step_ = step; }
-
- private:
-  mutable test::FakeClock clock_;
-  std::atomic<std::chrono::nanoseconds> step_{std::chrono::nanoseconds(0)};
-};
-
 /// And a third one, whose call has an hour by a clock of its own, however slow the machine is.
 struct TimedTwo : Two {
-  LookedAtClock clock;
+  test::ImpatientClock clock;
   Call hour = Call().within(std::chrono::hours(1), clock);
   std::unique_ptr<Connection> timed;
   TimedTwo() {
@@ -171,9 +155,9 @@ TEST_SUITE("sql transactions") {
     auto transaction = must(Transaction::begin(*db.timed, TransactionKind::write));
     must(db.timed->execute("INSERT INTO t VALUES(1)"));
     const std::string endless = "INSERT INTO t " + std::string(kEndless);
-    db.clock.with_each_look(std::chrono::minutes(1));  // over in the middle of the statement
+    db.clock.step(std::chrono::minutes(1));  // over in the middle of the statement
     CHECK(code_of(db.timed->execute(endless)) == Errc::timed_out);
-    db.clock.with_each_look(std::chrono::minutes(0));
+    db.clock.step(std::chrono::minutes(0));
     db.timed->set_call(&patient);
     CHECK(code_of(db.timed->execute("INSERT INTO t VALUES(2)")) == Errc::timed_out);
     const auto commit = transaction.commit();
