@@ -22,6 +22,16 @@ FileId tell_of_another(Element& e, const FileEntry& entry) {
   return other.id;
 }
 
+/// Another sidecar of the file, with its own data, tells of it as it was a minute before.
+FileEntry copy_elsewhere(Element& e, const FileEntry& entry) {
+  FileEntry older = entry;
+  older.updated_at = older.updated_at - std::chrono::minutes(1);
+  const std::string copy = "elsewhere/copy.txt";
+  good(e.storage->put({.path = copy}, kBytes, {}));
+  good(e.storage->put({.path = copy + std::string(kSidecarSuffix)}, good(attr::encode(older)), {}));
+  return older;
+}
+
 /// A writer was killed in the middle of a change.
 void leave(Element& e, const FileEntry& entry, Intent::Operation operation) {
   good(e.index->add_intent({.id = entry.id,
@@ -55,12 +65,7 @@ TEST_SUITE("files.ids") {
       "[G2] another sidecar takes the place of one that is settled and tells of another file") {
     for_each_element([](Element& e) {
       const FileEntry entry = good(e.upload()).entry;
-      FileEntry older = entry;
-      older.updated_at = older.updated_at - std::chrono::minutes(1);
-      const std::string copy = "elsewhere/copy.txt";
-      good(e.storage->put({.path = copy}, kBytes, {}));
-      good(e.storage->put({.path = copy + std::string(kSidecarSuffix)}, good(attr::encode(older)),
-                          {}));
+      const FileEntry older = copy_elsewhere(e, entry);
       rebuild(e);
       REQUIRE(good(e.index->find(entry.id, {}))->entry == entry);
       const FileId other = tell_of_another(e, entry);
@@ -159,12 +164,7 @@ TEST_SUITE("files.ids") {
   TEST_CASE("[G2] another sidecar of a file takes the place of one whose removal is settled") {
     for_each_element([](Element& e) {
       const FileEntry entry = good(e.upload()).entry;
-      FileEntry older = entry;
-      older.updated_at = older.updated_at - std::chrono::minutes(1);
-      const std::string copy = "elsewhere/copy.txt";
-      good(e.storage->put({.path = copy}, kBytes, {}));
-      good(e.storage->put({.path = copy + std::string(kSidecarSuffix)}, good(attr::encode(older)),
-                          {}));
+      const FileEntry older = copy_elsewhere(e, entry);
       rebuild(e);
       good(e.storage->remove(entry.data_path() + std::string(kSidecarSuffix), {}));
       leave(e, entry, Intent::Operation::remove);
