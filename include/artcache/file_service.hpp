@@ -189,7 +189,8 @@ class ARTCACHE_EXPORT FileService {
   /// Errors: not_found, conflict (base), busy, invalid_argument.
   Result<IndexedEntry> update(const FileId& id, const UpdateRequest& request, const Call& call);
 
-  /// Sidecar, entry, data, in this order. Errors: not_found, conflict (base), busy.
+  /// Sidecar, entry, data, in this order. Where another sidecar is known to tell of the file, the
+  /// entry says what that one does from then on. Errors: not_found, conflict (base), busy.
   Result<void> remove(const FileId& id, const RemoveRequest& request, const Call& call);
   Result<void> remove(const FileId& id, const Call& call) { return remove(id, {}, call); }
 

@@ -19,8 +19,8 @@ enum class Settled : std::uint8_t {
   unchanged,   ///< but fresh now
   moved,       ///< somebody else was quicker; what stands there is newer
   older,       ///< another sidecar tells of the same id, and is newer
-  removed,     ///< the sidecar is gone, and the entry with it
-  replaced,    ///< the sidecar is gone; another one of the same id has taken its place
+  removed,     ///< the sidecar is gone or tells of another file, and the entry is gone
+  replaced,    ///< likewise, but another sidecar of the same id has taken its place
   forgotten,   ///< the sidecar is gone, and no entry came from it
   unreadable,  ///< it says nothing; its entry, if any, was left alone
 };
@@ -35,8 +35,8 @@ enum class Standing : std::uint8_t {
 /// What the scan table is to know of a sidecar that was read.
 ScannedFile scanned_of(const Opened& file);
 
-/// An entry as it was at this revision, which must have been read before it was seen that the
-/// sidecar is gone.
+/// An entry as it was at this revision, which must have been read before it was seen what has
+/// become of its sidecar.
 struct Gone {
   FileId id;
   std::uint64_t revision = 0;
@@ -52,6 +52,8 @@ struct Bereft {
 /// the chunk is put, which may move it.
 std::vector<Bereft> bereft_by(const Chunk& chunk, std::span<const FileId> owners);
 
+/// Takes such entries out of the index, or lets another sidecar of their id take over. Errors:
+/// those of index and storage; each entry is whole then, and all of it may be repeated.
 struct Succession {
   const WalkPlan plan;  ///< to read other sidecars by
   MetadataStore& index;
