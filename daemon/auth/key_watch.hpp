@@ -24,9 +24,8 @@ class KeyWatch {
 
   /// None of the three may throw or call this.
   KeyWatch(Read read, Tell tell, Time every = Time(10'000));
-  /// Waits for a read that is under way, but a second at most, and for none that hangs.
-  /// What was taken is told first, however long that takes: what is told to
-  /// may be gone behind this.
+  /// Waits for a read that is under way, but a second at most, and for none that hangs. What was
+  /// taken is told first, however long that takes: who is told may be gone behind this.
   ~KeyWatch();
   KeyWatch(const KeyWatch&) = delete;
   KeyWatch& operator=(const KeyWatch&) = delete;
