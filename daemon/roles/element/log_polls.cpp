@@ -19,7 +19,7 @@ struct LogPolls::Poll {
 };
 
 LogPolls::LogPolls(MetadataStore& index, const Deps& deps)
-    : index_(index), deps_(deps), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+    : index_(index), deps_(deps), thread_([this] { run(); }) {}
 
 LogPolls::~LogPolls() { stop(); }
 
@@ -55,30 +55,27 @@ void LogPolls::stop() {
     const util::MutexLock held(mutex_);
     stopped_ = true;
   }
-  thread_.request_stop();
   wake();
   if (thread_.joinable()) thread_.join();
 }
 
-void LogPolls::run(const std::stop_token& stop) {
+void LogPolls::run() {
   std::vector<std::unique_ptr<Poll>> polls;
-  while (!stop.stop_requested()) {
-    std::stop_source round;
-    {
-      const util::MutexLock held(mutex_);
-      std::ranges::move(std::exchange(fresh_, {}), std::back_inserter(polls));
-      woken_ = false;
-      round_ = round;
-    }
+  std::stop_source round;
+  for (; begin(polls, round); round = std::stop_source()) {
     serve(polls);
     wait(polls, round);
   }
-  {
-    const util::MutexLock held(mutex_);
-    std::ranges::move(std::exchange(fresh_, {}), std::back_inserter(polls));
-  }
   for (const auto& poll : polls)
     poll->wish.done(Error{Errc::unavailable, "log: this element is about to stop"});
+}
+
+bool LogPolls::begin(std::vector<std::unique_ptr<Poll>>& polls, const std::stop_source& round) {
+  const util::MutexLock held(mutex_);
+  std::ranges::move(std::exchange(fresh_, {}), std::back_inserter(polls));
+  woken_ = false;  // by the same lock as the look at stopped_, or its wake would be forgotten
+  round_ = round;
+  return !stopped_;
 }
 
 void LogPolls::serve(std::vector<std::unique_ptr<Poll>>& polls) {

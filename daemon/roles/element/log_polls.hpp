@@ -42,7 +42,9 @@ class LogPolls {
  private:
   struct Poll;
 
-  void run(const std::stop_token& stop);
+  void run();
+  /// Takes in what came since the last round; false: this one is the last, and only answers.
+  bool begin(std::vector<std::unique_ptr<Poll>>& polls, const std::stop_source& round);
   /// Answers those that have an answer; the others stay.
   void serve(std::vector<std::unique_ptr<Poll>>& polls);
   void wait(const std::vector<std::unique_ptr<Poll>>& polls, const std::stop_source& round);
@@ -57,7 +59,7 @@ class LogPolls {
   bool woken_ ARTCACHE_GUARDED_BY(mutex_) = false;
   bool stopped_ ARTCACHE_GUARDED_BY(mutex_) = false;
   std::stop_source round_ ARTCACHE_GUARDED_BY(mutex_);  // of the wait under way
-  std::jthread thread_;
+  std::thread thread_;
 };
 
 }  // namespace artcache::element

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "element_stand.hpp"
+#include "roles/element/log_polls.hpp"
 #include "support/http_client.hpp"
 #include "unit/daemon/serving.hpp"
 
@@ -317,6 +318,19 @@ TEST_CASE("a poll without a change is answered at its end, and when the element 
   const auto stopped = served.source->read_after(head, 10, 20s, Call{}.within(10min));
   REQUIRE_FALSE(stopped);
   CHECK(stopped.error().code == Errc::unavailable);
+}
+
+// A stop that was forgotten is waited for without end: this would never come back.
+TEST_CASE("polls end however soon behind their begin they are stopped") {
+  const auto index = empty_index();
+  for (int round = 0; round < 2000; ++round) {
+    LogPolls polls(*index, {});
+    // From before the thread runs to behind the begin of its first wait.
+    const auto until = std::chrono::steady_clock::now() + (round % 200) * 1us;
+    while (std::chrono::steady_clock::now() < until) continue;
+    polls.stop();
+    CHECK(polls.add({}).error().code == Errc::unavailable);
+  }
 }
 
 TEST_CASE("a position that the log cannot vouch for is 410 with what there is") {
