@@ -199,7 +199,11 @@ int serve(const config::Plan& plan) {
   call.stop = stop.get_token();
   Daemon daemon(plan, deps, metrics, backends);
   const Signals signals(daemon, **log, stop);
-  if (auto opened = daemon.open(call); !opened) return fail(opened.error());
+  if (auto opened = daemon.open(call); !opened) {
+    // Whoever told it to end while it started got what was asked for.
+    const bool told = stop.stop_requested() && opened.error().code == Errc::cancelled;
+    return told ? kDone : fail(opened.error());
+  }
   print_ports(daemon, plan.data());
   if (auto ran = daemon.run(call); !ran) return fail(ran.error());
   return kDone;

@@ -3,6 +3,7 @@
 
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,23 @@ class Folder(unittest.TestCase):
         first.kill()
         first.wait(60)
         self.start("admin")
+
+
+class Signals(unittest.TestCase):
+    def test_what_is_told_to_end_while_it_starts_has_not_failed(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                socket.create_server(("127.0.0.1", 0)) as silent:
+            place = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/nobody"
+            with subprocess.Popen(
+                    [DAEMON, "--role", "admin", "--set", "admin.port=0", "--set",
+                     f"admin.database={place}", "--data", folder], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, env={}, text=True) as child:
+                silent.settimeout(180)
+                connected, _ = silent.accept()  # and nobody answers: it starts until it is told
+                with connected:
+                    child.terminate()
+                    said = child.communicate(timeout=180)
+            self.assertEqual((child.returncode, *said), (0, "", ""))
 
 
 class Log(unittest.TestCase):
