@@ -10,6 +10,7 @@
 #include "backends/sqlite/index.hpp"
 #include "fault/index_check.hpp"
 #include "support/crash_vfs.hpp"
+#include "support/fake_clock.hpp"
 #include "support/sample_entry.hpp"
 #include "util/try.hpp"
 
@@ -24,6 +25,7 @@ struct Bench {
   CrashVfs vfs;
   std::uint64_t log_rows = 100'000;
   std::string boot;
+  Deps deps;
 
   Result<Store> open() {
     sqlite::IndexOptions options;
@@ -32,7 +34,7 @@ struct Bench {
     options.vfs = vfs.name();
     options.retention.rows_most = log_rows;
     options.boot = boot;
-    return sqlite::open_index(options, {}, {});
+    return sqlite::open_index(options, deps, {});
   }
 };
 
@@ -245,6 +247,29 @@ TEST_SUITE("index power cuts") {
       bench.boot = "wednesday";
       REQUIRE(open_step(bench, index).has_value());
       CHECK(index->head({})->suspect_reason.empty() == (end != End::power_cut));
+    }
+  }
+
+  TEST_CASE("[G3] an apply is durable wherever a call before it ended that waits for no disk") {
+    bool in_time = false;
+    for (std::uint64_t looks = 1; !in_time; ++looks) {
+      REQUIRE(looks < 1000);
+      ImpatientClock clock;
+      Bench bench;
+      bench.deps.clock = &clock;
+      Store index;
+      REQUIRE(open_step(bench, index).has_value());
+      clock.step(std::chrono::nanoseconds(1));
+      in_time =
+          index->set_note("name", "text", 0, Call().within(std::chrono::nanoseconds(looks), clock))
+              .has_value();
+      REQUIRE(put_rows(*index, 0, 3).has_value());
+      bench.vfs.reboot(0);
+      index.reset();
+      REQUIRE(open_step(bench, index).has_value());
+      INFO("a call that ended at look " << looks);
+      CHECK(index->head({})->position.seq == 3);
+      CHECK(contradiction(*index) == "");
     }
   }
 

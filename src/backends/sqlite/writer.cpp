@@ -155,6 +155,8 @@ Result<void> Writer::replace_unfit(const Call& call) {
 /// Work that waits for no disk runs alone, so these are nobody else's settings.
 Result<void> Writer::choose_settings(Durability wanted) {
   if (wanted == durability_) return {};
+  // A call may end between the two: then the next one says both anew.
+  durability_.reset();
   const bool now = wanted == Durability::now;
   if (options_.durable)
     ARTCACHE_CHECK(

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "backends/sqlite/edit.hpp"
 #include "backends/sqlite/peers.hpp"
@@ -94,7 +95,8 @@ class Writer {
   Result<void> run_work(Ticket& ticket, HeadRow& row);
 
   std::unique_ptr<sql::Connection> connection_;  // the leader's
-  Durability durability_ = Durability::now;      // that it has; the leader's
+  /// That it has; nothing where changing it was cut short. The leader's.
+  std::optional<Durability> durability_ = Durability::now;
   std::size_t expected_ = 1;  // requests in a commit, by those before; the leader's
   const Peers& peers_;
   const Names names_;
