@@ -265,8 +265,13 @@ Result<std::size_t> Socket::receive(std::span<char> into, const Patience& patien
   }
 }
 
+/// What came off the socket together with what was asked for, and nobody has taken yet.
+bool Socket::holds_more() const {
+  return ssl_ && (SSL_pending(ssl_.get()) > 0 || BIO_pending(SSL_get_rbio(ssl_.get())) > 0);
+}
+
 Result<bool> Socket::wait_readable(const Patience& patience) const {
-  if (ssl_ && SSL_pending(ssl_.get()) > 0) return true;
+  if (holds_more()) return true;
   return patience.ready(fd_.get(), POLLIN);
 }
 
@@ -274,8 +279,7 @@ bool Socket::is_quiet() const {
   char next = 0;
   const auto got =
       util::retried([&] { return ::recv(fd_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT); });
-  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) &&
-         (!ssl_ || SSL_pending(ssl_.get()) == 0);
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && !holds_more();
 }
 
 }  // namespace artcache::redis

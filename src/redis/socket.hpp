@@ -91,6 +91,7 @@ class Socket {
   Result<void> fill(const Patience& patience);
   Result<void> send_raw(std::string_view bytes, const Patience& patience);
   Result<std::size_t> receive_raw(std::span<char> into, const Patience& patience);
+  [[nodiscard]] bool holds_more() const;
 
   util::Fd fd_;
   std::shared_ptr<const Tls> tls_;

@@ -181,6 +181,29 @@ TEST_SUITE("redis connection") {
     CHECK(must(listening->next_message(30s, {}))->text == "second");
   }
 
+  TEST_CASE("over TLS a message is heard that came together with the one before it") {
+    const std::string address = server_address("ARTCACHE_TEST_REDIS_TLS") +
+                                "?ca_file=" + server_address("ARTCACHE_TEST_REDIS_TLS_CA");
+    const auto listening = must(Connection::open(redis_options(address), {}));
+    const std::array<std::string_view, 1> channel{"one"};
+    must(listening->subscribe(channel, Call().within(5min)));
+    RedisCli cli(address);
+    while (cli({"PUBSUB", "NUMSUB", "one"}).items[1].integer == 0) std::this_thread::yield();
+    // In records of their own, and all of them there before the first is taken.
+    for (int length = 4'000; length < 20'000; length += 1'000) {
+      const std::string text(static_cast<std::size_t>(length), 'x');
+      cli({"EVAL", "for i = 1, 3 do redis.call('PUBLISH', 'one', ARGV[1]) end", "0", text});
+      cli({"PING"});
+      for (int i = 0; i < 3; ++i) {
+        INFO(length << " bytes, message " << i);
+        const auto message = must(listening->next_message(5s, Call().within(5min)));
+        REQUIRE(message.has_value());
+        CHECK(message->text == text);
+      }
+      CHECK_FALSE(must(listening->next_message(0ms, {})).has_value());
+    }
+  }
+
   TEST_CASE("a client replaces a connection that the server has closed") {
     redis::Client client(redis_options(server_address()));
     const std::array<std::string_view, 1> ping{"PING"};
