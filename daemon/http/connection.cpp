@@ -115,12 +115,15 @@ Connection::Connection(Common& common, Loop& loop, const Site& site, std::unique
 }
 
 Connection::~Connection() {
-  if (exchange_) {
-    exchange_->abandon();
-    exchange_->stop.request_stop();  // what is read ahead of an answer that is being sent
-  }
+  let_go();
   loop_.connections.erase(this);
   --common_.connections;
+}
+
+void Connection::let_go() {
+  if (!exchange_) return;
+  exchange_->abandon();
+  exchange_->stop.request_stop();  // what is read ahead of an answer that is being sent
 }
 
 asio::awaitable<void> Connection::run() {
@@ -415,8 +418,9 @@ void Connection::limit_time(Limit limit) {
 }
 
 void Connection::check_time(Clock::SteadyTime now) {
+  // The deadline stays until what it is for has ended: a step of that which is done already, and
+  // waits for its turn on this thread, is not interrupted, and the next step is another wait.
   if (now < deadline_) return;
-  deadline_ = Clock::SteadyTime::max();
   timed_out_ = true;
   boost::system::error_code ignored;
   wire_->socket().cancel(ignored);

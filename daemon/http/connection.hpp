@@ -88,6 +88,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wind_down();
   /// Ends it whatever it does.
   void cut();
+  /// Who still works for it has nobody to work for. By cut() that comes about in the end; this is
+  /// for when the thread of the loop has gone first, and by whoever is alone with the loop then.
+  void let_go();
 
  private:
   enum class Next : std::uint8_t { keep, close, linger };

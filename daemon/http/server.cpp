@@ -228,6 +228,10 @@ Result<void> Server::Impl::run(const Call& call) {
     if (loop != loops_.front()) threads.emplace_back([this, &loop = *loop] { run_loop(loop); });
   run_loop(*loops_.front());
   for (std::thread& thread : threads) thread.join();
+  // Where a loop was held up for longer than the grace for the cut: their handlers would wait for
+  // bodies that nobody brings, and be waited for.
+  for (const auto& loop : loops_)
+    for (Connection* connection : loop->connections) connection->let_go();
   common_.pool.stop();
   common_.lasting.stop();
   return {};
