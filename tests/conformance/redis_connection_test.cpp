@@ -196,7 +196,7 @@ TEST_SUITE("redis connection") {
       cli({"PING"});
       for (int i = 0; i < 3; ++i) {
         INFO(length << " bytes, message " << i);
-        const auto message = must(listening->next_message(5s, Call().within(5min)));
+        const auto message = must(listening->next_message(60s, Call().within(5min)));
         REQUIRE(message.has_value());
         CHECK(message->text == text);
       }
