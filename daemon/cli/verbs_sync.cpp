@@ -117,8 +117,9 @@ void print_status(const SyncOptions& options, const FollowStatus& status,
   std::fflush(stdout);
 }
 
-/// Nobody's own index shall be made a copy by a mistyped address.
-Result<void> refuse_to_overwrite(LogSource& source, MetadataStore& copy, ReplicaSink& sink,
+/// Nobody's own index shall be made a copy by a mistyped address. A copy that was cut off before it
+/// knew how far it is, is one all the same.
+Result<void> refuse_to_overwrite(LogSource& source, const std::string& name, MetadataStore& copy,
                                  const SyncOptions& options, const Call& call) {
   const auto theirs = source.head(call);
   if (!theirs) return theirs.error();
@@ -126,11 +127,12 @@ Result<void> refuse_to_overwrite(LogSource& source, MetadataStore& copy, Replica
   if (!ours) return ours.error();
   if (theirs->position.epoch == ours->position.epoch)
     return Error{Errc::invalid_argument, "sync: --from and --index are the same index"};
-  const auto standing = sink.standing(call);
-  if (!standing) return standing.error();
-  if (standing->source.epoch == 0 && standing->count > 0 && !options.replace)
+  const auto state = replica_state(copy, call);
+  if (!state) return state.error();
+  const bool follows = *state && (*state)->source == name;
+  if (!follows && ours->count > 0 && !options.replace)
     return Error{Errc::conflict, "sync: '" + copy.describe() + "' holds " +
-                                     std::to_string(standing->count) +
+                                     std::to_string(ours->count) +
                                      " entries and has never followed this source; --replace makes "
                                      "it a copy and takes away what the source does not have"};
   return {};
@@ -167,7 +169,8 @@ int run_sync(const SyncOptions& options) {
   const auto source = open_source(options.from, options.token_file, *place);
   if (!source) return fail(source.error().in("--from"));
   const auto sink = make_replica(*place->index, url->redacted(), place->deps);
-  if (auto may = refuse_to_overwrite(*source->log, *place->index, *sink, options, place->call);
+  if (auto may =
+          refuse_to_overwrite(*source->log, url->redacted(), *place->index, options, place->call);
       !may)
     return fail_at_source(may.error());
   FollowSettings settings;

@@ -85,7 +85,7 @@ struct DeadLetter {
 
 /// How far a replica is.
 struct Standing {
-  Position source;  ///< epoch 0: it never followed this source
+  Position source;  ///< epoch 0: it has never held all of this source
   Digest digest;    ///< of what the replica holds of this source
   std::uint64_t count = 0;
   std::vector<DeadLetter> dead;

@@ -5,12 +5,14 @@
 usage: cli_test.py ARTCACHE
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -404,6 +406,18 @@ class Syncing(unittest.TestCase):
         found = run("search", "copy", *self.copy[2:], "--json", check=0).stdout.splitlines()
         self.assertEqual(len(found), 3)
         self.assertIn("in step", run("sync", *self.copy, check=0).stdout)
+
+    def test_a_first_copy_that_was_cut_off_is_gone_on_with(self):
+        run("sync", *self.copy, "-q", check=0)
+        # As it is before a first copy notes how far it is.
+        with contextlib.closing(sqlite3.connect(self.folder / "copy.db")) as copy:
+            [[text]] = copy.execute("SELECT text FROM note WHERE name = 'follow'")
+            position, _, rest = text.partition(" ")
+            copy.execute("UPDATE note SET text = ? WHERE name = 'follow'",
+                         [re.sub("[0-9a-f]", "0", position) + " " + rest])
+            copy.commit()
+        run("sync", *self.copy, "-q", check=0)
+        run("doctor", *self.copy[2:], check=0)
 
     def test_doctor_knows_a_copy_and_a_rebuild_ends_it(self):
         run("sync", *self.copy, "-q", check=0)

@@ -173,6 +173,22 @@ TEST_SUITE("follower") {
     CHECK(same(*pair.source, *pair.copy));
   }
 
+  TEST_CASE("a first copy that was cut off is known to be one of its source") {
+    Pair pair;
+    std::uint64_t count = 0, breaks = 0;
+    SUBCASE("of few records, which are there one by one") { count = 600, breaks = 300; }
+    SUBCASE("of many, which are there together") { count = 4000, breaks = 3000; }
+    put(*pair.source, 0, count);
+    BreakingSource breaking(*pair.log, breaks);
+    pair.sink = make_replica(*pair.copy, "source", {});
+    Follower follower(breaking, *pair.sink, {}, {});
+    CHECK(follower.catch_up({}).error().code == Errc::unavailable);
+    const auto state = good(replica_state(*pair.copy, {}));
+    REQUIRE(state);
+    CHECK(state->source == "source");
+    CHECK(state->standing.source.epoch == 0);
+  }
+
   TEST_CASE("a snapshot that was cut off is made good by comparing") {
     Pair pair;
     put(*pair.source, 0, 600);

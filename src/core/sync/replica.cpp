@@ -106,6 +106,8 @@ class Replica final : public ReplicaSink {
   /// By a bulk load, which keeps what it has got when it is cut off.
   Result<Position> fill(LogSource& source, const Call& call) override {
     ARTCACHE_CHECK(load(call));
+    // Before any record: what is cut off from here on is the beginning of a copy of this source.
+    ARTCACHE_CHECK(save(call));
     ARTCACHE_TRY(const IndexHead theirs, source.head(call));
     if (theirs.count < kBulkLeast) return ReplicaSink::fill(source, call);
     auto bulk = index_.bulk_load(theirs.count, 0, call);
