@@ -119,6 +119,7 @@ class Kills(unittest.TestCase):
         self.daemon = Artcached(DAEMON)
         self.addCleanup(self.daemon.close)
         self.daemon.start()
+        self.daemon.first_rebuild_over()
         self.files = self.daemon.data / "se-01/files"
 
     def report(self):

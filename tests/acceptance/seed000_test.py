@@ -49,6 +49,7 @@ class Document(unittest.TestCase):
         self.daemon = Artcached(DAEMON)
         self.addCleanup(self.daemon.close)
         self.daemon.start()
+        self.daemon.first_rebuild_over()
         self.data = self.daemon.data
         self.files = self.data / "se-01/files"
         for folder in ("var/log/artstore", "usr/local/bin"):

@@ -38,6 +38,8 @@ class Demo:
         self.daemon.start()
         address = self.daemon.address("ingester")
         assert eventually(lambda: elements_in_view(address) == len(ELEMENTS))
+        for name in ELEMENTS:
+            self.daemon.first_rebuild_over(name)
 
     def down(self):
         self.daemon.close()

@@ -66,12 +66,7 @@ class Demo(unittest.TestCase):
         self.daemon = Artcached(DAEMON, *self.arguments)
         self.addCleanup(self.daemon.close)
         self.daemon.start()
-        self.settled()
-
-    def settled(self):
-        """A new index is compared with the files once."""
-        self.assertTrue(eventually(lambda: all(
-            one["status"] != "running" for one in self.call("GET", "jobs")["jobs"])))
+        self.daemon.first_rebuild_over()
 
     def call(self, method, what, check=200, role="se-01"):
         return self.daemon.call(method, role, CACHE + what, check)

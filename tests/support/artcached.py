@@ -50,6 +50,13 @@ class Artcached:
         return self.call("POST", "admin", "/api/v1/auth/token", headers={"Authorization": ""},
                          json_body=ACCOUNT)["access_token"]
 
+    def first_rebuild_over(self, role="se-01"):
+        """A new index is compared with the files once, from the start on. Until that is over, a run
+        that is asked for may be refused, and what is put beside the interface taken in by it."""
+        jobs = "/api/v1/cache/jobs"
+        assert eventually(lambda: all(one["status"] != "running"
+                                      for one in self.call("GET", role, jobs)["jobs"]))
+
     def end(self, how=signal.SIGTERM):
         """The exit code, or below 0 the signal that ended it."""
         if self.child is None:
