@@ -29,6 +29,7 @@
 #include "roles/table.hpp"
 #include "routes_page.hpp"
 #include "sql/sqlite/process.hpp"
+#include "util/mutex.hpp"
 
 namespace artcache {
 namespace {
@@ -54,12 +55,58 @@ sigset_t signals() {
   return set;
 }
 
+/// Does what a hangup asks for, on a thread of its own: files may hang with their file system, and
+/// whoever is told to end must hear it meanwhile.
+class Hangups {
+ public:
+  Hangups(Daemon& daemon, LogWriter& log)
+      : thread_([this, &daemon, &log] {
+          while (next()) {
+            if (auto done = log.reopen(); !done) fail(done.error());
+            daemon.reload();
+          }
+        }) {}
+  Hangups(const Hangups&) = delete;
+  Hangups& operator=(const Hangups&) = delete;
+
+  /// Returns at once. Of several that come while one is seen to, one more is.
+  void note() {
+    const util::MutexLock held(mutex_);
+    wanted_ = true;
+    changed_.notify_all();
+  }
+  /// In the end, once: waits for the one that is seen to.
+  void end() {
+    {
+      const util::MutexLock held(mutex_);
+      ended_ = true;
+      changed_.notify_all();
+    }
+    thread_.join();
+  }
+
+ private:
+  /// Waits for one; false: there are no more.
+  bool next() {
+    const util::MutexLock held(mutex_);
+    while (!wanted_ && !ended_) changed_.wait(mutex_);
+    wanted_ = false;
+    return !ended_;
+  }
+
+  util::Mutex mutex_;
+  util::CondVar changed_;
+  bool wanted_ ARTCACHE_GUARDED_BY(mutex_) = false, ended_ ARTCACHE_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
 /// Waits for signals on a thread of its own, as long as it lives.
 class Signals {
  public:
   Signals(Daemon& daemon, LogWriter& log, std::stop_source stop)
-      : thread_([this, &daemon, &log, stop]() mutable { wait(daemon, log, stop); }) {}
+      : hangups_(daemon, log), thread_([this, stop]() mutable { wait(stop); }) {}
   ~Signals() {
+    hangups_.end();  // a second signal still ends the process at once
     ended_ = true;
     pthread_kill(thread_.native_handle(), SIGHUP);
     thread_.join();
@@ -68,17 +115,16 @@ class Signals {
   Signals& operator=(const Signals&) = delete;
 
  private:
-  void wait(Daemon& daemon, LogWriter& log, std::stop_source& stop) {
+  void wait(std::stop_source& stop) {
     const sigset_t set = signals();
     for (int signal = 0; sigwait(&set, &signal) == 0 && !ended_;) {
-      if (signal == SIGHUP) {
-        if (auto done = log.reopen(); !done) fail(done.error());
-        daemon.reload();
-      } else if (!stop.request_stop()) {
+      if (signal == SIGHUP)
+        hangups_.note();
+      else if (!stop.request_stop())
         std::_Exit(128 + signal);  // the second one: at once
-      }
     }
   }
+  Hangups hangups_;
   std::atomic<bool> ended_ = false;
   std::thread thread_;
 };

@@ -136,6 +136,22 @@ def certify(folder, name):
     return certificate, key
 
 
+def other_end(pipe):
+    """Once somebody waits to read it, who then waits for what is written; else nothing."""
+    try:
+        return open(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "wb")
+    except OSError:
+        return None
+
+
+def is_taken(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except OSError:
+        return False
+    return True
+
+
 class Certificates(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -184,6 +200,25 @@ class Certificates(unittest.TestCase):
             refused = f"ca: '{ca}' is no list of certificates in PEM"
             self.assertTrue(eventually(lambda: refused in daemon.log.read_text()))
             self.assertEqual(self.shown(port), new.read_text())
+
+    def test_who_is_told_to_end_hears_it_while_a_certificate_hangs(self):
+        for times, code in ((1, 0), (2, 128 + signal.SIGTERM)):
+            with self.subTest(times=times):
+                used, used_key = certify(self.folder, f"c{times}")
+                daemon = Artcached(DAEMON, "--set", f"query.tls_certificate={used}", "--set",
+                                   f"query.tls_key={used_key}", "--set", "daemon.grace=1s")
+                self.addCleanup(daemon.close)
+                daemon.start()
+                used.unlink()
+                os.mkfifo(used)  # who opens it waits until somebody writes
+                daemon.child.send_signal(signal.SIGHUP)
+                with eventually(lambda: other_end(used)):
+                    daemon.child.send_signal(signal.SIGTERM)
+                    self.assertTrue(eventually(lambda: not is_taken(daemon.ports["admin"])))
+                    if times == 2:
+                        daemon.child.send_signal(signal.SIGTERM)
+                        self.assertEqual(daemon.child.wait(timeout=180), code)
+                self.assertEqual(daemon.child.wait(timeout=180), code)
 
     def test_all_roles_trust_the_authorities_that_they_are_told(self):
         certificate, key = certify(self.folder, "ours")

@@ -16,6 +16,8 @@ namespace {
 // Other processes on the same database rotate keys too; their tokens should be believed soon.
 constexpr std::chrono::seconds kTendEvery{5};
 constexpr std::chrono::hours kTrimEvery{1};
+// The other roles are read anew behind this one, and the process ends no sooner.
+constexpr std::chrono::seconds kReloadMost{5};
 // An element that comes back is to be followed soon.
 constexpr std::chrono::seconds kFollowPauseMost{5};
 constexpr replica::Names kNames{.logger = "file_registry", .metrics = "artstore_admin_registry_"};
@@ -106,7 +108,9 @@ void Admin::stop() {
   tender_.join();
 }
 
-Result<void> Admin::reload() { return parts_.signing->load(Call{}); }
+Result<void> Admin::reload() {
+  return parts_.signing->load(Call{}.within(kReloadMost, *parts_.deps.clock));
+}
 
 void Admin::tend(std::stop_token stop) {
   Call call;
