@@ -5,39 +5,21 @@
 #include <artcache/storage_name.hpp>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <map>
 #include <set>
 #include <thread>
 
 #include "conformance/file_service_suite.hpp"
 #include "core/attr/sidecar.hpp"
+#include "support/gate.hpp"
 #include "support/sample_entry.hpp"
 
 using namespace artcache;
 using namespace artcache::test;
+using namespace std::chrono_literals;
 
 namespace {
-
-/// Once armed, keeps the first who comes until it is opened.
-class Gate {
- public:
-  ~Gate() { open(); }
-  void arm() { armed_ = true; }
-  void pass() {
-    if (!armed_.exchange(false)) return;
-    met_ = true;
-    met_.notify_all();
-    open_.wait(false);
-  }
-  void wait_until_met() const { met_.wait(false); }
-  void open() {
-    open_ = true;
-    open_.notify_all();
-  }
-
- private:
-  std::atomic<bool> armed_{false}, met_{false}, open_{false};
-};
 
 /// Locks that can only be renewed through a gate.
 class GatedLocks final : public LockManager {
@@ -253,6 +235,40 @@ TEST_SUITE("files") {
     gate.open();
     other.join();
     CHECK(e.head().count == 3);
+  }
+
+  TEST_CASE("an upload that comes while a store is being recovered ends with its call") {
+    Element e;
+    Gate gate;
+    e.faulty_storage->before_each([&](StorageOp op, std::string_view) {
+      if (op == StorageOp::sync) gate.pass();
+    });
+    good(e.index->add_intent({sample_id(1), "a/b", Intent::Operation::upload, e.clock.now()}, {}));
+    e.restart();
+    gate.arm();
+    std::thread recovery([&] { CHECK(e.files->recover({}).has_value()); });
+    gate.wait_until_met();
+    const auto upload_by = [&](const Call& call) {
+      return std::async(std::launch::async, [&e, call] {
+        MemorySource source(kBytes);
+        return e.files->upload(Element::plan(), source, call);
+      });
+    };
+    std::stop_source stop;
+    Call stoppable;
+    stoppable.stop = stop.get_token();
+    auto stopped = upload_by(stoppable), late = upload_by(Call().within(1s, e.clock));
+    stop.request_stop();
+    e.clock.advance(2s);
+    // Else they would wait as long as the storage does.
+    CHECK(stopped.wait_for(1min) == std::future_status::ready);
+    CHECK(late.wait_for(1min) == std::future_status::ready);
+    gate.open();
+    recovery.join();
+    CHECK(stopped.get().error().code == Errc::cancelled);
+    CHECK(late.get().error().code == Errc::timed_out);
+    CHECK(e.upload().has_value());
+    CHECK(e.contradiction() == "");
   }
 
   TEST_CASE("a long upload of unknown size asks for room seldom, and keeps to the capacity") {

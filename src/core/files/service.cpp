@@ -187,7 +187,9 @@ Result<void> FileService::Impl::give_up(Work& work, Stage stage, Error error) {
 // --- Recovery -----------------------------------------------------------------------------------
 
 Result<RecoveryReport> FileService::Impl::recover(const Call& call) {
-  const std::scoped_lock alone(recovering_);
+  // Another one may wait for a storage or a lock server that does not answer.
+  ARTCACHE_TRY(const auto alone, recovering_.enter(FileId(), call, *place_.deps.clock,
+                                                   "another recovery of this store"));
   RecoveryReport report;
   if (!may_write_files(settings_.mode)) {
     ARTCACHE_TRY(const auto intents, index().intents(call));

@@ -5,7 +5,6 @@
 #include <artcache/file_service.hpp>
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -116,7 +115,7 @@ class FileService::Impl {
   files::Capacity capacity_;
 
   std::atomic<bool> recovered_{false};
-  std::mutex recovering_;
+  files::InFlight recovering_;  // one at a time, under no id
   files::Unsettled unsettled_;
 };
 

@@ -20,11 +20,12 @@ constexpr std::chrono::milliseconds kLook{20};
 
 // --- InFlight -----------------------------------------------------------------------------------
 
-Result<InFlight::Turn> InFlight::enter(const FileId& id, const Call& call, const Clock& clock) {
+Result<InFlight::Turn> InFlight::enter(const FileId& id, const Call& call, const Clock& clock,
+                                       std::string_view others) {
   std::unique_lock held(mutex_);
   const auto is_free = [&] { return !ids_.contains(id); };
   while (!is_free()) {
-    ARTCACHE_CHECK(call.check("files: waiting for another change of this file", clock));
+    ARTCACHE_CHECK(call.check("files: waiting for " + std::string(others), clock));
     if (call.has_deadline())
       left_.wait_for(held, call.stop, call.remaining(clock), is_free);
     else

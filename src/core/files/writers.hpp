@@ -35,8 +35,10 @@ class InFlight {
     FileId id_;
   };
 
-  /// Waits until nobody else changes this file. Errors: timed_out, cancelled.
-  Result<Turn> enter(const FileId& id, const Call& call, const Clock& clock);
+  /// Waits until nobody else changes this file; `others` says for people what that would be.
+  /// Errors: timed_out, cancelled.
+  Result<Turn> enter(const FileId& id, const Call& call, const Clock& clock,
+                     std::string_view others = "another change of this file");
   [[nodiscard]] bool holds(const FileId& id) const;
 
  private:
