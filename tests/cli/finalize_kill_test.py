@@ -89,7 +89,7 @@ class Kills(Stand):
         self.lock = threading.Lock()
         self.left = None  # moments that pass until somebody is killed
         self.kinds = ""  # of the moments that count: how they begin
-        self.killed_at = None
+        self.struck_at = None
         self.victim = "ingester"
         self.deed = lambda: self.stop(self.victim)  # at that moment
         self.children, self.wires = {}, {}
@@ -121,12 +121,18 @@ class Kills(Stand):
             if self.left >= 0:
                 return
             self.left = None
-            self.killed_at = f"{moment} {path}"
+            self.struck_at = f"{moment} {path}"
             self.deed()
+
+    @property
+    def killed_at(self):
+        """The moment of the deed, once that is done."""
+        with self.lock:
+            return self.struck_at
 
     def arm(self, moments, kinds=""):
         with self.lock:
-            self.left, self.kinds, self.killed_at = moments, kinds, None
+            self.left, self.kinds, self.struck_at = moments, kinds, None
 
     def stop(self, name):
         self.children[name].kill()
