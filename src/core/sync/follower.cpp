@@ -168,8 +168,9 @@ class Follower::Impl {
     if (!now.proven) return Kept::not_yet;
     if (!bound.max_staleness) return Kept::yes;
     if (goal) {
+      // A log that is made anew, or put back, meanwhile never gets there.
       const bool reached = goal->epoch == now.position.epoch && goal->seq <= now.position.seq;
-      return reached ? Kept::yes : Kept::not_yet;
+      return reached || current_at_ > begun ? Kept::yes : Kept::not_yet;
     }
     const bool ever = current_at_ != Clock::SteadyTime();
     return ever && begun - current_at_ <= *bound.max_staleness ? Kept::yes : Kept::unknown;
