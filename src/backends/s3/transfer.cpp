@@ -119,6 +119,9 @@ void Client::Transfer::prepare() {
   if (!target.ca.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, target.ca.c_str());
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS,
                    std::min(kConnectMostMs, static_cast<long>(target.stall.count())));
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);  // a call that ends waits for no name server
+#endif
   curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_TIME,
                    std::max(1L, static_cast<long>(target.stall.count() / 1000)));
