@@ -40,6 +40,17 @@ class Metrics(unittest.TestCase):
         self.assertTrue(eventually(lambda: self.value(series) - before == by),
                         f"{series}: {before} -> {self.value(series)}")
 
+    def moved_alone(self, series, work):
+        """`work` moves it by one. Where the machine is so slow that a role is cut off while it gets
+        its token, that moves it, too: then it is done again."""
+        for _ in range(5):
+            before = self.value(series)
+            work()
+            self.assertTrue(eventually(lambda: self.value(series) > before), series)
+            if self.value(series) - before == 1:
+                return
+        self.fail(f"{series} never moves by one")
+
     def grows(self, series, work):
         """For what the roles do among themselves, too."""
         before = self.value(series)
@@ -75,7 +86,7 @@ class Metrics(unittest.TestCase):
         self.grows(attempts % "success", self.daemon.fresh_token)
         self.grows('tokens_created_total{type="service_account",status="success"}',
                    self.daemon.fresh_token)
-        self.moved(attempts % "failure", 1, lambda: self.daemon.ask(
+        self.moved_alone(attempts % "failure", lambda: self.daemon.ask(
             "POST", "admin", "/api/v1/auth/token",
             json_body={**ACCOUNT, "client_secret": "wrong"}))
         self.moved('token_validations_total{status="invalid"}', 1, lambda: self.daemon.ask(
