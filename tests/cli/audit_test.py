@@ -8,6 +8,7 @@ usage: audit_test.py ARTCACHED
 import json
 import pathlib
 import re
+import socket
 import sys
 import unittest
 
@@ -73,6 +74,7 @@ class Audit(unittest.TestCase):
         self.elements()
         self.files()
         self.done("jwt_key.rotate", "POST", "jwt-keys/rotate", 200)
+        self.hanging_up()
         # A deed that a source file names and that nobody did here would be missing.
         named = set()
         for source in (ROOT / "daemon/roles/admin").glob("*.cpp"):
@@ -83,6 +85,17 @@ class Audit(unittest.TestCase):
         self.assertGreater(len(named), 15)
         self.assertEqual(named - {action for action, *_ in self.seen},
                          {"file.cleanup", "file.cleanup_retry"})  # registry_test has those
+
+    def hanging_up(self):
+        """A guess is written down, also when nobody waits for its answer."""
+        body = json.dumps({**ACCOUNT, "client_secret": "wrong-Password789"}).encode()
+        gone = [f"gone-{i}" for i in range(3)]
+        for request in gone:
+            with socket.create_connection(("127.0.0.1", self.daemon.ports["admin"])) as wire:
+                wire.sendall(f"POST {API}auth/token HTTP/1.1\r\nHost: x\r\n"
+                             f"Content-Type: application/json\r\nX-Request-ID: {request}\r\n"
+                             f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.assertTrue(eventually(lambda: all(self.trail(f"request_id={one}") for one in gone)))
 
     def accounts(self):
         all_of_them = "service-accounts"

@@ -11,6 +11,9 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
+/// A database that hangs holds up no longer a request whose client has gone, nor the end.
+constexpr seconds kAuditMost{5};
+
 int status_of(http::Reply& reply) {
   if (const auto* response = reply.response()) return response->status;
   return reply.problem()->status;
@@ -28,8 +31,11 @@ void record(Parts& parts, const std::string& action, const http::Request& reques
   entry.request_id = request.call.request_id;
   entry.peer = request.peer;
   entry.details = deed.details;
-  const auto done =
-      parts.database->write(request.call, [&](Session& s) { return add_audit(s, entry); });
+  // Whoever hangs up does not take along what is known of the deed.
+  Call call = request.call;
+  call.stop = {};
+  const auto done = parts.database->write(call.within(kAuditMost, *parts.deps.clock),
+                                          [&](Session& s) { return add_audit(s, entry); });
   if (done) return;
   const std::string source = util::here();
   const LogField fields[]{{"action", std::string_view(action)},
