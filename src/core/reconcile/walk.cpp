@@ -94,9 +94,14 @@ class Walk {
     try {
       work();
     } catch (const std::exception& e) {
-      ending_.fail({Errc::internal, std::string("walk: ") + e.what()});
-      abandon();
+      end(e.what());
+    } catch (...) {
+      end("something was thrown that is no std::exception");
     }
+  }
+  void end(const char* cause) {
+    ending_.fail({Errc::internal, std::string("walk: ") + cause});
+    abandon();
   }
   /// The taker is what the others wait for in the end: they step back behind it.
   template <class F>
