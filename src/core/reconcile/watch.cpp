@@ -46,6 +46,7 @@ class Inbox {
     ended_ = std::move(error);
     changed_.notify_all();
   }
+  /// For good: the call has ended, which is looked at before each wait.
   void wake() {
     const util::MutexLock lock(mutex_);
     woken_ = true;
@@ -54,7 +55,6 @@ class Inbox {
 
   Mail take() {
     const util::MutexLock lock(mutex_);
-    woken_ = false;
     util::PathSet::Taken taken = paths_.take();
     return {{.sidecars = std::move(taken.files),
              .folders = std::move(taken.folders),
