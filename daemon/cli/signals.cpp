@@ -20,12 +20,12 @@ void take_signals() {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  source();
-  // Lives as long as the process: there is nothing to wait for at its end.
-  std::thread([signals] {
+  // Lives as long as the process: there is nothing to wait for at its end. It holds the state that
+  // it sets, for what is static ends before it does.
+  std::thread([signals, stop = source()]() mutable {
     int signal = 0;
     sigwait(&signals, &signal);
-    source().request_stop();
+    stop.request_stop();
     sigwait(&signals, &signal);
     std::_Exit(128 + signal);
   }).detach();
