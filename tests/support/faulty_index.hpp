@@ -5,6 +5,7 @@
 #include <artcache/metadata_store.hpp>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -29,6 +30,10 @@ class FaultyIndex final : public MetadataStore {
   /// The same for every note that is set, with what it says.
   void before_each_note(std::function<void(std::string_view)> hook) {
     note_hook_ = std::move(hook);
+  }
+  /// Called before every reading of the log, with its limit; what it returns is its error.
+  void before_each_log(std::function<std::optional<Error>(std::uint32_t)> hook) {
+    log_hook_ = std::move(hook);
   }
   [[nodiscard]] std::size_t writes() const {
     const std::scoped_lock held(mutex_);
@@ -100,6 +105,8 @@ class FaultyIndex final : public MetadataStore {
   }
   Result<LogSlice> read_after(const Position& position, std::uint32_t limit,
                               const Call& call) override {
+    if (log_hook_)
+      if (auto error = log_hook_(limit)) return *std::move(error);
     return inner_.read_after(position, limit, call);
   }
   Result<IndexHead> wait_for(std::uint64_t seq, const Call& call) override {
@@ -141,6 +148,7 @@ class FaultyIndex final : public MetadataStore {
 
   MetadataStore& inner_;
   std::function<void()> hook_, head_hook_;
+  std::function<std::optional<Error>(std::uint32_t)> log_hook_;
   std::function<void(std::string_view)> note_hook_;
   mutable std::mutex mutex_;
   std::size_t count_ = 0, at_ = 0;  // guarded by mutex_, as all below

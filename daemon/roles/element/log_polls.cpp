@@ -11,6 +11,11 @@ namespace {
 constexpr std::chrono::seconds kReadMost{10};
 constexpr std::chrono::milliseconds kPause{200};  // when the index does not answer
 
+bool is_away(const Result<LogSlice>& slice) {
+  return !slice &&
+         (slice.error().code == Errc::timed_out || slice.error().code == Errc::unavailable);
+}
+
 }  // namespace
 
 struct LogPolls::Poll {
@@ -85,7 +90,10 @@ void LogPolls::serve(std::vector<std::unique_ptr<Poll>>& polls) {
   std::vector<std::unique_ptr<Poll>> waiting, ended;
   for (auto& poll : polls) {
     const Wish& wish = poll->wish;
-    if (asked == nullptr || asked->wish.after != wish.after || asked->wish.limit != wish.limit)
+    const bool same =
+        asked != nullptr && asked->wish.after == wish.after && asked->wish.limit == wish.limit;
+    // An index that does not answer one of them is not waited for once more for each of the others.
+    if (!same && !(slice && is_away(*slice)))
       slice = index_.read_after(wish.after, wish.limit, Call{}.within(kReadMost, *deps_.clock));
     asked = poll.get();
     const bool over = wish.stop.stop_requested() || deps_.clock->steady() >= wish.until;

@@ -4,11 +4,15 @@
 #include <artcache/follower.hpp>
 #include <artcache/http_log.hpp>
 #include <artcache/log_frames.hpp>
+#include <atomic>
 #include <functional>
+#include <optional>
+#include <semaphore>
 #include <thread>
 
 #include "element_stand.hpp"
 #include "roles/element/log_polls.hpp"
+#include "support/faulty_index.hpp"
 #include "support/http_client.hpp"
 #include "unit/daemon/serving.hpp"
 
@@ -331,6 +335,41 @@ TEST_CASE("polls end however soon behind their begin they are stopped") {
     polls.stop();
     CHECK(polls.add({}).error().code == Errc::unavailable);
   }
+}
+
+TEST_CASE("an index that does not answer one poll is not waited for again by each of the others") {
+  const auto inner = empty_index();
+  test::FaultyIndex index(*inner);
+  std::atomic<bool> read = false, away = false;
+  std::atomic<int> in_vain = 0;
+  index.before_each_log([&](std::uint32_t limit) -> std::optional<Error> {
+    if (!away) {
+      if (limit == 3) read = true;
+      return std::nullopt;
+    }
+    ++in_vain;
+    return Error{Errc::timed_out, "no answer"};
+  });
+  std::counting_semaphore<> told{0};
+  std::atomic<int> late = 0;
+  LogPolls polls(index, {});
+  const auto add = [&](std::uint32_t limit) {
+    REQUIRE(polls.add({.after = auth::must(inner->head({})).position,
+                       .limit = limit,
+                       .until = std::chrono::steady_clock::now() + 1h,
+                       .stop = {},
+                       .done = [&](const Result<LogSlice>& slice) {
+                         if (!slice && slice.error().code == Errc::timed_out) ++late;
+                         told.release();
+                       }}));
+  };
+  for (std::uint32_t limit = 1; limit <= 3; ++limit) add(limit);
+  while (!read) std::this_thread::yield();
+  away = true;
+  add(4);  // wakes the others
+  for (int i = 0; i < 4; ++i) told.acquire();
+  CHECK(late == 4);
+  CHECK(in_vain < 4);  // one for a round of readings, and there may be three rounds
 }
 
 TEST_CASE("a position that the log cannot vouch for is 410 with what there is") {
