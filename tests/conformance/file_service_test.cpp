@@ -268,6 +268,7 @@ TEST_SUITE("files") {
     CHECK(stopped.get().error().code == Errc::cancelled);
     CHECK(late.get().error().code == Errc::timed_out);
     CHECK(e.upload().has_value());
+    e.settle(*e.files);
     CHECK(e.contradiction() == "");
   }
 
