@@ -19,7 +19,7 @@ struct RawAnswer {
   [[nodiscard]] std::string field(std::string_view name) const;  ///< empty: not there
 };
 
-/// One connection to the loopback. A wait for the server ends after 20 seconds.
+/// One connection to the loopback. A wait for the server ends after 50 seconds.
 class RawClient {
  public:
   explicit RawClient(std::uint16_t port);
