@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 namespace artcache::test {
@@ -71,6 +73,20 @@ std::string RawClient::read_some(std::size_t most) {
   const ssize_t got = recv(fd_, piece.data(), piece.size(), 0);
   piece.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return piece;
+}
+
+std::size_t RawClient::drop_for(std::chrono::milliseconds time) {
+  std::size_t dropped = std::exchange(buffer_, {}).size();
+  std::array<char, 65536> piece{};
+  for (const auto until = std::chrono::steady_clock::now() + time;
+       std::chrono::steady_clock::now() < until;) {
+    const ssize_t got = recv(fd_, piece.data(), piece.size(), MSG_DONTWAIT);
+    if (got > 0)
+      dropped += static_cast<std::size_t>(got);
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return dropped;
 }
 
 bool RawClient::ended() {

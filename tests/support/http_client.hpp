@@ -2,6 +2,7 @@
 // A client that sends exactly the bytes it is told, also those that no client should.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -40,6 +41,8 @@ class RawClient {
   bool ended();
   /// As it comes, at most so many bytes; empty at the end.
   std::string read_some(std::size_t most = 65536);
+  /// Drops all that has arrived, and that follows within that time; how many bytes it was.
+  std::size_t drop_for(std::chrono::milliseconds time);
   void close();
 
  private:

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an I/O thread does late, because something held it up. A busy machine does that, too.
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
-#include <array>
 #include <optional>
 #include <semaphore>
 #include <string>
 #include <thread>
 
 #include "unit/daemon/serving.hpp"
-#include "util/fd.hpp"
 
 namespace artcache::http {
 namespace {
@@ -31,31 +27,6 @@ class Held {
   }
   std::binary_semaphore begun{0}, go_on{0};
 };
-
-util::Fd connected_to(std::uint16_t port) {
-  util::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  return fd;
-}
-
-/// All that has arrived, and that follows within that time.
-std::size_t take_for(std::chrono::milliseconds time, int from) {
-  std::size_t taken = 0;
-  std::array<char, 65536> piece{};
-  for (const auto until = std::chrono::steady_clock::now() + time;
-       std::chrono::steady_clock::now() < until;) {
-    const ssize_t got = ::recv(from, piece.data(), piece.size(), MSG_DONTWAIT);
-    if (got > 0)
-      taken += static_cast<std::size_t>(got);
-    else
-      std::this_thread::sleep_for(1ms);
-  }
-  return taken;
-}
 
 TEST_SUITE("http held") {
   TEST_CASE("a server that could not cut a connection in time does not wait for its handler") {
@@ -100,17 +71,14 @@ TEST_SUITE("http held") {
                       }}));
     site.limits.write_timeout = 200ms;
     Serving serving(site, {.io_threads = 1});
-    const util::Fd slow = connected_to(serving.port());
-    const std::string request = get("/large");
-    REQUIRE(::send(slow.get(), request.data(), request.size(), 0) ==
-            static_cast<ssize_t>(request.size()));
-    char first = 0;
-    REQUIRE(::recv(slow.get(), &first, 1, MSG_WAITALL) == 1);
+    auto slow = serving.client();
+    REQUIRE(slow.send(get("/large")));
+    REQUIRE(slow.read_some(1).size() == 1);
     auto beside = serving.client();
     REQUIRE(beside.send(get("/held")));
     held.begun.acquire();
     // Now there is room for some steps of the answer, and its time is over.
-    CHECK(take_for(300ms, slow.get()) > 0);
+    CHECK(slow.drop_for(300ms) > 0);
     held.go_on.release();
     CHECK(beside.receive().status == 200);
     beside.close();
