@@ -160,6 +160,9 @@ class ARTCACHE_EXPORT FileService {
   /// Where requests of the dead may still arrive (StorageCapabilities::late_writes) what was
   /// settled is watched: its intent stays, and a recovery after that time settles it once more and
   /// for good. Until then a change of that file is busy.
+  ///
+  /// One at a time: whoever else recovers meanwhile, as every first change does, waits for it as
+  /// long as his call lasts.
   Result<RecoveryReport> recover(const Call& call);
   /// How many changes it knew of at its last recover(), or has given up since, that are not settled
   /// for good: another recover() is due while there are any. Those of writers who are alive count.
