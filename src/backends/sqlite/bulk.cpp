@@ -18,6 +18,9 @@ constexpr std::size_t kBatchMost = 10'000;
 constexpr std::size_t kBetweenLooks = 200;
 /// Words of so many rows, or so many bytes of them, become one segment.
 constexpr std::size_t kWordsMost = 10'000, kWordsBytesMost = 4 * 1024 * 1024;
+/// So many rows between two checkpoints: the last one before the log begins anew is waited for, and
+/// should have little to do.
+constexpr std::size_t kBetweenCheckpoints = 3'000;
 /// The engine gathers as many before it makes a segment by itself, and merges seldom: what a search
 /// loses by it, later writes make good. But it leaves fewer segments than make a later write merge
 /// them all at once (16, below), which with a million rows took it a second.
@@ -169,10 +172,18 @@ Result<void> Bulk::add(std::span<const Row> rows, const Call& call) {
       return store(connection);
     };
     ARTCACHE_CHECK(writer_.exclusively(work, call, Writer::Durability::with_the_next));
-    if (is_much) checkpointer_.nudge();
+    checkpoint(added, is_much);
     rows = rows.subspan(added);
   }
   return {};
+}
+
+void Bulk::checkpoint(std::size_t rows, bool segment_ended) {
+  unmoved_ += rows;
+  if (!segment_ended && unmoved_ < kBetweenCheckpoints) return;
+  unmoved_ = 0;
+  checkpointer_.nudge();
+  if (segment_ended) checkpointer_.settle();
 }
 
 Result<std::size_t> Bulk::add_some(sql::Connection& connection, std::span<const Row> rows) {
@@ -290,6 +301,7 @@ Result<void> Bulk::index(const Call& call) {
     });
   }
   ARTCACHE_CHECK(built);
+  checkpointer_.nudge();  // that the last commit, and the end, have less to wait for
   return mine([&](sql::Connection& connection, HeadRow&) {
     return create_other_indexes(connection, names_, generation_);
   });

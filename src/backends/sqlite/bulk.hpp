@@ -46,6 +46,8 @@ class Bulk final : public BulkLoad {
   Result<void> check_mine(sql::Connection& connection) const;
   /// Adds rows until somebody else wants to write; returns how many.
   Result<std::size_t> add_some(sql::Connection& connection, std::span<const Row> rows);
+  /// Keeps what is committed on its way into the database.
+  void checkpoint(std::size_t rows, bool segment_ended);
   void remember_words(std::int64_t row, const SearchTokens& tokens);
   Result<void> remember_words_since(sql::Connection& connection, std::int64_t row);
   Result<void> add_words(sql::Connection& connection);
@@ -81,6 +83,7 @@ class Bulk final : public BulkLoad {
   std::vector<Words> words_;
   std::string words_text_;
   std::uint64_t resumed_ = 0;
+  std::size_t unmoved_ = 0;    // rows since the last nudge
   Checkpointer checkpointer_;  // so that the load does not wait for the disk
 };
 

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/sqlite/checkpointer.hpp"
 
+#include <chrono>
 #include <exception>
 #include <system_error>
 
 #include "util/try.hpp"
 
 namespace artcache::sqlite {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kSettleMost{50};
+
+}  // namespace
 
 Checkpointer::~Checkpointer() {
   stop_.request_stop();
@@ -24,6 +31,17 @@ void Checkpointer::nudge() {
     thread_ = std::jthread([this] { run(); });
   } catch (const std::system_error&) {
     // No more threads to be had: commits do it.
+    wanted_ = false;
+  }
+}
+
+void Checkpointer::settle() {
+  const util::MutexLock lock(mutex_);
+  const auto end = SteadyClock::now() + kSettleMost;
+  while (wanted_ || working_) {
+    const auto now = SteadyClock::now();
+    if (now >= end) return;
+    changed_.wait_for(mutex_, end - now);
   }
 }
 
@@ -32,14 +50,18 @@ void Checkpointer::run() {
     {
       const util::MutexLock lock(mutex_);
       while (!wanted_ && !stop_.stop_requested()) changed_.wait(mutex_);
+      if (stop_.stop_requested()) return;
       wanted_ = false;
+      working_ = true;
     }
-    if (stop_.stop_requested()) return;
     try {
       (void)checkpoint();
     } catch (const std::exception&) {
       // Without memory: the next time.
     }
+    const util::MutexLock lock(mutex_);
+    working_ = false;
+    changed_.notify_all();
   }
 }
 

@@ -21,7 +21,8 @@ namespace artcache::reconcile {
 namespace {
 
 constexpr std::size_t kPathsMost = 8192;  // waiting to be read
-constexpr std::size_t kChunksMost = 2;    // read, and waiting to be taken
+/// Read, and waiting to be taken: enough to go on reading while the taker waits for the disk.
+constexpr std::size_t kChunksMost = 4;
 /// A storage ends a chunk with fewer threads than it began it with: then the next one fills in.
 constexpr std::size_t kReaders = 2;
 constexpr std::chrono::milliseconds kPatience{20};

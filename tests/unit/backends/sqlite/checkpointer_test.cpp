@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <string>
 #include <thread>
 
@@ -17,8 +18,9 @@ namespace {
 constexpr std::uintmax_t kMuch = 1'000'000;
 
 struct Database {
-  Database() {
+  explicit Database(sql::Synchronous synchronous = sql::Synchronous::full) {
     options.path = folder / "x.db";
+    options.synchronous = synchronous;
     options.checkpoint_pages = 0;  // by no commit
     auto opened = sql::open_sqlite(options, {});
     REQUIRE(opened.has_value());
@@ -28,6 +30,9 @@ struct Database {
     REQUIRE(size() < kMuch);
   }
   [[nodiscard]] std::uintmax_t size() const { return std::filesystem::file_size(options.path); }
+  [[nodiscard]] std::uintmax_t log_size() const {
+    return std::filesystem::file_size(options.path + "-wal");
+  }
 
   test::TempDir folder;
   sql::SqliteOptions options;
@@ -47,6 +52,34 @@ TEST_SUITE("checkpointer") {
       std::this_thread::yield();
     CHECK(database.size() >= kMuch);
     CHECK(database.writer->commit().has_value());
+  }
+
+  TEST_CASE("who settles after each write has a log that begins anew, and does not grow") {
+    constexpr std::uintmax_t kRounds = 20;
+    Database database(sql::Synchronous::off);  // no disk is slow
+    sql::Pool pool(
+        {.open = [&](const Call& call) { return sql::open_sqlite(database.options, call); }});
+    Checkpointer checkpointer(pool);
+    for (std::uintmax_t i = 0; i < kRounds; ++i) {
+      REQUIRE(database.writer->execute("INSERT INTO t VALUES(zeroblob(1000000))").has_value());
+      checkpointer.nudge();
+      checkpointer.settle();
+    }
+    CHECK(database.log_size() < kRounds * kMuch / 2);
+    CHECK(database.size() > kRounds * kMuch / 2);
+  }
+
+  TEST_CASE("who settles is kept for a moment, not until a connection can be had") {
+    const Database database;
+    std::promise<void> settled;
+    sql::Pool pool({.open = [&](const Call&) -> Result<std::unique_ptr<sql::Connection>> {
+      settled.get_future().wait();
+      return Error{Errc::unavailable, "a test says so"};
+    }});
+    Checkpointer checkpointer(pool);
+    checkpointer.nudge();
+    checkpointer.settle();
+    settled.set_value();
   }
 
   TEST_CASE("where no connection can be had it does nothing, and ends") {
