@@ -152,7 +152,7 @@ double p99_of_reads(Setup& setup, const std::vector<FileId>& ids, double seconds
 /// Point reads and one-row writes, idle and beside full rebuilds.
 Disturbance disturb(Setup& setup, const std::vector<FileId>& ids) {
   Disturbance result;
-  result.idle_p99 = p99_of_reads(setup, ids, 1);
+  result.idle_p99 = p99_of_reads(setup, ids, 0.5);
   std::atomic<bool> stop{false};
   std::jthread rebuilds([&] {
     while (!stop) must(setup.service().rebuild_full({}, {}));
@@ -172,15 +172,16 @@ Disturbance disturb(Setup& setup, const std::vector<FileId>& ids) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   });
-  result.busy_p99 = p99_of_reads(setup, ids, 2);
+  result.busy_p99 = p99_of_reads(setup, ids, 1);
   stop = true;
   return result;
 }
 
-/// The median of several: one per cent of such short times is what a machine does by the way, more
-/// of it at one time than at another.
+/// The median of many: one per cent of such short times is what a machine does by the way, more of
+/// it at one time than at another. Idle and busy in turn, a second at most, so that both have their
+/// share of its good and of its bad times.
 Disturbance usual_disturbance(Setup& setup, const std::vector<FileId>& ids) {
-  constexpr int kTimes = 5;
+  constexpr int kTimes = 15;
   std::vector<double> idle, busy;
   Disturbance all;
   for (int i = 0; i < kTimes; ++i) {
