@@ -97,6 +97,26 @@ TEST_SUITE("file notices") {
     CHECK(batch->sidecars == std::vector<std::string>{"a/x.attr.json"});
   }
 
+  TEST_CASE("much that has changed is told of in several batches, and all of it") {
+    Place place;
+    place.watch();
+    constexpr std::size_t kFiles = 8000;  // 16,000 events, of 16,384 that the kernel keeps
+    Names all;
+    for (std::size_t i = 0; i < kFiles; ++i) {
+      std::string name = "a/" + std::string(180, 'n') + std::to_string(i) + ".attr.json";
+      write(place / name);
+      all.insert(std::move(name));
+    }
+    const auto first = place.notices->wait({});
+    REQUIRE(first.has_value());
+    CHECK(first->sidecars.size() < kFiles);
+    place.sidecars.insert(first->sidecars.begin(), first->sidecars.end());
+    place.until([&] { return place.sidecars.size() == kFiles; });
+    CHECK(place.sidecars == all);
+    CHECK_FALSE(place.overflowed);
+    CHECK(place.folders.empty());
+  }
+
   TEST_CASE("names that no listing shows are not told of") {
     Place place;
     fs::create_directories(place / ".artcache");

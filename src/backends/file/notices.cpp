@@ -29,6 +29,8 @@ constexpr std::uint32_t kEvents = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | I
                                   IN_DELETE | IN_ATTRIB | IN_ONLYDIR | IN_EXCL_UNLINK;
 constexpr int kReadFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK;
 constexpr std::size_t kBufferSize = std::size_t{64} * 1024;
+// Who writes as fast as this reads may not keep a batch, or the end of a call, waiting.
+constexpr int kBuffersAtOnce = 16;
 // An open folder that is removed tells nobody: the root is looked at so often.
 constexpr std::chrono::milliseconds kRootLook{500};
 
@@ -57,6 +59,7 @@ class FolderNotices final : public ChangeNotices {
   ChangeBatch take();
   void notices_lost(std::string folder);
   Result<void> sleep(const Call& call, int woken) const;
+  /// What has been told by now, kBuffersAtOnce of it at most.
   Result<void> read_events(const Call& call);
   Result<void> event(const inotify_event& event, std::string_view name, const Call& call);
   Result<void> folder_event(std::uint32_t what, const std::string& path, const Call& call);
@@ -126,7 +129,7 @@ Result<void> FolderNotices::sleep(const Call& call, int woken) const {
 
 Result<void> FolderNotices::read_events(const Call& call) {
   alignas(inotify_event) std::array<char, kBufferSize> buffer;
-  for (;;) {
+  for (int buffers = 0; buffers < kBuffersAtOnce; ++buffers) {
     const auto got =
         util::retried([&] { return ::read(inotify_.get(), buffer.data(), buffer.size()); });
     if (got < 0 && errno == EAGAIN) return {};
@@ -144,6 +147,7 @@ Result<void> FolderNotices::read_events(const Call& call) {
       at += sizeof head + head.len;
     }
   }
+  return {};
 }
 
 Result<void> FolderNotices::event(const inotify_event& event, std::string_view name,
