@@ -344,7 +344,7 @@ asio::awaitable<Connection::Next> Connection::send(RequestParser& parser) {
   } else {
     head.append("\r\n");
     whole = co_await write(head, finished.body);
-    sent_ = finished.body.size();
+    if (!whole && timed_out_) finished.cause = lost();
   }
   report(finished);
   if (!whole) co_return Next::close;
@@ -362,7 +362,7 @@ asio::awaitable<bool> Connection::send_stream(Finished& finished, std::string he
   feed->fill();
   for (;;) {
     while (!feed->filled() && !cut_) co_await woken();
-    if (cut_) co_return failed("the server stopped before the answer was whole");
+    if (cut_) co_return failed(lost());
     const auto piece = feed->take();
     if (!piece) co_return failed(to_string(piece.error()));
     const std::string_view bytes{reinterpret_cast<const char*>(piece->data()), piece->size()};
@@ -378,24 +378,32 @@ asio::awaitable<bool> Connection::send_stream(Finished& finished, std::string he
     if (!co_await write(head, bytes, chunked ? "\r\n" : "")) {
       exchange_->stop.request_stop();            // what waits for news need not go on
       while (!feed->filled()) co_await woken();  // it still writes into its buffer
-      co_return failed("the client went away");
+      co_return failed(lost());
     }
-    sent_ += bytes.size();
     head.clear();
   }
   if (finished.length && sent_ != *finished.length)
     co_return failed("the source gave less than it announced");
-  co_return co_await write(head, chunked ? "0\r\n\r\n" : "");
+  if (chunked) head.append("0\r\n\r\n");
+  co_return co_await write(head);
 }
 
-asio::awaitable<bool> Connection::write(std::string_view a, std::string_view b,
-                                        std::string_view c) {
+std::string Connection::lost() const {
+  if (cut_) return "the server stopped before the answer was whole";
+  if (timed_out_) return "the client did not take a piece of the answer within write_timeout";
+  return "the client went away";
+}
+
+asio::awaitable<bool> Connection::write(std::string_view before, std::string_view body,
+                                        std::string_view after) {
   if (cut_) co_return false;
   limit_time(site_.limits.write_timeout);
-  const Wire::Pieces pieces{asio::buffer(a.data(), a.size()), asio::buffer(b.data(), b.size()),
-                            asio::buffer(c.data(), c.size())};
+  const Wire::Pieces pieces{asio::buffer(before.data(), before.size()),
+                            asio::buffer(body.data(), body.size()),
+                            asio::buffer(after.data(), after.size())};
   const auto [error, size] = co_await wire_->write(pieces);
   deadline_ = Clock::SteadyTime::max();
+  sent_ += std::min(body.size(), size - std::min(size, before.size()));
   co_return !error;
 }
 

@@ -120,7 +120,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> woken();
   asio::awaitable<Next> send(RequestParser& parser);
   asio::awaitable<bool> send_stream(Finished& finished, std::string head, bool chunked);
-  asio::awaitable<bool> write(std::string_view a, std::string_view b = {}, std::string_view c = {});
+  /// What is around a body, and what was taken of it is counted; false: not all was taken.
+  asio::awaitable<bool> write(std::string_view before, std::string_view body = {},
+                              std::string_view after = {});
+  /// Why not, of the last write.
+  [[nodiscard]] std::string lost() const;
   asio::awaitable<void> drain(RequestParser& parser);
   asio::awaitable<void> linger();
   void watch_client();

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
+#include <optional>
 #include <semaphore>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "support/kept_log.hpp"
 #include "unit/daemon/serving.hpp"
 
 namespace artcache::http {
@@ -46,6 +51,15 @@ class Sizes {
   Site site;
 };
 
+class Endless final : public BodySource {
+ public:
+  Result<std::size_t> read(std::span<std::byte> into, const Call&) override {
+    std::ranges::fill(into, std::byte{'x'});
+    return into.size();
+  }
+  [[nodiscard]] std::optional<std::uint64_t> length() const override { return std::nullopt; }
+};
+
 /// Byte by byte until the server has had enough.
 void trickle(test::RawClient& client, const std::atomic<bool>& enough) {
   while (!enough && client.send("x")) std::this_thread::sleep_for(10ms);
@@ -79,6 +93,24 @@ TEST_SUITE("http slow") {
       auto asking = serving.client();
       CHECK(asking.ask(head(path, 10, "Expect: 100-continue\r\n")).status == 100);
       CHECK(asking.receive().status == 408);
+    }
+  }
+
+  TEST_CASE("how long a client may take for a header and to begin a body says the site") {
+    Sizes hasty_sizes, calm_sizes;
+    Limits& hasty_limits = hasty_sizes.site.limits;
+    Limits& calm_limits = calm_sizes.site.limits;
+    hasty_limits.header_timeout = hasty_limits.first_byte_timeout = 200ms;
+    // Less than without a word of the site: who does not hear it is overtaken.
+    calm_limits.header_timeout = calm_limits.first_byte_timeout = 8s;
+    const Serving hasty(hasty_sizes.site), calm(calm_sizes.site);
+    for (const std::string& begin : {std::string("GET /ping HTTP/1.1\r\nHo"), head("/small", 10)}) {
+      CAPTURE(begin);
+      auto longer = calm.client();
+      REQUIRE(longer.send(begin));
+      std::this_thread::sleep_for(1s);  // ahead by more than the clock of a server steps
+      CHECK(hasty.client().ask(begin).status == 408);
+      CHECK(longer.drop_for(1ms) == 0);
     }
   }
 
@@ -140,6 +172,37 @@ TEST_SUITE("http slow") {
     const auto answer = client.receive();
     CHECK(answer.status == 200);
     CHECK(answer.body == std::to_string(kSize - 1000));
+  }
+
+  TEST_CASE("an answer that is not taken is logged as such, and with what was taken of it") {
+    constexpr std::size_t kSize = 30'000'000;  // more than stays on the way
+    test::KeptLog log;
+    Site site("s"), patient("patient");
+    site.limits.write_timeout = 200ms;
+    REQUIRE(site.add({.pattern = "/whole", .handler = [](Request&) {
+                        return Response{.body = std::string(kSize, 'x')};
+                      }}));
+    for (Site* one : {&site, &patient})
+      REQUIRE(one->add({.pattern = "/stream", .handler = [](Request&) {
+                          return Response{.stream = std::make_unique<Endless>()};
+                        }}));
+    const Serving serving(site, {}, {.logger = &log}), waiting(patient, {}, {.logger = &log});
+    std::vector<test::RawClient> slow;
+    for (const std::string path : {"/whole", "/stream"}) {
+      slow.push_back(serving.client());
+      REQUIRE(slow.back().send(get(path)));
+    }
+    while (log.count("WARNING: the client did not take a piece") < 2)
+      std::this_thread::sleep_for(1ms);
+    CHECK(log.count("INFO: GET /whole 200 | site=s bytes=") == 1);
+    CHECK(log.count("INFO: GET /whole 200 | site=s bytes=0 ") == 0);
+    CHECK(log.count("INFO: GET /whole 200 | site=s bytes=30000000 ") == 0);
+    auto leaving = waiting.client();
+    REQUIRE(leaving.send(get("/stream")));
+    REQUIRE(leaving.read_some(1).size() == 1);
+    leaving.close();
+    while (log.count("WARNING: the client went away") < 1) std::this_thread::sleep_for(1ms);
+    CHECK(log.count("WARNING: ") == 3);
   }
 
   TEST_CASE("a small body that comes byte by byte arrives whole") {
