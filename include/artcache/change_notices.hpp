@@ -33,7 +33,8 @@ class ARTCACHE_EXPORT ChangeNotices {
  public:
   virtual ~ChangeNotices() = default;
 
-  /// Waits until something has changed. What it returns is told once.
+  /// Waits until something has changed. What it returns is told once; where much has changed, the
+  /// rest is the next batch's.
   /// Errors: not_found (the root is gone), no_space (too many folders to be watched; the message
   /// names the limit), unavailable, timed_out, cancelled.
   virtual Result<ChangeBatch> wait(const Call& call) = 0;
